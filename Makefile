@@ -1,0 +1,31 @@
+# make demo     the simulated beamline, scanned and reconstructed: one picture at the end
+# make session  an IPython session at the beamline of beamline.toml
+# make test     all tests
+# make lint     ruff, mypy and the import arrows
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo session test lint
+
+demo: $(INSTALLED)
+	$(BIN)/ghostbeam demo
+
+session: $(INSTALLED)
+	$(BIN)/ghostbeam session
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(INSTALLED)

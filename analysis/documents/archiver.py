@@ -1,0 +1,302 @@
+"""The archiver: the only writer to Tiled. Follows the document log and keeps Tiled equal to it.
+
+It trusts nothing. What it wrote of an ended run is read back and compared with the log; only then is the run settled. And
+there is one cure for everything that can go wrong (a server that died, an append that may or may not have been stored, this
+process killed): the run is removed from Tiled and written anew from the log. So nothing is stored twice, and order is kept.
+
+Run it as `python -m analysis.documents.archiver --state-dir DIR --uri URI`; the key comes from the environment or the state
+directory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from analysis.documents.archive_ledger import ArchiveLedger
+from analysis.documents.archive_writer import RunArchive
+from analysis.documents.catalog import Catalog, CatalogError, api_key, connect
+from analysis.documents.log import LogReader, Record, close_orphans, log_paths
+from analysis.documents.mask_store import MaskStore
+from analysis.documents.status import StatusFile, StopRequest
+
+logger = logging.getLogger("ghostbeam.archiver")
+
+_EVERY_S = 0.1  # a flush takes some 25 ms; a row can be read from Tiled about 85 ms after it was logged
+_DOCUMENTS_AT_ONCE = 500
+_ORPHANS_EVERY_S = 2.0
+_TRIES = 5  # with a server that answers; then the run is left to `ghostbeam recover`
+
+
+class ServerGone(Exception):
+    """Tiled does not answer (any more)."""
+
+
+class LogArchiver:
+    """Brings the runs of one log into one container of the catalogue.
+
+    Parameters
+    ----------
+    reader : LogReader
+        The log.
+    ledger : ArchiveLedger
+        What is settled already.
+    """
+
+    def __init__(self, reader: LogReader, ledger: ArchiveLedger) -> None:
+        self.reader = reader
+        self.documents = 0
+        self.rewritten = 0
+        self._ledger = ledger
+        self._settled = ledger.settled()
+        runs = [run for run in reader.runs() if run.uid not in self._settled]
+        self.position = min((run.first for run in runs), default=reader.last_position() + 1) - 1
+        # Unsettled runs; the archive is None where the run must be written (anew) from its start.
+        self._archives: dict[str, RunArchive | None] = {}
+        self._failures: dict[str, int] = defaultdict(int)
+        self._not_before: dict[str, float] = {}
+
+    @property
+    def lag(self) -> int:
+        """How many documents are logged and not yet taken."""
+        return max(0, self.reader.last_position() - self.position)
+
+    @property
+    def unsettled(self) -> int:
+        """How many runs are under way or wait to be written anew."""
+        return len(self._archives)
+
+    def forget_connection(self) -> None:
+        """The server was gone: every run under way is written anew, since nobody knows what it stored last."""
+        self._archives = dict.fromkeys(self._archives)
+
+    def step(self, container: Any) -> int:
+        """Store the next documents and return how many there were.
+
+        Raises
+        ------
+        ServerGone
+            If Tiled stopped answering; call `forget_connection`, and `step` again when it is back. Nothing is lost.
+        """
+        records = self.reader.read(self.position, limit=_DOCUMENTS_AT_ONCE)
+        by_run: dict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            if record.run not in self._settled:
+                by_run[record.run].append(record)
+                self._archives.setdefault(record.run, None)
+        if records:
+            self.position = records[-1].position
+            self.documents += len(records)
+        for uid in list(self._archives):
+            anew = self._archives[uid] is None and time.monotonic() >= self._not_before.get(uid, 0.0)
+            if uid in by_run or anew:
+                self._advance(container, uid, by_run[uid])
+        return len(records)
+
+    def _advance(self, container: Any, uid: str, records: list[Record]) -> None:
+        try:
+            archive = self._archives[uid]
+            if archive is not None:
+                ended = _write(archive, records)
+            elif time.monotonic() >= self._not_before.get(uid, 0.0):
+                archive = RunArchive(container, uid)
+                self.rewritten += archive.discard()
+                ended = _write(archive, self.reader.documents(uid, up_to=self.position))
+            else:
+                return
+            self._archives[uid] = archive
+            if ended:
+                self._verify(archive)
+        except Exception as error:
+            self._archives[uid] = None
+            if _server_is_gone(error):
+                raise ServerGone(str(error)) from error
+            self._note_failure(uid, error)
+
+    def _verify(self, archive: RunArchive) -> None:
+        differences = archive.compare(self.reader.documents(archive.uid))
+        if differences:
+            raise ValueError(f"stored and logged differ: {'; '.join(differences[:5])}")
+        archive.mark_verified()
+        self._settle(archive.uid)
+
+    def _note_failure(self, uid: str, error: Exception) -> None:
+        self._failures[uid] += 1
+        if self._failures[uid] >= _TRIES:
+            logger.error("run %s is given up: %s", uid, error)
+            self._settle(uid, f"{type(error).__name__}: {error}")
+        else:
+            logger.warning("run %s will be written anew: %s", uid, error, exc_info=error)
+            self._not_before[uid] = time.monotonic() + 0.25 * 2 ** self._failures[uid]
+
+    def _settle(self, uid: str, problem: str | None = None) -> None:
+        self._ledger.settle(uid, problem)
+        self._settled.add(uid)
+        del self._archives[uid]
+
+
+class Archiver:
+    """Both logs and the mask store, on their way into Tiled.
+
+    Parameters
+    ----------
+    state_dir : Path
+        The state directory.
+    uri, key : str
+        The Tiled server and the key to it.
+    """
+
+    def __init__(self, state_dir: Path, uri: str, key: str) -> None:
+        self._uri = uri
+        self._key = key
+        self._ledger = ArchiveLedger(state_dir)
+        self._ledger.retry()
+        self._paths = log_paths(state_dir)
+        self._raw = LogArchiver(LogReader(self._paths.raw), self._ledger)
+        self._processed = LogArchiver(LogReader(self._paths.processed), self._ledger)
+        self._masks = MaskStore(state_dir)
+        self._stored_masks: set[str] = set()
+        self._catalog: Catalog | None = None
+        self._problem: str | None = None
+        self._outages = 0
+        self._next_orphans = 0.0
+
+    def step(self) -> bool:
+        """Bring over what there is; True if it may rest now. Never raises because of Tiled."""
+        if time.monotonic() >= self._next_orphans:
+            self._next_orphans = time.monotonic() + _ORPHANS_EVERY_S
+            close_orphans(self._paths.raw)
+            # A live reconstruction is continued by the next worker; nobody continues any other.
+            close_orphans(self._paths.processed, which=lambda start: start.get("purpose") != "live")
+        try:
+            if self._catalog is None:
+                self._catalog = self._connect()
+            count = self._raw.step(self._catalog.raw) + self._processed.step(self._catalog.processed)
+            if count == 0 and self.unsettled == 0:
+                self._store_masks(self._catalog)
+        except (ServerGone, CatalogError) as error:
+            if self._catalog is not None:
+                self._catalog.close()
+            self._catalog = None
+            self._problem = str(error)
+            self._outages += 1
+            logger.warning("Tiled is not available: %s", error)
+            self._raw.forget_connection()
+            self._processed.forget_connection()
+            time.sleep(0.5)
+            return True
+        return count < _DOCUMENTS_AT_ONCE
+
+    @property
+    def unsettled(self) -> int:
+        """How many runs are not yet verified."""
+        return self._raw.unsettled + self._processed.unsettled
+
+    @property
+    def lag(self) -> int:
+        """How many logged documents are not yet taken."""
+        return self._raw.lag + self._processed.lag
+
+    def figures(self) -> dict[str, Any]:
+        """What `ghostbeam status` shows."""
+        return {
+            "healthy": self._problem is None,
+            "problem": self._problem,
+            "lag_documents": self.lag,
+            "unsettled_runs": self.unsettled,
+            "documents": self._raw.documents + self._processed.documents,
+            "rewritten_runs": self._raw.rewritten + self._processed.rewritten,
+            "outages": self._outages,
+            "given_up": self._ledger.problems(),
+        }
+
+    def _connect(self) -> Catalog:
+        catalog = connect(self._uri, self._key)
+        self._problem = None
+        return catalog
+
+    def _store_masks(self, catalog: Catalog) -> None:
+        for identity in self._masks.identities():
+            if identity in self._stored_masks:
+                continue
+            try:
+                if not _holds_mask_set(catalog.masks, identity):
+                    _store_mask_set(catalog.masks, self._masks, identity)
+                self._stored_masks.add(identity)
+            except Exception as error:
+                if _server_is_gone(error):
+                    raise ServerGone(str(error)) from error
+                logger.exception("mask set %s could not be stored", identity)
+                self._stored_masks.add(identity)
+
+
+def _write(archive: RunArchive, records: Any) -> bool:
+    """Write documents in time-sliced batches; says whether the run's stop document was among them."""
+    ended = False
+    for number, record in enumerate(records, start=1):
+        archive.write(record.name, record.doc)
+        if number % _DOCUMENTS_AT_ONCE == 0:
+            archive.flush()
+        ended = ended or record.name == "stop"
+    if not ended:  # the stop document flushes
+        archive.flush()
+    return ended
+
+
+def _holds_mask_set(container: Any, identity: str) -> bool:
+    if identity not in container:
+        return False
+    if "patterns" in container[identity]:  # written last
+        return True
+    container.delete_contents([identity], recursive=True, external_only=False)
+    return False
+
+
+def _store_mask_set(container: Any, store: MaskStore, identity: str) -> None:
+    masks = store.load(identity)
+    metadata = {"name": masks.name, "pixel_size_um": masks.pixel_size_um, "identity": identity}
+    node = container.create_container(identity, metadata=metadata)
+    node.write_array(masks.positions_mm, key="positions_mm")
+    node.write_array(masks.patterns, key="patterns")
+
+
+def _server_is_gone(error: BaseException) -> bool:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, httpx.TransportError | CatalogError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def main() -> None:
+    """Follow the log until asked to stop."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.documents.archiver", description=__doc__.splitlines()[0])
+    parser.add_argument("--state-dir", type=Path, required=True, help="the state directory, with the document log")
+    parser.add_argument("--uri", required=True, help="the Tiled server, e.g. http://127.0.0.1:8020")
+    parser.add_argument("--until-settled", action="store_true", help="end when everything logged is in Tiled and verified")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    stop = StopRequest()
+    status = StatusFile(arguments.state_dir, "archiver")
+    archiver = Archiver(arguments.state_dir, arguments.uri, api_key(arguments.state_dir))
+    while not stop:
+        began = time.monotonic()
+        may_rest = archiver.step()
+        status.write(archiver.figures())
+        if arguments.until_settled and may_rest and archiver.unsettled == 0 and archiver.lag == 0:
+            break
+        if may_rest:
+            time.sleep(max(0.0, began + _EVERY_S - time.monotonic()))
+    status.write(archiver.figures(), every_s=0.0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The catalogue: a Tiled server with three containers, `raw`, `processed` and `masks`.
+
+The embedded server keeps its catalogue and its tables in SQLite and its arrays in files; in production the same configuration
+names PostgreSQL and Redis. DuckDB is never used for tables: rows are lost while a reader reads.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from tiled.client import from_uri
+from tiled.client.utils import ClientError
+from tiled.structures.core import Spec
+
+API_KEY_VARIABLE = "GHOSTBEAM_TILED_API_KEY"
+PROFILE = "ghostbeam"
+_TIMEOUT = httpx.Timeout(10.0, connect=2.0)
+# Version 3 tells the client that runs are stored as tables and arrays (`raw[uid]`, `raw[-1]`, partial uids).
+_RUNS = Spec("CatalogOfBlueskyRuns", version="3.0")
+
+
+class CatalogError(RuntimeError):
+    """The catalogue cannot be reached or used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class ServerStorage:
+    """Where a Tiled server keeps things; everything defaults to SQLite and files below the state directory.
+
+    Parameters
+    ----------
+    catalog : str, optional
+        SQLAlchemy URI of the catalogue database (PostgreSQL in production).
+    tables : str, optional
+        SQLAlchemy URI of the database that holds the tables.
+    streaming_cache : str
+        "memory" or a Redis URI.
+    """
+
+    catalog: str | None = None
+    tables: str | None = None
+    streaming_cache: str = "memory"
+
+
+def api_key(state_dir: Path | str) -> str:
+    """The key to the catalogue: from the environment variable GHOSTBEAM_TILED_API_KEY, else from the state directory.
+
+    A key is made on first use, in a file that only its owner can read.
+    """
+    if key := os.environ.get(API_KEY_VARIABLE):
+        return key
+    path = Path(state_dir) / "tiled" / "api_key"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+    return path.read_text().strip()
+
+
+def write_server_configuration(state_dir: Path | str, storage: ServerStorage | None = None) -> Path:
+    """Write the configuration for `tiled serve config` below the state directory and return its path.
+
+    The API key is not in it: the server takes it from the environment variable TILED_SINGLE_USER_API_KEY.
+    """
+    storage = storage or ServerStorage()
+    folder = Path(state_dir).resolve() / "tiled"
+    (folder / "files").mkdir(parents=True, exist_ok=True)
+    configuration = {
+        "authentication": {"allow_anonymous_access": False},
+        "trees": [
+            {
+                "path": "/",
+                "tree": "catalog",
+                "args": {
+                    "uri": storage.catalog or f"sqlite:///{folder / 'catalog.db'}",
+                    "writable_storage": [f"file://{folder / 'files'}", storage.tables or f"sqlite:///{folder / 'tables.db'}"],
+                    "init_if_not_exists": True,
+                },
+            }
+        ],
+        "streaming_cache": {"uri": storage.streaming_cache},
+        # Without it `run.documents()` answers 406.
+        "media_types": {"BlueskyRun": {"application/json-seq": "bluesky_tiled_plugins.exporters:json_seq_exporter"}},
+    }
+    path = folder / "config.yml"
+    path.write_text(yaml.safe_dump(configuration, sort_keys=False))
+    return path
+
+
+def write_client_profile(state_dir: Path | str, uri: str, key: str) -> Path:
+    """Write a Tiled profile, readable by its owner alone, and return its folder (for the variable TILED_PROFILES).
+
+    With it `databroker.catalog["ghostbeam"]["raw"]` and `tiled.client.from_profile("ghostbeam")` work in any process.
+    """
+    folder = Path(state_dir).resolve() / "tiled" / "profiles"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "ghostbeam.yml"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        yaml.safe_dump({PROFILE: {"uri": uri, "api_key": key}}, file)
+    return folder
+
+
+def is_healthy(uri: str, *, timeout_s: float = 2.0) -> bool:
+    """Whether a Tiled server answers there."""
+    try:
+        return httpx.get(f"{uri.rstrip('/')}/healthz", timeout=timeout_s).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+class Catalog:
+    """The three containers of a catalogue as Tiled clients: `raw`, `processed` and `masks`."""
+
+    def __init__(self, root: Any) -> None:
+        self.root = root
+        self.raw = root["raw"]
+        self.processed = root["processed"]
+        self.masks = root["masks"]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.root.context.http_client.close()
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def connect(uri: str, key: str) -> Catalog:
+    """Connect to a catalogue, making its containers on first use.
+
+    Raises
+    ------
+    CatalogError
+        If no server answers there, or it refuses the key.
+    """
+    if not is_healthy(uri):  # Tiled's own client would try for minutes, also where a stopped server takes connections
+        raise CatalogError(f"no Tiled server answers at {uri}. Start the services with `ghostbeam up`.")
+    try:
+        root = from_uri(uri, api_key=key, timeout=_TIMEOUT)
+        for name in ("raw", "processed"):
+            if name not in root:
+                root.create_container(name, specs=[_RUNS], metadata={"description": f"{name} runs of ghostbeam"})
+        if "masks" not in root:
+            root.create_container("masks", metadata={"description": "mask sets under the hash of their content"})
+        return Catalog(root)
+    except ClientError as error:
+        if error.response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise CatalogError(
+                f"Tiled at {uri} refuses the API key. Set {API_KEY_VARIABLE} to the server's key, or remove the variable to use "
+                "the key in the state directory."
+            ) from error
+        raise CatalogError(f"Tiled at {uri} answered: {error}") from error
+    except (httpx.HTTPError, OSError) as error:
+        raise CatalogError(f"no Tiled server answers at {uri} ({error}). Start the services with `ghostbeam up`.") from error

@@ -1,0 +1,1 @@
+"""The command `ghostbeam`, and the services that it starts and ends."""

@@ -1,0 +1,170 @@
+"""Bringing the services up and down, and asking how they are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from analysis.documents.catalog import api_key
+from analysis.documents.status import read_status
+from beamline.config import GhostbeamConfig
+from ghostbeam.services import Service, services, tiled_uri
+from ghostbeam.supervisor import NAME
+
+_START_S = 90.0
+_POLL_S = 0.1
+
+
+class ServiceError(RuntimeError):
+    """The services could not be started; the message says which, why and what to do."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """Services that run: where the catalogue is, and whether this call started them."""
+
+    uri: str
+    key: str
+    started: bool
+
+
+def ensure_up(
+    config: GhostbeamConfig, *, config_file: str | None = None, progress: Callable[[str], None] = lambda text: None
+) -> Running:
+    """Start the services of this configuration unless they run, and wait until all of them serve.
+
+    Parameters
+    ----------
+    config : GhostbeamConfig
+        What to serve.
+    config_file : str, optional
+        The file that it was read from, if it was.
+    progress : callable
+        Is told, in a few words, what is waited for.
+
+    Raises
+    ------
+    ServiceError
+        If a port is in use, a service dies, or they are not ready within 90 s.
+    """
+    running = Running(tiled_uri(config), api_key(config.state_dir), started=False)
+    status = supervisor_status(config.state_dir)
+    if status is not None and status.get("ready"):
+        return running
+    process = None
+    if status is None:
+        end_leftovers(config.state_dir)
+        for service in services(config):
+            _check_port(service)
+        process = _start_supervisor(config.state_dir, config_file)
+    deadline = time.monotonic() + _START_S
+    told = ""
+    while time.monotonic() < deadline:
+        status = supervisor_status(config.state_dir)
+        if status is not None and status.get("ready"):
+            return Running(running.uri, running.key, started=process is not None)
+        if process is not None and process.poll() is not None and status is None:
+            raise ServiceError(f"the services did not start. {_tail(config.state_dir, NAME)}")
+        waiting = [name for name, figures in (status or {}).get("services", {}).items() if figures["state"] != "running"]
+        dying = [name for name in waiting if status and status["services"][name]["restarts"] >= 2]
+        if dying:
+            down(config.state_dir)
+            raise ServiceError(f"the service {dying[0]} keeps dying. {_tail(config.state_dir, dying[0])}")
+        text = f"starting {', '.join(waiting)}" if waiting else "starting"
+        if text != told:
+            progress(told := text)
+        time.sleep(_POLL_S)
+    down(config.state_dir)
+    raise ServiceError(f"the services were not ready after {_START_S:.0f} s ({told}); see {config.state_dir / 'services'}")
+
+
+def down(state_dir: Path) -> bool:
+    """End the services of a state directory; says whether any ran."""
+    status = supervisor_status(state_dir)
+    if status is not None:
+        process = psutil.Process(status["pid"])
+        process.terminate()
+        with contextlib.suppress(psutil.TimeoutExpired):
+            process.wait(20)
+    return end_leftovers(state_dir) or status is not None
+
+
+def supervisor_status(state_dir: Path) -> dict[str, Any] | None:
+    """What the supervisor last said, if it is alive."""
+    status = read_status(state_dir, NAME)
+    return status if status is not None and _is_process(status["pid"], status["process_started"]) else None
+
+
+def end_leftovers(state_dir: Path) -> bool:
+    """End services whose supervisor was killed; says whether there were any."""
+    status = read_status(state_dir, NAME)
+    if status is None or _is_process(status["pid"], status["process_started"]):
+        return False
+    found = False
+    for name, figures in status.get("services", {}).items():
+        pid = figures.get("pid")
+        # The number may belong to another process by now: only one that was started as ours is ended.
+        if pid and _is_ours(pid, state_dir, name):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGTERM)
+                found = True
+            with contextlib.suppress(psutil.Error):
+                psutil.Process(pid).wait(10)
+    return found
+
+
+def _is_ours(pid: int, state_dir: Path, name: str) -> bool:
+    try:
+        command = " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return False
+    return str(state_dir) in command or (name == "repeater" and "caproto.commandline.repeater" in command)
+
+
+def _is_process(pid: int, started: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 1.0
+    except psutil.Error:
+        return False
+
+
+def _start_supervisor(state_dir: Path, config_file: str | None) -> subprocess.Popen[bytes]:
+    folder = state_dir / "services"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "ghostbeam.supervisor"]
+    if config_file is not None:
+        command += ["--config", config_file]
+    with (folder / f"{NAME}.log").open("ab") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+
+def _check_port(service: Service) -> None:
+    if service.port is None:
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", service.port))
+        except OSError:
+            raise ServiceError(
+                f"port {service.port}, which {service.name} needs, is in use by another program. End that program, or set "
+                f"{service.port_key} in beamline.toml to a free port."
+            ) from None
+
+
+def _tail(state_dir: Path, name: str) -> str:
+    path = state_dir / "services" / f"{name}.log"
+    lines = path.read_text(errors="replace").splitlines()[-5:] if path.exists() else []
+    return f"Its log, {path}, ends with:\n  " + "\n  ".join(lines)

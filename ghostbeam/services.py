@@ -1,0 +1,129 @@
+"""Which processes serve a beamline, how each is started, and when it is ready."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analysis.documents.catalog import ServerStorage, api_key, is_healthy, write_client_profile, write_server_configuration
+from analysis.documents.status import read_status
+from beamline.config import GhostbeamConfig
+from beamline.factory import make_plate
+
+# One core each: two libraries that both take every core would starve the scan.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process.
+
+    Parameters
+    ----------
+    name : str
+        As `ghostbeam status` shows it, and as its files are named.
+    command : list of str
+        What is started.
+    ready : callable
+        Gets the text that this start of the process has printed and its process number, and says whether it serves.
+    environment : dict
+        Variables that it gets besides the inherited ones.
+    port : int, optional
+        The TCP port that it listens at on loopback; must be free before it starts.
+    port_key : str
+        The configuration key of that port, for an error's cure.
+    may_end : bool
+        Whether an end without an error is fine: another process of the machine does the same already.
+    """
+
+    name: str
+    command: list[str]
+    ready: Callable[[str, int], bool]
+    environment: dict[str, str] = field(default_factory=dict)
+    port: int | None = None
+    port_key: str = ""
+    may_end: bool = False
+
+
+def tiled_uri(config: GhostbeamConfig) -> str:
+    """Where the catalogue is served."""
+    return config.tiled.uri or f"http://{config.tiled.host}:{config.tiled.port}"
+
+
+def services(config: GhostbeamConfig) -> list[Service]:
+    """All processes of this configuration, in the order in which they start. Writes the files that they need."""
+    state_dir = config.state_dir
+    state_dir.mkdir(parents=True, exist_ok=True)
+    write_client_profile(state_dir, tiled_uri(config), api_key(state_dir))
+    listed = [_repeater()]
+    if config.simulated:
+        listed.append(_simulation(config))
+    if config.tiled.uri is None:
+        listed.append(_tiled(config))
+    return [*listed, _archiver(config), _worker(config)]
+
+
+def _repeater() -> Service:
+    # pyepics brings no caRepeater, and complains where none runs.
+    command = [sys.executable, "-m", "caproto.commandline.repeater", "--quiet"]
+    return Service("repeater", command, ready=lambda printed, pid: True, may_end=True)
+
+
+def _simulation(config: GhostbeamConfig) -> Service:
+    section = config.simulation
+    plate = config.state_dir / "simulation" / "plate.npz"
+    plate.parent.mkdir(parents=True, exist_ok=True)
+    make_plate(config).save(plate)
+    command = [sys.executable, "-m", "sims", "--prefix", config.epics.prefix, "--port", str(section.ca_port)]
+    command += ["--sample", section.sample, "--plate", str(plate), "--seed", str(section.seed)]
+    command += ["--speed", str(section.speed), "--photons", str(section.photons)]
+    return Service(
+        "simulation",
+        command,
+        ready=lambda printed, pid: any(line.startswith("ready") for line in printed.splitlines()),
+        environment=_ONE_THREAD,
+        port=section.ca_port,
+        port_key="[simulation] ca_port",
+    )
+
+
+def _tiled(config: GhostbeamConfig) -> Service:
+    section = config.tiled
+    storage = ServerStorage(section.database_uri, section.table_uri, section.redis_uri or "memory")
+    configuration = write_server_configuration(config.state_dir, storage)
+    command = [sys.executable, "-m", "tiled", "serve", "config", str(configuration)]
+    command += ["--host", section.host, "--port", str(section.port)]
+    return Service(
+        "tiled",
+        command,
+        ready=lambda printed, pid: is_healthy(tiled_uri(config), timeout_s=1.0),
+        environment={"TILED_SINGLE_USER_API_KEY": api_key(config.state_dir), **_ONE_THREAD},
+        port=section.port,
+        port_key="[tiled] port",
+    )
+
+
+def _archiver(config: GhostbeamConfig) -> Service:
+    command = [sys.executable, "-m", "analysis.documents.archiver"]
+    command += ["--state-dir", str(config.state_dir), "--uri", tiled_uri(config)]
+    # The archiver has its own way to try again; Tiled's would hold it up for 72 s after a server has died.
+    return Service("archiver", command, _says_so(config.state_dir, "archiver"), {"TILED_RETRY_ATTEMPTS": "1", **_ONE_THREAD})
+
+
+def _worker(config: GhostbeamConfig) -> Service:
+    section = config.reconstruction
+    command = ["nice", "-n", str(section.niceness), sys.executable, "-m", "analysis.documents.worker"]
+    command += ["--state-dir", str(config.state_dir), "--threads", str(section.threads)]
+    command += ["--recipes", json.dumps(section.recipes)]
+    return Service("worker", command, _says_so(config.state_dir, "worker"))
+
+
+def _says_so(state_dir: Path, name: str) -> Callable[[str, int], bool]:
+    def ready(printed: str, pid: int) -> bool:
+        status = read_status(state_dir, name)
+        return status is not None and status["pid"] == pid
+
+    return ready

@@ -1,0 +1,68 @@
+"""What `ghostbeam status` shows."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.table import Table
+
+from analysis.documents.catalog import is_healthy
+from analysis.documents.log import LogReader, log_paths
+from analysis.documents.status import read_status
+from beamline.config import GhostbeamConfig
+from ghostbeam.control import supervisor_status
+from ghostbeam.services import tiled_uri
+
+_STALE_S = 10.0  # a service that said nothing for so long hangs
+_NOT_COUNTERS = {"pid", "process_started", "time", "healthy", "problem", "lag_documents", "given_up", "state", "last_error", "jobs"}
+
+
+def status_table(config: GhostbeamConfig) -> tuple[Table, bool]:
+    """A table of the services, and whether all is well."""
+    table = Table(title=f"ghostbeam services of {config.state_dir}", title_justify="left")
+    for heading in ("service", "state", "pid", "starts", "lag", "what it says"):
+        table.add_column(heading, overflow="fold")
+    supervisor = supervisor_status(config.state_dir)
+    if supervisor is None:
+        table.add_row("all", "[red]down[/red]", "", "", "", "start them with `ghostbeam up`")
+        return table, False
+    healthy = True
+    for name, figures in supervisor["services"].items():
+        said = read_status(config.state_dir, name) or {}
+        state, remark = figures["state"], figures["last_words"]
+        if state == "running":
+            remark = _remark(said)
+            if said.get("problem"):
+                state = "waiting"
+            elif said.get("given_up"):
+                state = "gave up runs"
+            elif said and time.time() - said["time"] > _STALE_S:
+                state = "hangs"
+            elif name == "tiled" and not is_healthy(tiled_uri(config)):
+                state, remark = "no answer", f"{tiled_uri(config)} does not answer"
+        well = state in ("running", "elsewhere")
+        healthy = healthy and well
+        colour = "green" if well else "red"
+        lag = f"{said['lag_documents']} documents" if "lag_documents" in said else ""
+        table.add_row(name, f"[{colour}]{state}[/{colour}]", str(figures["pid"] or ""), str(figures["restarts"] + 1), lag, remark)
+    for label, path in zip(("raw", "processed"), (log_paths(config.state_dir).raw, log_paths(config.state_dir).processed), strict=True):
+        runs = LogReader(path).runs()
+        open_runs = sum(run.stop is None for run in runs)
+        table.add_row(f"log {label}", "", "", "", "", f"{len(runs)} runs, {open_runs} open, {_size(path)}")
+    return table, healthy
+
+
+def _remark(said: dict[str, Any]) -> str:
+    if said.get("problem"):
+        return str(said["problem"])
+    parts = [f"{key.replace('_', ' ')} {value}" for key, value in said.items() if key not in _NOT_COUNTERS]
+    if said.get("last_error"):
+        parts.append(f"last error: {said['last_error']}")
+    for uid, problem in (said.get("given_up") or {}).items():
+        parts.append(f"gave up {uid[:8]}: {problem} (try again with `ghostbeam recover`)")
+    return ", ".join(parts)
+
+
+def _size(path: Any) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB" if path.exists() else "no file yet"

@@ -1,0 +1,216 @@
+"""The document log: what is appended is there, for every reader, whatever happens to the writer."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.documents.log import LogError, LogReader, LogWriter, RunState, close_orphans, decode, encode
+
+
+def start(uid: str) -> dict:
+    return {"uid": uid, "time": 1.0}
+
+
+def descriptor(uid: str, run: str, name: str = "primary") -> dict:
+    return {"uid": uid, "run_start": run, "name": name, "time": 2.0, "data_keys": {}}
+
+
+def event(descriptor_uid: str, seq_num: int) -> dict:
+    doc = {"uid": str(uuid.uuid4()), "descriptor": descriptor_uid, "seq_num": seq_num, "time": 3.0}
+    return {**doc, "data": {"a": seq_num / 3}, "timestamps": {"a": 3.0}}
+
+
+def stop(run: str) -> dict:
+    return {"uid": str(uuid.uuid4()), "run_start": run, "time": 4.0, "exit_status": "success", "num_events": {"primary": 1}}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "log" / "raw.db"
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.text(), values))
+def test_a_document_comes_back_exactly(doc):
+    assert repr(decode(encode(doc))) == repr(doc)
+
+
+@pytest.mark.parametrize("dtype", ["<f4", "<f8", "<i8", "<u2", "|b1", "<U3"])
+def test_arrays_keep_shape_type_and_every_bit(dtype):
+    array = np.array([[0, 1, 2], [3, 4, 5]]).astype(dtype)
+    back = decode(encode({"a": array}))["a"]
+    assert back.dtype == array.dtype
+    np.testing.assert_array_equal(back, array)
+
+
+def test_numpy_numbers_and_nan_survive():
+    back = decode(encode({"n": np.float64("nan"), "i": np.int64(3), "b": np.bool_(True), "inf": float("inf")}))
+    assert np.isnan(back["n"])
+    assert (back["i"], back["b"], back["inf"]) == (3, True, float("inf"))
+
+
+def test_what_is_not_data_is_refused_by_type_before_anything_is_written(path):
+    writer = LogWriter(path)
+    with pytest.raises(LogError, match="of type object"):
+        writer("start", {"uid": "u", "odd": object()})
+    assert LogReader(path).read() == []
+
+
+def test_readers_tell_never_from_not_yet_from_no_more(path):
+    reader = LogReader(path)
+    assert reader.read() == []
+    assert reader.state("u") is RunState.UNKNOWN
+    writer = LogWriter(path)
+    writer("start", start("u"))
+    assert reader.state("u") is RunState.OPEN
+    writer("stop", stop("u"))
+    assert reader.state("u") is RunState.ENDED
+    assert reader.state("v") is RunState.UNKNOWN
+
+
+def test_two_interleaved_runs_are_read_together_and_apart(path):
+    writer, reader = LogWriter(path), LogReader(path)
+    for uid in "ab":
+        writer("start", start(uid))
+        writer("descriptor", descriptor(f"d{uid}", uid))
+    for number in range(5):
+        for uid in "ab":
+            writer("event", event(f"d{uid}", number + 1))
+    assert [record.position for record in reader.read()] == list(range(1, 15))
+    assert [record.doc["seq_num"] for record in reader.read(run="b") if record.name == "event"] == [1, 2, 3, 4, 5]
+    assert [record.position for record in reader.read(after=12, limit=1)] == [13]
+    assert len(list(reader.documents("a"))) == 7
+    assert [run.uid for run in reader.runs()] == ["a", "b"]
+
+
+def test_a_document_of_an_unknown_descriptor_is_refused(path):
+    writer = LogWriter(path)
+    with pytest.raises(LogError, match="unknown descriptor 'nobody'"):
+        writer("event", event("nobody", 1))
+
+
+def test_a_second_writer_does_not_disturb_the_first(path):
+    first, second = LogWriter(path), LogWriter(path)
+    first("start", start("a"))
+    second("start", start("b"))
+    first("stop", stop("a"))
+    second("stop", stop("b"))
+    assert [record.run for record in LogReader(path).read()] == ["a", "b", "a", "b"]
+
+
+def test_a_log_of_another_version_is_refused(path):
+    import sqlite3
+
+    LogWriter(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(LogError, match="version 99"):
+        LogWriter(path)
+
+
+WRITER = """
+import sys, uuid
+from analysis.documents.log import LogWriter
+writer = LogWriter(sys.argv[1])
+writer("start", {"uid": "run", "time": 1.0})
+writer("descriptor", {"uid": "d", "run_start": "run", "name": "primary", "time": 2.0, "data_keys": {}})
+number = 0
+while True:
+    number += 1
+    writer("event", {"uid": str(uuid.uuid4()), "descriptor": "d", "seq_num": number, "time": 3.0, "data": {}, "timestamps": {}})
+    print(number, flush=True)
+"""
+
+
+@pytest.fixture
+def writing_process(path):
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_nothing_that_was_appended_is_lost_when_the_writer_is_killed(path, writing_process):
+    for line in writing_process.stdout:
+        if int(line) >= 50:
+            break
+    os.kill(writing_process.pid, signal.SIGKILL)
+    acknowledged = int(line)
+    for line in writing_process.stdout:  # what it still printed
+        acknowledged = int(line) if line.strip() else acknowledged
+    writing_process.wait()
+    numbers = [record.doc["seq_num"] for record in LogReader(path).documents("run") if record.name == "event"]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) >= acknowledged
+
+
+def test_a_run_cut_short_is_closed_once_and_says_why(path, writing_process):
+    writing_process.stdout.readline()
+    assert close_orphans(path) == []  # its writer lives
+    writing_process.kill()
+    writing_process.wait()
+    assert close_orphans(path) == ["run"]
+    assert close_orphans(path) == []
+    *events, last = LogReader(path).documents("run")
+    assert last.name == "stop"
+    assert last.doc["exit_status"] == "fail"
+    assert "cut short" in last.doc["reason"]
+    assert last.doc["num_events"] == {"primary": len(events) - 2}
+
+
+def test_orphans_that_somebody_will_continue_stay_open_and_can_be_adopted(path, writing_process):
+    writing_process.stdout.readline()
+    writing_process.kill()
+    writing_process.wait()
+    assert close_orphans(path, which=lambda start: False) == []
+    writer = LogWriter(path)
+    writer.adopt("run")
+    assert close_orphans(path) == []
+    writer("event", event("d", 10_000))
+    writer("stop", stop("run"))
+    assert LogReader(path).state("run") is RunState.ENDED
+    with pytest.raises(LogError, match="not an open run"):
+        writer.adopt("run")
+
+
+def test_a_full_disk_stops_the_writer_and_keeps_what_was_logged(path):
+    script = WRITER + "\n"
+    limit = 400_000  # bytes a file may have, as if the disk were full then
+
+    def little_space() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], preexec_fn=little_space, capture_output=True, text=True, timeout=60
+    )
+    assert "LogError" in done.stderr
+    assert "Free disk space" in done.stderr
+    acknowledged = int(done.stdout.split()[-1])
+    numbers = [record.doc["seq_num"] for record in LogReader(path).documents("run") if record.name == "event"]
+    assert numbers == list(range(1, acknowledged + 1))
+
+
+def test_a_reader_sees_a_document_soon(path):
+    reader, writer = LogReader(path), LogWriter(path)
+    writer("start", start("a"))
+    began = time.monotonic()
+    while not reader.read():
+        assert time.monotonic() - began < 2
