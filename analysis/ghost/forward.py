@@ -1,0 +1,41 @@
+"""The forward model of ghost imaging, y = W x."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class MaskOperator:
+    """The linear map from an image to the buckets behind each mask, W (M, N).
+
+    Parameters
+    ----------
+    masks : array, (M, H, W)
+        Transmission of each mask; kept in the type given.
+
+    Notes
+    -----
+    Products are summed in float64. The operator passes ``<W x, y> = <x, W' y>``.
+    """
+
+    def __init__(self, masks: np.ndarray) -> None:
+        masks = np.asarray(masks)
+        if masks.ndim != 3:
+            raise ValueError(f"masks must have the shape (realizations, height, width), not {masks.shape}")
+        self.image_shape = masks.shape[1:]
+        self.matrix = masks.reshape(len(masks), -1)
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def forward(self, image: np.ndarray) -> np.ndarray:
+        """Return the buckets (M,) of an image (H, W): y_m = sum_n w_mn x_n."""
+        if image.shape != self.image_shape:
+            raise ValueError(f"the image must have the masks' shape {self.image_shape}, not {image.shape}")
+        return self.matrix.astype(np.float64, copy=False) @ image.reshape(-1).astype(np.float64)
+
+    def adjoint(self, buckets: np.ndarray) -> np.ndarray:
+        """Return the back-projection (H, W) of buckets (M,): x_n = sum_m w_mn y_m."""
+        if buckets.shape != (len(self),):
+            raise ValueError(f"{len(self)} buckets are needed, one a mask, not the shape {buckets.shape}")
+        return (buckets.astype(np.float64) @ self.matrix.astype(np.float64, copy=False)).reshape(self.image_shape)

@@ -1,0 +1,41 @@
+"""Which group each realization belongs to, for held-out buckets, jackknife spreads and independent halves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+BLOCK = 64
+"""Realizations are absorbed in blocks of this many, in order, so that the bits of a result don't depend on how
+the data were cut into batches."""
+
+GROUPS = 8
+"""Number of groups; even ones make one half of the data, odd ones the other."""
+
+
+def block_groups(seed: int, block: int) -> np.ndarray:
+    """Return the groups (BLOCK,) of the realizations of one block, balanced and shuffled.
+
+    Shuffled rather than in turn because mask sets have structure in their order: of Hadamard patterns, every
+    second one is symmetric about an axis, and a half of the data would be blind to half of the image.
+    """
+    shuffled = np.random.default_rng((seed, block)).permutation(BLOCK)
+    return shuffled % GROUPS
+
+
+def groups_of(seed: int, count: int) -> np.ndarray:
+    """Return the groups of the first `count` realizations, (count,)."""
+    blocks = -(-count // BLOCK)
+    if blocks == 0:
+        return np.zeros(0, dtype=np.int64)
+    return np.concatenate([block_groups(seed, block) for block in range(blocks)])[:count]
+
+
+def jackknife_spread(without: np.ndarray) -> np.ndarray:
+    """Return the standard error (...,) from delete-a-group estimates `without`, (groups, ...).
+
+    The delete-a-group jackknife: var = (G - 1) / G * sum_g (x_(-g) - mean)^2; NaN for fewer than two groups.
+    """
+    number = len(without)
+    if number < 2:
+        return np.full(without.shape[1:], np.nan)
+    return np.sqrt((number - 1) / number * np.sum((without - without.mean(axis=0)) ** 2, axis=0))

@@ -1,0 +1,137 @@
+"""Eq. 2 of Noise2Ghost for the realizations at hand: scales, the choice of the weight, and figures of trust."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.metrics import frc_resolution
+
+from .estimate import Estimate, Progress
+from .groups import groups_of, jackknife_spread
+from .store import Store
+from .total_variation import MaskKernel, State, TotalVariationSolver, flattening_weight
+
+TEST_GROUP = 7
+"""Its buckets choose no weight; the loss on them is the one that is quoted."""
+
+_FOLDS = ((0, 1), (2, 3), (4, 5))
+_PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7))
+_GRID = 10.0 ** np.arange(-3.5, 0.1, 0.5)
+"""Weights tried, relative to the one that makes the image flat."""
+
+_CHOICE_TOLERANCE, _CHOICE_ITERATIONS = 3e-3, 80
+_FEWEST = 16
+"""Realizations from which on a weight can be chosen by cross-validation."""
+
+
+class Problem:
+    """Eq. 2 for the realizations so far: scales, groups and columns."""
+
+    def __init__(self, kernel: MaskKernel, store: Store, seed: int, nonnegative: bool) -> None:
+        self._shape = kernel.shape
+        self._kernel, self._buckets = kernel, store.buckets
+        masks = store.masks
+        self._groups = groups_of(seed, len(store))
+        precision = 1.0 / store.errors**2
+        self._row = precision / precision.mean()
+        spread = float(masks.var(axis=0, dtype=np.float64).mean())
+        power = float(np.einsum("mn,mn->", masks, masks, dtype=np.float64)) / masks.size
+        # masks that are all alike still have a size, though no image follows from them
+        self.scale = float(np.sqrt((spread if spread > 1e-12 * power else power) * masks.shape[1]))
+        self.tells = False
+        if spread <= 1e-12 * power or len(store) < 2:
+            return
+        sums = masks.sum(axis=1, dtype=np.float64)
+        level = (self._row * sums) @ self._buckets / ((self._row * sums) @ sums) if sums.any() else 0.0
+        residual = (self._buckets - level * sums) * self._row
+        self.flattening = flattening_weight((residual @ masks).reshape(self._shape))
+        self.tells = self.flattening > 0
+        if self.tells:
+            self._solver = TotalVariationSolver(kernel, self.scale, nonnegative)
+
+    def choose(self, progress: Progress | None) -> float:
+        """Return the weight whose images predict left-out buckets best, the constant level left aside."""
+        if len(self._groups) < _FEWEST:
+            return float(0.1 * self.flattening)
+        trials = [(fold, relative) for fold in _FOLDS for relative in _GRID]
+        relative = np.array([relative for _, relative in trials])
+        rows = np.stack([self._without((*fold, TEST_GROUP)) for fold, _ in trials])
+        share = rows.mean(axis=1)
+        state, _ = self._solver.solve(
+            self._solver.start(relative), self._buckets / self.scale, rows,
+            relative * self.flattening * share / self.scale**2,
+            tolerance=_CHOICE_TOLERANCE, max_iterations=_CHOICE_ITERATIONS,
+        )  # fmt: skip
+        if progress is not None:
+            progress(0.5)
+        losses = np.zeros(len(_GRID))
+        for index, (fold, _) in enumerate(trials):
+            losses[index % len(_GRID)] += self._missed(state.p[index], fold)[0]
+        best = int(np.argmin(losses))
+        shift = 0.0
+        if 0 < best < len(_GRID) - 1:
+            left, here, right = losses[best - 1 : best + 2]
+            curvature = left - 2 * here + right
+            shift = 0.5 * (left - right) / curvature if curvature > 0 else 0.0
+        return float(self.flattening * _GRID[best] * 10 ** (0.5 * shift))
+
+    def fresh(self, weight: float) -> State:
+        """Return the state to start from for the columns of `finish`."""
+        return self._solver.start(np.full(len(self._columns()), weight / self.flattening))
+
+    def finish(self, state: State, weight: float, tolerance: float, most: int) -> State:
+        """Return the solution from all realizations, with those from parts of them for the figures of trust."""
+        rows = self._columns()
+        weights = weight * rows.mean(axis=1) / self.scale**2
+        solved, _ = self._solver.solve(state, self._buckets / self.scale, rows, weights, tolerance=tolerance, max_iterations=most)
+        return solved
+
+    def estimate(self, state: State) -> Estimate:
+        """Return the estimate of a solution."""
+        images = state.p
+        present = len(np.unique(self._groups)) == TEST_GROUP + 1
+        without, tested, halves = images[1:5], images[5], images[6:8]
+        spread = jackknife_spread(without) if present else np.full(self._shape, np.nan)
+        error, span = self._missed(tested, (TEST_GROUP,))
+        return Estimate(
+            image=images[0].astype(np.float32),
+            spread=spread.astype(np.float32),
+            heldout_loss=error / span if span > 0 else float("nan"),
+            figures={"frc_resolution_px": frc_resolution(*halves) if present else float("nan")},
+        )
+
+    def _predicted(self, image: np.ndarray) -> np.ndarray:
+        return self._kernel.predict(image[None])[0].astype(np.float64)
+
+    def _columns(self) -> np.ndarray:
+        """Row weights: all, all but each pair of groups, all but the test group, the two halves."""
+        everything = [self._row]
+        leaving = [self._without(pair) for pair in _PAIRS]
+        halves = [self._without((1, 3, 5, 7)), self._without((0, 2, 4, 6))]
+        return np.stack([*everything, *leaving, self._without((TEST_GROUP,)), *halves])
+
+    def _without(self, groups: tuple[int, ...]) -> np.ndarray:
+        return np.where(np.isin(self._groups, groups), 0.0, self._row)
+
+    def _missed(self, image: np.ndarray, groups: tuple[int, ...]) -> tuple[float, float]:
+        """Return the squared error of the groups' buckets and their squared deviation from their mean."""
+        held = np.isin(self._groups, groups)
+        row = self._row[held]
+        if not len(row):
+            return 0.0, 0.0
+        values = self._buckets[held]
+        residual = values - self._predicted(image)[held]
+        return deviation(residual, row), deviation(values, row)
+
+
+def flat_estimate(store: Store, shape: tuple[int, int], nonnegative: bool) -> Estimate:
+    """Return the flat image that fits best: all that realizations tell whose masks, or buckets, don't vary."""
+    sums = store.masks.sum(axis=1, dtype=np.float64)
+    level = float(store.buckets @ sums / (sums @ sums)) if sums.any() else 0.0
+    image = np.full(shape, max(level, 0.0) if nonnegative else level, dtype=np.float32)
+    return Estimate(image, np.full_like(image, np.nan), float("nan"), {"frc_resolution_px": float("nan")})
+
+
+def deviation(values: np.ndarray, row: np.ndarray) -> float:
+    """Return the sum of squared deviations of values (M,) from their mean, both weighted by `row` (M,)."""
+    return float(row @ (values - row @ values / row.sum()) ** 2)

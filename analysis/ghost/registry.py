@@ -1,0 +1,71 @@
+"""The reconstruction methods by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .correlation import Correlation, Differential, Normalised
+from .least_squares import LeastSquares
+from .n2g import Noise2Ghost
+from .reconstructor import Reconstructor
+from .tv import TotalVariation
+
+
+@dataclass(frozen=True)
+class Method:
+    """A reconstruction method: what it is called, what it is and what can be chosen.
+
+    Attributes
+    ----------
+    name : str
+    fast : bool
+        Cheap enough to update a live image some three times a second.
+    summary : str
+        One sentence for people.
+    defaults : dict
+        Options and their default values; None means chosen from the data.
+    build : callable
+        Makes the reconstructor; use `make_reconstructor`, which checks the name.
+    """
+
+    name: str
+    fast: bool
+    summary: str
+    defaults: dict[str, Any]
+    build: Callable[..., Reconstructor]
+
+
+def _described(kind: type[Reconstructor]) -> Method:
+    return Method(kind.name, kind.fast, kind.summary, dict(kind.defaults), kind)
+
+
+METHODS: dict[str, Method] = {
+    kind.name: _described(kind) for kind in (Correlation, Differential, Normalised, LeastSquares, TotalVariation, Noise2Ghost)
+}
+"""Every method by name, the quickest first."""
+
+
+def make_reconstructor(
+    method: str,
+    *,
+    shape: tuple[int, int],
+    expected: int | None = None,
+    nonnegative: bool = True,
+    seed: int = 0,
+    device: str = "cpu",
+    **options: Any,
+) -> Reconstructor:
+    """Return a reconstructor that takes realizations of `shape` pixels as they come.
+
+    Parameters are those of `Reconstructor`; `options` are the method's own, see ``METHODS[method].defaults``.
+
+    Raises
+    ------
+    ValueError
+        Unknown method or option, or a value that makes no sense; the message lists what is valid.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; the methods are {', '.join(METHODS)}")
+    return METHODS[method].build(shape, expected=expected, nonnegative=nonnegative, seed=seed, device=device, **options)

@@ -1,0 +1,93 @@
+"""Total-variation reconstruction with its weight chosen by cross-validation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .estimate import Estimate, Progress
+from .groups import BLOCK
+from .problem import Problem, flat_estimate
+from .reconstructor import Reconstructor
+from .store import Store
+from .total_variation import MaskKernel, State
+
+_CHOOSE_AGAIN = 1.5
+"""Live, the weight is chosen again when the realizations have become more by this factor."""
+
+_LIVE_TOLERANCE, _LIVE_ITERATIONS = 3e-3, 60
+
+
+class TotalVariation(Reconstructor):
+    """Least squares with total variation and, if asked, non-negativity: eq. 2 of Noise2Ghost, converged.
+
+    x = argmin 1/2 ||W x - y||^2 + weight * TV(x), with isotropic TV; with errors s given, each squared residual is
+    multiplied by <s>^2 / s^2. The weight is chosen by cross-validation over the realizations unless given.
+    """
+
+    name: ClassVar[str] = "tv"
+    fast: ClassVar[bool] = True
+    summary: ClassVar[str] = "total variation with non-negativity, converged, weight by cross-validation"
+    defaults: ClassVar[dict[str, Any]] = {"weight": None, "tolerance": 1e-4, "max_iterations": 2000}
+
+    def __init__(self, shape: tuple[int, int], **options: Any) -> None:
+        super().__init__(shape, **options)
+        self._check_options()
+        self._store = Store(self.shape[0] * self.shape[1], self.expected)
+        self._kernel = MaskKernel(self.shape)
+        self._warm: State | None = None
+        self._warm_share, self._chosen_at = 0.0, 0
+
+    def _check_options(self) -> None:
+        weight, tolerance, most = (self._given[name] for name in self.defaults)
+        if weight is not None and not (_is_number(weight) and 0 <= weight < np.inf):
+            raise ValueError(f"weight must be a number from 0, or None to have it chosen, not {weight!r}")
+        if not (_is_number(tolerance) and 0 < tolerance < 1):
+            raise ValueError(f"tolerance must be a number between 0 and 1, not {tolerance!r}")
+        if not (_is_number(most) and most == int(most) and most >= 1):
+            raise ValueError(f"max_iterations must be a whole number from 1, not {most!r}")
+
+    def _take(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None) -> None:
+        self._store.append(masks, buckets, errors)
+        self._kernel.truncate(len(self._kernel) // BLOCK * BLOCK)
+        while len(self._store) - len(self._kernel) >= BLOCK:
+            self._kernel.extend(self._store.masks[len(self._kernel) :][:BLOCK])
+
+    def _final(self, progress: Progress | None) -> Estimate:
+        problem = self._problem()
+        if problem is None:
+            return flat_estimate(self._store, self.shape, self.nonnegative)
+        weight = self._given["weight"]
+        if weight is None:
+            weight = problem.choose(progress)
+            self._chosen["weight"] = weight
+        state = problem.finish(problem.fresh(weight), weight, self._given["tolerance"], int(self._given["max_iterations"]))
+        return problem.estimate(state)
+
+    def _live(self, progress: Progress | None) -> Estimate:
+        problem = self._problem()
+        if problem is None:
+            return flat_estimate(self._store, self.shape, self.nonnegative)
+        weight = self._given["weight"]
+        warm = self._warm
+        if weight is None and (warm is None or self.count >= _CHOOSE_AGAIN * self._chosen_at):
+            weight, self._chosen_at = problem.choose(progress), self.count
+        elif weight is None and warm is not None:
+            weight = self._warm_share * problem.flattening
+        state = problem.fresh(weight) if warm is None else warm.grown(self._kernel, problem.scale)
+        self._warm = problem.finish(state, weight, _LIVE_TOLERANCE, _LIVE_ITERATIONS)
+        self._warm_share = weight / problem.flattening
+        return problem.estimate(self._warm)
+
+    def _problem(self) -> Problem | None:
+        """Return the problem that the realizations so far pose, or None if they tell of a level at most."""
+        known = len(self._kernel)
+        if known < self.count:
+            self._kernel.extend(self._store.masks[known:])
+        problem = Problem(self._kernel, self._store, self.seed, self.nonnegative)
+        return problem if problem.tells else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
