@@ -1,0 +1,287 @@
+"""The configuration of a beamline: one model, read from `beamline.toml`.
+
+A value can also come from the environment, which beats the file: `GHOSTBEAM_TILED__PORT=8123` sets `port` in `[tiled]`.
+Nothing in here touches EPICS: this module may be imported before libca is loaded, and must be, because libca reads its
+environment once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from beamline.config_errors import ConfigError, explain, read_toml
+
+CONFIG_VARIABLE = "GHOSTBEAM_CONFIG"
+DEFAULT_FILE = "beamline.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class EpicsSection(_Section):
+    """How Channel Access is reached."""
+
+    prefix: str = Field("GB:", description="Text before every PV name below; empty where those are full names.")
+    addresses: list[str] = Field(
+        [], description="Hosts or host:port to search for PVs (EPICS_CA_ADDR_LIST). Not used when simulated."
+    )
+    auto_addresses: bool = Field(
+        True, description="Whether to search the local networks too (EPICS_CA_AUTO_ADDR_LIST). Not used when simulated."
+    )
+    max_array_bytes: int = Field(
+        16_777_216, ge=16_384, description="Largest array that Channel Access carries, in bytes (EPICS_CA_MAX_ARRAY_BYTES)."
+    )
+    connection_timeout_s: float = Field(5.0, gt=0, le=600, description="How long to wait for PVs to answer, in s.")
+    read_timeout_s: float = Field(2.0, gt=0, le=600, description="How long to wait for a value, in s.")
+    write_timeout_s: float = Field(10.0, gt=0, le=600, description="How long to wait until a write has been done, in s.")
+
+
+class MaskStageSection(_Section):
+    """The stage that brings a mask into the beam."""
+
+    y: str = Field("MASK:Y", description="Motor record of the vertical axis, in mm.")
+    x: str = Field("MASK:X", description="Motor record of the horizontal axis, in mm.")
+    move_timeout_s: float = Field(60.0, gt=0, le=3600, description="Longest time that a move may take, in s.")
+    offset_tolerance_um: float | None = Field(
+        None,
+        gt=0,
+        description="Distance from a mask's position beyond which a realization is not to be trusted, in um. "
+        "Default: a quarter of a mask pixel.",
+    )
+
+
+class SampleStageSection(_Section):
+    """The stage that carries the sample."""
+
+    y: str = Field("SAMPLE:Y", description="Motor record of the vertical axis, in mm.")
+    x: str = Field("SAMPLE:X", description="Motor record of the horizontal axis, in mm.")
+
+
+class ShutterSection(_Section):
+    """The shutter: two buttons and a status."""
+
+    pv: str = Field("SHUTTER:", description="Text before Cmd:Opn-Cmd, Cmd:Cls-Cmd, Pos-Sts and the failure flags.")
+    timeout_s: float = Field(10.0, gt=0, le=600, description="Longest time that opening or closing may take, in s.")
+
+
+class DiodeSection(_Section):
+    """The bucket diode and the incident-beam monitor, two channels of one scaler record."""
+
+    scaler: str = Field("SCALER", description="The scaler record.")
+    bucket_channel: int = Field(3, ge=1, le=64, description="Scaler channel that counts the bucket diode.")
+    monitor_channel: int = Field(2, ge=1, le=64, description="Scaler channel that counts the incident-beam monitor.")
+    open_beam_ratio: float = Field(
+        1.0, gt=0, description="Bucket counts for each monitor count with neither mask plate nor sample in the beam."
+    )
+    saturation_rate: float | None = Field(
+        1e8,
+        gt=0,
+        description="Highest bucket counts per second that the counting chain can follow, such as the top frequency of a "
+        "voltage-to-frequency converter. Buckets within 1 % of it are saturated.",
+    )
+    count_margin_s: float = Field(
+        2.0, gt=0, le=600, description="How much longer than its exposure a count may take before it counts as lost, in s."
+    )
+
+    @model_validator(mode="after")
+    def _channels_differ(self) -> Self:
+        if self.bucket_channel == self.monitor_channel:
+            raise ValueError("bucket_channel and monitor_channel must differ: one channel cannot count both")
+        return self
+
+
+class BeamSection(_Section):
+    """What tells whether there is beam, and when a scan is to wait for it."""
+
+    ring_current: str = Field("RING:Current", description="Ring current, in mA.")
+    minimum_ma: float = Field(20.0, ge=0, description="Ring current below which scans wait, in mA; 0: never wait for it.")
+    minimum_monitor_rate: float = Field(
+        0.0, ge=0, description="Monitor counts per second below which an exposure is repeated later; 0: not checked."
+    )
+    settle_s: float = Field(5.0, ge=0, le=3600, description="How long to wait after the beam is back, in s.")
+
+
+class MaskPlateSection(_Section):
+    """Which plate is on the mask stage: a preset, or a file written by `MaskPlate.save`."""
+
+    preset: Literal["copper", "gold", "gold-random"] = Field(
+        "gold", description="Plate of the paper: copper (32x32, 150 um) or gold (64x64, 10 um; Hadamard or random masks)."
+    )
+    num: int | None = Field(None, ge=1, le=65_536, description="How many masks a gold plate has; default: 4096, random 1024.")
+    seed: int = Field(0, ge=0, description="Seed of the random masks.")
+    file: Path | None = Field(None, description="NPZ file of another plate; it takes the place of the preset.")
+
+
+class TiledSection(_Section):
+    """The Tiled server. Its API key is never in this file: it comes from GHOSTBEAM_TILED_API_KEY or is made on first use."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to which the server that the session starts is bound.")
+    port: int = Field(8020, ge=1, le=65_535, description="Port of the server that the session starts.")
+    uri: str | None = Field(None, description="A server that runs already, http(s)://...; then none is started.")
+    database_uri: str | None = Field(None, description="Catalogue database, such as postgresql://...; default: SQLite.")
+    table_uri: str | None = Field(None, description="Database of the tables, such as postgresql://...; default: SQLite.")
+    redis_uri: str | None = Field(None, description="Streaming cache, redis://...; default: the server's memory.")
+
+    @field_validator("uri")
+    @classmethod
+    def _is_http(cls, uri: str | None) -> str | None:
+        if uri is not None and not uri.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return uri
+
+    @field_validator("table_uri")
+    @classmethod
+    def _loses_no_rows(cls, uri: str | None) -> str | None:
+        # Tiled with DuckDB tables drops rows while another client reads them.
+        if uri is not None and uri.startswith("duckdb"):
+            raise ValueError("DuckDB tables lose rows under concurrent readers: use sqlite:/// or postgresql://")
+        return uri
+
+
+class SimulationSection(_Section):
+    """The simulated beamline; used when `simulated` is true."""
+
+    sample: str = Field("CAS", min_length=1, description="Name of a simulated sample, or an image file.")
+    speed: float = Field(1.0, gt=0, le=100_000, description="How many times faster than in life the devices move and count.")
+    seed: int = Field(0, ge=0, description="Seed of the simulated physics.")
+    photons: float = Field(1e4, gt=0, description="Photons per second on one open mask pixel.")
+    ca_port: int = Field(5964, ge=1, le=65_535, description="Port at which the simulated PVs are served, on 127.0.0.1.")
+
+
+class ReconstructionSection(_Section):
+    """What the reconstruction worker does with runs that ask for nothing else."""
+
+    methods: list[str] = Field(["tv", "n2g"], min_length=1, description="Methods to run on each run, in this order.")
+    options: dict[str, dict[str, Any]] = Field(
+        {}, description="Options of each method: [reconstruction.options.METHOD]; the method itself checks them."
+    )
+    threads: int = Field(1, ge=1, le=1024, description="Threads of each reconstruction.")
+    niceness: int = Field(10, ge=0, le=19, description="Niceness of the worker's process: 19 yields to everything else.")
+
+    @property
+    def recipes(self) -> list[dict[str, Any]]:
+        """The recipes as they stand in a start document."""
+        return [{"method": method, "options": dict(self.options.get(method, {}))} for method in self.methods]
+
+
+class GhostbeamConfig(BaseSettings):
+    """Everything that differs from one beamline to another."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="GHOSTBEAM_", env_nested_delimiter="__", allow_inf_nan=False
+    )
+
+    simulated: bool = Field(True, description="Whether to start simulated IOCs and talk to those.")
+    state_dir: Path = Field(
+        Path(".ghostbeam"),
+        description="Folder for the document log, catalogue, keys and service state; relative to the file that names it.",
+    )
+    epics: EpicsSection = Field(EpicsSection(), description="How Channel Access is reached.")
+    mask_stage: MaskStageSection = Field(MaskStageSection(), description="The mask stage.")
+    sample_stage: SampleStageSection = Field(SampleStageSection(), description="The sample stage.")
+    shutter: ShutterSection = Field(ShutterSection(), description="The shutter.")
+    diode: DiodeSection = Field(DiodeSection(), description="The bucket diode.")
+    beam: BeamSection = Field(BeamSection(), description="Ring current and the waiting for beam.")
+    mask_plate: MaskPlateSection = Field(MaskPlateSection(), description="The mounted mask plate.")
+    tiled: TiledSection = Field(TiledSection(), description="The Tiled server.")
+    simulation: SimulationSection = Field(SimulationSection(), description="The simulated beamline.")
+    reconstruction: ReconstructionSection = Field(ReconstructionSection(), description="The reconstruction worker.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment beat the values of the file, which arrive as arguments."""
+        return env_settings, init_settings
+
+
+def load_config(path: str | Path | None = None) -> GhostbeamConfig:
+    """Read the configuration.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        The file. Default: what the environment variable GHOSTBEAM_CONFIG names, else ./beamline.toml if there is one,
+        else the defaults, which are a simulated beamline.
+
+    Returns
+    -------
+    GhostbeamConfig
+        With absolute paths: relative ones are taken from the file's folder, or from the working directory where no
+        file was read.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or something in it cannot be right. It names each key and the cure.
+    """
+    named = path if path is not None else os.environ.get(CONFIG_VARIABLE) or None
+    if named is None and Path(DEFAULT_FILE).is_file():
+        named = DEFAULT_FILE
+    file = None if named is None else Path(named).expanduser().absolute()
+    values = {} if file is None else read_toml(file)
+    source = "the environment" if file is None else str(file)
+    try:
+        config = GhostbeamConfig(**values)
+    except ValidationError as error:
+        raise ConfigError(explain(error, GhostbeamConfig, source)) from None
+    except SettingsError as error:
+        raise ConfigError(f"{source}: {error}. A GHOSTBEAM_... variable sets one key, as in GHOSTBEAM_TILED__PORT=8123") from None
+    return _with_absolute_paths(config, Path.cwd() if file is None else file.parent)
+
+
+def _with_absolute_paths(config: GhostbeamConfig, folder: Path) -> GhostbeamConfig:
+    updates: dict[str, Any] = {"state_dir": folder / config.state_dir.expanduser()}
+    if config.mask_plate.file is not None:
+        file = folder / config.mask_plate.file.expanduser()
+        updates["mask_plate"] = config.mask_plate.model_copy(update={"file": file})
+    sample = folder / config.simulation.sample
+    if sample.is_file():
+        updates["simulation"] = config.simulation.model_copy(update={"sample": str(sample)})
+    return config.model_copy(update=updates)
+
+
+def epics_environment(config: GhostbeamConfig) -> dict[str, str]:
+    """Say which environment variables make libca find the PVs; simulated ones are looked for on loopback only."""
+    if config.simulated:
+        addresses, auto = [f"127.0.0.1:{config.simulation.ca_port}"], False
+    else:
+        addresses, auto = config.epics.addresses, config.epics.auto_addresses
+    environment = {
+        "EPICS_CA_AUTO_ADDR_LIST": "YES" if auto else "NO",
+        "EPICS_CA_MAX_ARRAY_BYTES": str(config.epics.max_array_bytes),
+    }
+    # Without a list of our own, what the machine's administrators have set stays in force.
+    if addresses:
+        environment["EPICS_CA_ADDR_LIST"] = " ".join(addresses)
+    return environment
+
+
+def apply_epics_environment(config: GhostbeamConfig) -> None:
+    """Set EPICS_CA_* for this process; to be called before ophyd is imported.
+
+    Raises
+    ------
+    ConfigError
+        If libca has already been loaded with other settings, which it would go on using.
+    """
+    environment = epics_environment(config)
+    changes = {name for name, value in environment.items() if os.environ.get(name) != value}
+    if changes and "epics.ca" in sys.modules:
+        raise ConfigError(
+            f"Channel Access is already in use with another {' and '.join(sorted(changes))}: "
+            "call apply_epics_environment before anything imports ophyd"
+        )
+    os.environ.update(environment)

@@ -1,0 +1,147 @@
+"""Builds the devices that the configuration describes, and connects them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ophyd import Device
+from ophyd.ophydobj import OphydObject
+from ophyd.signal import EpicsSignalBase
+
+from beamline.bucket_diode import BucketDiode
+from beamline.config import GhostbeamConfig
+from beamline.mask_stage import MaskStage
+from beamline.ring_current import RingCurrent
+from beamline.sample_stage import SampleStage
+from beamline.shutter import Shutter
+
+
+class DevicesNotConnected(TimeoutError):
+    """Some devices did not answer."""
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The devices of the beamline; iterate over them, or take them by name."""
+
+    mask_stage: MaskStage
+    sample_stage: SampleStage
+    shutter: Shutter
+    diode: BucketDiode
+    ring_current: RingCurrent
+
+    def __iter__(self) -> Iterator[OphydObject]:
+        return (getattr(self, field.name) for field in fields(self))
+
+
+def make_mask_stage(config: GhostbeamConfig) -> MaskStage:
+    """Build the mask stage; no plate is mounted yet."""
+    section = config.mask_stage
+    return MaskStage(
+        config.epics.prefix,
+        y=section.y,
+        x=section.x,
+        move_timeout_s=section.move_timeout_s,
+        offset_tolerance_um=section.offset_tolerance_um,
+        name="mask_stage",
+    )
+
+
+def make_sample_stage(config: GhostbeamConfig) -> SampleStage:
+    """Build the sample stage."""
+    return SampleStage(config.epics.prefix, y=config.sample_stage.y, x=config.sample_stage.x, name="sample_stage")
+
+
+def make_shutter(config: GhostbeamConfig) -> Shutter:
+    """Build the shutter."""
+    return Shutter(config.epics.prefix + config.shutter.pv, timeout_s=config.shutter.timeout_s, name="shutter")
+
+
+def make_diode(config: GhostbeamConfig) -> BucketDiode:
+    """Build the bucket diode."""
+    section = config.diode
+    return BucketDiode(
+        config.epics.prefix + section.scaler,
+        bucket_channel=section.bucket_channel,
+        monitor_channel=section.monitor_channel,
+        open_beam_ratio=section.open_beam_ratio,
+        saturation_rate=section.saturation_rate,
+        count_margin_s=section.count_margin_s,
+        name="diode",
+    )
+
+
+def make_ring_current(config: GhostbeamConfig) -> RingCurrent:
+    """Build the ring current, in mA."""
+    return RingCurrent(config.epics.prefix + config.beam.ring_current, auto_monitor=True, name="ring_current")
+
+
+def make_devices(config: GhostbeamConfig) -> Devices:
+    """Build all devices. They look for their PVs from now on; `connect` waits for them.
+
+    The plate is not mounted: see `beamline.plates.make_plate` and `MaskStage.mount`.
+    """
+    set_epics_timeouts(config)
+    return Devices(
+        mask_stage=make_mask_stage(config),
+        sample_stage=make_sample_stage(config),
+        shutter=make_shutter(config),
+        diode=make_diode(config),
+        ring_current=make_ring_current(config),
+    )
+
+
+def set_epics_timeouts(config: GhostbeamConfig) -> None:
+    """Set ophyd's timeouts, if nothing has been built yet: ophyd allows no change after that."""
+    with contextlib.suppress(RuntimeError):
+        EpicsSignalBase.set_defaults(
+            connection_timeout=config.epics.connection_timeout_s,
+            timeout=config.epics.read_timeout_s,
+            write_timeout=config.epics.write_timeout_s,
+        )
+
+
+def connect(devices: Iterable[OphydObject], timeout_s: float = 5.0) -> None:
+    """Wait until all devices have answered. They are waited for together, not one after the other.
+
+    Parameters
+    ----------
+    devices : iterable of ophyd objects
+        Such as a `Devices`.
+    timeout_s : float
+        How long to wait for all of them, in s.
+
+    Raises
+    ------
+    DevicesNotConnected
+        Naming every device that did not answer, with the PVs.
+    """
+    waiting = list(devices)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        waiting = [device for device in waiting if not device.connected]
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    lines = []
+    for device in waiting:
+        signals = list(_signals(device))
+        silent = [signal.pvname for signal in signals if not signal.connected]
+        named = ", ".join(silent[:3]) + (", ..." if len(silent) > 3 else "")
+        lines.append(f"  {device.name}: {named} ({len(silent)} of {len(signals)} PVs)")
+    raise DevicesNotConnected(
+        f"{len(lines)} of the devices did not answer within {timeout_s:g} s:\n" + "\n".join(lines) + "\n"
+        "Are the IOCs running, and are the prefix and the addresses in [epics] of beamline.toml right? "
+        "Simulated ones are started with `ghostbeam up`."
+    )
+
+
+def _signals(device: OphydObject) -> Iterator[Any]:
+    walked = (item.item for item in device.walk_signals()) if isinstance(device, Device) else (device,)
+    return (signal for signal in walked if hasattr(signal, "pvname"))

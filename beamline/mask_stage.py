@@ -1,0 +1,158 @@
+"""The mask stage: a positioner that moves by mask index and reads back which mask is really in the beam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ophyd import Component as Cpt
+from ophyd import Device, EpicsMotor, SignalRO
+from ophyd import FormattedComponent as FCpt
+from ophyd.status import StatusBase
+from ophyd.utils import LimitError
+
+from beamline.mask_plate import MaskPlate, MaskPlateError
+from beamline.numpy_types import NumpyTyped
+
+
+class MaskLimitError(MaskPlateError, LimitError):
+    """A mask lies beyond the soft limits of the stage."""
+
+
+class PlateSignal(SignalRO):
+    """A quantity that follows from the plate and the motors' readbacks."""
+
+    def __init__(self, *args: Any, quantity: int, units: str | None = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._quantity, self._units = quantity, units
+
+    def get(self, **_: Any) -> int | float:
+        """Work it out from where the motors are now."""
+        self._readback = self.parent.nearest()[self._quantity]
+        motors = self.parent.y, self.parent.x
+        self._metadata["timestamp"] = max(motor.user_readback.timestamp for motor in motors)
+        return self._readback
+
+    def describe(self) -> dict[str, Any]:
+        """Describe it, with units."""
+        self.get()  # the type is that of the value
+        description = super().describe()
+        if self._units is not None:
+            description[self.name]["units"] = self._units
+        description[self.name]["source"] = f"plate:{self.parent.plate.name}"
+        return description
+
+
+class MaskStage(NumpyTyped, Device):
+    """Two motors that carry a mask plate.
+
+    `set(index)` brings one mask into the beam. What is read is never what was asked for but what follows from the
+    motors' readbacks: the nearest mask (`..._index`), and how far it is off (`..._offset_y_um`, `..._offset_x_um`).
+
+    Parameters
+    ----------
+    y, x : str
+        PV suffixes of the two motor records (positions in mm).
+    move_timeout_s : float
+        Longest time that a move may take, in s.
+    offset_tolerance_um : float, optional
+        Offset beyond which a realization is not to be trusted, in um. Default: a quarter of a mask pixel.
+    """
+
+    y = FCpt(EpicsMotor, "{prefix}{_y_suffix}", kind="normal")
+    x = FCpt(EpicsMotor, "{prefix}{_x_suffix}", kind="normal")
+    index = Cpt(PlateSignal, quantity=0, kind="hinted")
+    offset_y_um = Cpt(PlateSignal, quantity=1, units="um", kind="normal")
+    offset_x_um = Cpt(PlateSignal, quantity=2, units="um", kind="normal")
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        y: str = "MASK:Y",
+        x: str = "MASK:X",
+        move_timeout_s: float = 60.0,
+        offset_tolerance_um: float | None = None,
+        **kwargs: Any,
+    ):
+        self._y_suffix, self._x_suffix = y, x
+        self.move_timeout_s = move_timeout_s
+        self._offset_tolerance_um = offset_tolerance_um
+        self._plate: MaskPlate | None = None
+        super().__init__(prefix, **kwargs)
+        for motor in (self.y, self.x):
+            motor.user_readback.kind = "normal"
+            motor.user_setpoint.kind = "omitted"
+
+    def mount(self, plate: MaskPlate) -> None:
+        """Tell the stage which plate it carries."""
+        self._plate = plate
+
+    @property
+    def plate(self) -> MaskPlate:
+        """The mounted plate.
+
+        Raises
+        ------
+        MaskPlateError
+            If none has been mounted.
+        """
+        if self._plate is None:
+            raise MaskPlateError(f"no mask plate is mounted: call {self.name}.mount(plate) first")
+        return self._plate
+
+    @property
+    def offset_tolerance_um(self) -> float:
+        """Offset beyond which a realization is not to be trusted, in um."""
+        if self._offset_tolerance_um is not None:
+            return self._offset_tolerance_um
+        return self.plate.pixel_size_um / 4
+
+    def nearest(self) -> tuple[int, float, float]:
+        """Return the mask nearest to the beam now, and its offset (y, x) in um."""
+        return self.plate.nearest(self.y.user_readback.get(), self.x.user_readback.get())
+
+    def check_value(self, index: int) -> None:
+        """Raise if a mask is not on the plate or beyond the soft limits; nothing moves."""
+        self.check_indices([index])
+
+    def check_indices(self, indices: Iterable[int]) -> list[int]:
+        """Check that each mask is on the plate and within the soft limits; nothing moves.
+
+        Returns
+        -------
+        list of int
+            The indices.
+
+        Raises
+        ------
+        MaskPlateError
+            If there is no such mask.
+        MaskLimitError
+            If the stage may not go there.
+        """
+        checked = [self.plate.checked_index(index) for index in indices]
+        for axis, motor in enumerate((self.y, self.x)):
+            low, high = motor.limits
+            if low >= high:  # a motor record has no limits then
+                continue
+            for index in checked:
+                position = self.plate.positions_mm[index, axis]
+                if not low <= position <= high:
+                    raise MaskLimitError(
+                        f"mask {index} is at {position:.3f} mm, beyond the soft limits of {motor.name} ({low:g} to {high:g} mm). "
+                        "Widen them if the stage can go there, or leave the mask out"
+                    )
+        return checked
+
+    def set(self, index: int) -> StatusBase:
+        """Bring a mask into the beam.
+
+        Returns
+        -------
+        StatusBase
+            Done when both motors have stopped; `index` then tells which mask is in the beam. Fails if a motor does.
+        """
+        (mask,) = self.check_indices([index])
+        y_mm, x_mm = map(float, self.plate.positions_mm[mask])
+        return self.y.set(y_mm, timeout=self.move_timeout_s) & self.x.set(x_mm, timeout=self.move_timeout_s)

@@ -1,0 +1,73 @@
+"""Builds the start documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plans.request import GhostScanRequest
+
+TECHNIQUE = "ghost_imaging"
+
+
+def ghost_scan_metadata(request: GhostScanRequest, plan_args: dict[str, Any], md: dict[str, Any]) -> dict[str, Any]:
+    """Build what `ghost_scan` adds to its start document.
+
+    Parameters
+    ----------
+    request : GhostScanRequest
+    plan_args : dict
+        The arguments as they were given, with names for devices.
+    md : dict
+        The user's metadata, which win.
+
+    Returns
+    -------
+    dict
+        With `ghost` telling a reconstruction where in the events it finds what.
+    """
+    bucket, stage = request.buckets[0], request.mask_stage
+    plate = stage.plate
+    metadata = {
+        "plan_name": "ghost_scan",
+        "plan_args": plan_args,
+        "technique": TECHNIQUE,
+        "detectors": [detector.name for detector in request.detectors],
+        "motors": [stage.name],
+        "num_points": len(request.indices),
+        "num_intervals": len(request.indices) - 1,
+        "hints": {"dimensions": [(["time"], "primary")]},
+        "mask_set": plate.identity,
+        "ghost": {
+            "buckets": [key for detector in request.buckets for key in detector.bucket_keys],
+            "monitor": bucket.monitor_key,
+            "time": bucket.time_key,
+            "mask_index": stage.index.name,
+            "offset": [stage.offset_y_um.name, stage.offset_x_um.name],
+            "shape": list(plate.shape),
+            "pixel_size_um": plate.pixel_size_um,
+            "exposure": request.exposure,
+            "dark_stream": "dark" if request.dark_num else None,
+            "open_beam_ratio": bucket.open_beam_ratio,
+            "offset_tolerance_um": stage.offset_tolerance_um,
+            "saturation_counts": bucket.saturation_counts(request.exposure),
+            "order": request.order,
+            "indices": list(request.indices),
+        },
+    }
+    if request.recipes:
+        metadata["recipes"] = request.recipes
+    return metadata | md
+
+
+def dark_scan_metadata(detectors: list[str], num: int, plan_args: dict[str, Any], md: dict[str, Any]) -> dict[str, Any]:
+    """Build what `dark_scan` adds to its start document."""
+    metadata = {
+        "plan_name": "dark_scan",
+        "plan_args": plan_args,
+        "technique": TECHNIQUE,
+        "detectors": detectors,
+        "num_points": num,
+        "num_intervals": num - 1,
+        "hints": {"dimensions": [(["time"], "dark")]},
+    }
+    return metadata | md

@@ -1,0 +1,58 @@
+"""Wraps plans so that the shutter ends closed, and gives plans their shutter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import bluesky.preprocessors as bpp
+from bluesky.protocols import Movable
+from bluesky.utils import MsgGenerator, make_decorator
+
+from plans.stubs import close_shutter
+
+
+def closed_shutter_wrapper(plan: MsgGenerator[Any], shutter: Movable | None) -> MsgGenerator[Any]:
+    """Close the shutter after a plan, however the plan ends.
+
+    The shutter is staged around the plan, because the RunEngine unstages devices even when it is halted and skips all
+    cleanup, and `Shutter.unstage` closes. In every other case it is closed, and waited for, before that.
+
+    Parameters
+    ----------
+    plan : generator
+        May open and close the shutter as it likes.
+    shutter : Movable, optional
+        Without one the plan is left as it is.
+    """
+    if shutter is None:
+        return (yield from plan)
+    guarded = bpp.finalize_wrapper(plan, close_shutter(shutter))
+    return (yield from bpp.stage_wrapper(guarded, [shutter]))
+
+
+closed_shutter_decorator = make_decorator(closed_shutter_wrapper)
+
+
+def use_shutter(plan: Callable[..., MsgGenerator[Any]], shutter: Movable) -> Callable[..., MsgGenerator[Any]]:
+    """Make a plan use this shutter unless another one is named.
+
+    Parameters
+    ----------
+    plan : callable
+        A plan with a keyword `shutter`. Its name, signature and docstring are kept.
+    shutter : Movable
+
+    Returns
+    -------
+    callable
+    """
+
+    @wraps(plan)
+    def with_shutter(*args: Any, **kwargs: Any) -> MsgGenerator[Any]:
+        if kwargs.get("shutter") is None:
+            kwargs["shutter"] = shutter
+        return (yield from plan(*args, **kwargs))
+
+    return with_shutter

@@ -1,0 +1,80 @@
+"""What the plans ask of devices, beyond bluesky's own protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from bluesky.protocols import Movable, Readable, Triggerable
+
+
+class Plate(Protocol):
+    """A set of masks with an identity, such as `beamline.mask_plate.MaskPlate`."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def identity(self) -> str:
+        """Hash of its content."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of one mask."""
+
+    @property
+    def pixel_size_um(self) -> float:
+        """Edge of one mask pixel in um."""
+
+    @property
+    def sequency_order(self) -> np.ndarray:
+        """Mask indices from the coarsest pattern to the finest."""
+
+    def __len__(self) -> int:
+        """How many masks there are."""
+
+
+@runtime_checkable
+class MaskPositioner(Movable, Readable, Protocol):
+    """A positioner that moves by mask index and reads back which mask is in the beam."""
+
+    index: Readable
+    offset_y_um: Readable
+    offset_x_um: Readable
+
+    @property
+    def plate(self) -> Plate:
+        """The plate that is mounted."""
+
+    @property
+    def offset_tolerance_um(self) -> float:
+        """Offset beyond which a realization is not to be trusted, in um."""
+
+    def check_indices(self, indices: Iterable[int]) -> list[int]:
+        """Raise if a mask cannot be reached."""
+
+
+@runtime_checkable
+class BucketDetector(Readable, Triggerable, Protocol):
+    """A detector that gives one or more bucket values an exposure, and says when it gave none."""
+
+    exposure: Movable
+    lost: Readable
+    open_beam_ratio: float | None
+
+    @property
+    def bucket_keys(self) -> list[str]:
+        """Data keys of the buckets."""
+
+    @property
+    def monitor_key(self) -> str | None:
+        """Data key of the incident-beam monitor."""
+
+    @property
+    def time_key(self) -> str | None:
+        """Data key of the time counted, in s."""
+
+    def saturation_counts(self, exposure: float) -> float | None:
+        """Return the bucket counts from which an exposure of so many seconds is saturated."""

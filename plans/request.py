@@ -1,0 +1,266 @@
+"""Checks what a plan is asked to do, before anything moves and before a run is opened."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from bluesky.protocols import HasName, Movable, Readable
+
+from plans.protocols import BucketDetector, MaskPositioner, Plate
+
+SHORTEST_EXPOSURE_S = 1e-5
+LONGEST_EXPOSURE_S = 3600.0
+MOST_REALIZATIONS = 1_000_000
+ORDERS = ("sequency", "random", "given")
+OWN_KEYS = ("ghost", "mask_set", "recipes")
+RECIPE_KEYS = ("method", "options", "seed", "device")
+
+
+class PlanRequestError(ValueError):
+    """A plan was asked for something that it cannot or should not do. Nothing has moved."""
+
+
+@dataclass(frozen=True)
+class GhostScanRequest:
+    """A ghost scan that has been checked.
+
+    Parameters
+    ----------
+    detectors : tuple
+        What to trigger and read.
+    buckets : tuple of BucketDetector
+        Those of the detectors that give buckets.
+    mask_stage : MaskPositioner
+    indices : list of int
+        The mask of each realization.
+    order : str
+        How the masks were ordered.
+    exposure : float
+        Seconds.
+    dark_num : int
+        Dark exposures before the scan.
+    shutter : Movable, optional
+    recipes : list of dict
+        Which reconstructions are asked for; empty where the worker is to choose.
+    """
+
+    detectors: tuple[Readable, ...]
+    buckets: tuple[BucketDetector, ...]
+    mask_stage: MaskPositioner
+    indices: list[int]
+    order: str
+    exposure: float
+    dark_num: int
+    shutter: Movable | None
+    recipes: list[dict[str, Any]]
+
+
+def check_detectors(detectors: Any) -> tuple[tuple[Readable, ...], tuple[BucketDetector, ...]]:
+    """Return all detectors, and those of them that give buckets."""
+    if isinstance(detectors, (str, bytes)) or not isinstance(detectors, Iterable):
+        raise PlanRequestError(f"detectors must be a list of devices, such as [diode], not {detectors!r}")
+    found = tuple(detectors)
+    for detector in found:
+        check_device(detector, Readable, "detectors")
+    buckets = tuple(detector for detector in found if isinstance(detector, BucketDetector))
+    if not buckets:
+        raise PlanRequestError(
+            f"none of the detectors {[detector.name for detector in found]} gives a bucket value: add the bucket detector, "
+            "such as diode"
+        )
+    return found, buckets
+
+
+def check_device(device: Any, protocol: Any, parameter: str) -> None:
+    """Raise unless this is a connected device of the right kind."""
+    if not isinstance(device, protocol):
+        kind = "is a name, not a device: pass the device itself" if isinstance(device, str) else "is not such a device"
+        raise PlanRequestError(f"{parameter}: {device!r} {kind} (a {protocol.__name__} is needed)")
+    if getattr(device, "connected", True) is False:
+        raise PlanRequestError(
+            f"{parameter}: {getattr(device, 'name', device)} does not answer. Is its IOC running? "
+            "beamline.factory.connect(devices) says which PVs are missing"
+        )
+
+
+def check_exposure(exposure: Any) -> float:
+    """Return the exposure in seconds."""
+    if isinstance(exposure, (bool, str)) or not _is_number(exposure):
+        raise PlanRequestError(f"exposure must be a number of seconds, not {exposure!r}")
+    if not SHORTEST_EXPOSURE_S <= float(exposure) <= LONGEST_EXPOSURE_S:
+        raise PlanRequestError(f"exposure must be {SHORTEST_EXPOSURE_S:g} to {LONGEST_EXPOSURE_S:g} seconds, not {exposure!r}")
+    return float(exposure)
+
+
+def check_count(value: Any, parameter: str, least: int = 1, most: int = MOST_REALIZATIONS) -> int:
+    """Return a number of exposures."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise PlanRequestError(f"{parameter} must be a whole number, not {value!r}") from None
+    if isinstance(value, bool) or not least <= number <= most:
+        raise PlanRequestError(f"{parameter} must be {least} to {most}, not {value!r}")
+    return number
+
+
+def check_shutter(shutter: Any, needed_for: str) -> Movable:
+    """Return the shutter, which must be there."""
+    if shutter is None:
+        raise PlanRequestError(f"{needed_for} needs a shutter: pass shutter=..., or leave that out")
+    check_device(shutter, Movable, "shutter")
+    return shutter
+
+
+def check_masks(mask_stage: MaskPositioner, masks: Any) -> Plate:
+    """Return the mounted plate, which must be the one that is asked for.
+
+    Parameters
+    ----------
+    mask_stage : MaskPositioner
+    masks : str or plate
+        The plate, or its name or identity (or the first eight or more characters of that).
+    """
+    mounted = mask_stage.plate
+    title = f"{mounted.name!r} ({mounted.shape[0]}x{mounted.shape[1]} pixels, {len(mounted)} masks, {mounted.identity[:12]})"
+    if isinstance(masks, str):
+        if masks != mounted.name and not (len(masks) >= 8 and mounted.identity.startswith(masks)):
+            raise PlanRequestError(f"masks: plate {masks!r} is asked for, but {title} is mounted on {mask_stage.name}")
+        return mounted
+    identity = getattr(masks, "identity", None)
+    if not isinstance(masks, HasName) or not isinstance(identity, str):
+        raise PlanRequestError(f"masks must be a mask plate or the name of one, not {masks!r}")
+    if identity != mounted.identity:
+        shape = getattr(masks, "shape", None)
+        why = f"masks of {shape} pixels" if shape != mounted.shape else f"other content ({identity[:12]})"
+        raise PlanRequestError(
+            f"masks: the plate {masks.name!r} that is asked for has {why}, but {title} is mounted: "
+            f"mount the right one with {mask_stage.name}.mount(plate)"
+        )
+    return mounted
+
+
+def choose_indices(plate: Plate, num: int | None, indices: Sequence[int] | None, order: str, seed: int) -> tuple[list[int], str]:
+    """Choose the mask of each realization.
+
+    Parameters
+    ----------
+    plate : Plate
+    num : int, optional
+        How many masks; all of them by default.
+    indices : sequence of int, optional
+        Exactly these, in this order; a mask may come more than once.
+    order : {"sequency", "random", "given"}
+        From coarse to fine; in an order drawn with the seed; or as `indices` says.
+    seed : int
+
+    Returns
+    -------
+    indices : list of int
+    order : str
+        "given" if indices were.
+    """
+    if order not in ORDERS:
+        raise PlanRequestError(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
+    if indices is not None:
+        if isinstance(indices, (str, bytes)) or not isinstance(indices, Iterable):
+            raise PlanRequestError(f"indices must be a list of whole numbers, not {indices!r}")
+        chosen = list(indices)
+        check_count(len(chosen), "the number of indices")
+        if num is not None and num != len(chosen):
+            raise PlanRequestError(f"num is {num}, but there are {len(chosen)} indices: leave num out")
+        return chosen, "given"
+    if order == "given":
+        raise PlanRequestError("order='given' needs indices=[...]: which masks, in which order")
+    if num is not None:
+        check_count(num, "num")
+        if num > len(plate):
+            raise PlanRequestError(
+                f"num is {num}, but plate {plate.name!r} has {len(plate)} masks; indices=[...] can repeat masks"
+            )
+    whole = plate.sequency_order if order == "sequency" else np.random.default_rng(seed).permutation(len(plate))
+    return [int(index) for index in whole[:num]], order
+
+
+def check_recipes(recipes: Any) -> list[dict[str, Any]]:
+    """Return the recipes, each with a method and options."""
+    if isinstance(recipes, (str, bytes, dict)):
+        raise PlanRequestError(f"recipes must be a list such as ['tv'] or [{{'method': 'tv', 'options': {{}}}}], not {recipes!r}")
+    checked: list[dict[str, Any]] = []
+    for entry in recipes or ():
+        recipe = {"method": entry} if isinstance(entry, str) else entry
+        if not isinstance(recipe, dict) or not isinstance(recipe.get("method"), str):
+            raise PlanRequestError(f"recipes: {entry!r} names no method; it must be like {{'method': 'tv', 'options': {{}}}}")
+        unknown = sorted(set(recipe) - set(RECIPE_KEYS))
+        if unknown or not isinstance(recipe.get("options", {}), dict):
+            raise PlanRequestError(f"recipes: {entry!r} may hold {', '.join(RECIPE_KEYS)} only, with a dict as options")
+        checked.append({"options": {}} | recipe)
+    return checked
+
+
+def check_md(md: Any) -> dict[str, Any]:
+    """Return the user's metadata, which may not contradict what the plan itself knows."""
+    if md is not None and not isinstance(md, dict):
+        raise PlanRequestError(f"md must be a dict such as {{'sample': 'CAS'}}, not {md!r}")
+    for key in OWN_KEYS:
+        if md and key in md:
+            raise PlanRequestError(f"md: {key!r} is written by the plan; choose another name for yours")
+    return dict(md or {})
+
+
+def check_ghost_scan(
+    detectors: Any,
+    mask_stage: Any,
+    masks: Any,
+    *,
+    num: Any,
+    exposure: Any,
+    order: str,
+    indices: Any,
+    seed: Any,
+    dark_num: Any,
+    shutter: Any,
+    close_between: bool,
+    recipes: Any,
+) -> GhostScanRequest:
+    """Check all that a ghost scan is asked for; see `plans.ghost.ghost_scan`.
+
+    Raises
+    ------
+    PlanRequestError
+        If a parameter cannot be right.
+    ValueError
+        If a mask is not on the plate or the stage may not go there.
+    """
+    found, buckets = check_detectors(detectors)
+    check_device(mask_stage, MaskPositioner, "mask_stage")
+    plate = check_masks(mask_stage, masks)
+    seconds = check_exposure(exposure)
+    check_count(seed, "seed", least=0, most=2**63)
+    chosen, order = choose_indices(plate, num, indices, order, seed)
+    chosen = mask_stage.check_indices(chosen)
+    darks = (10 if shutter is not None else 0) if dark_num is None else check_count(dark_num, "dark_num", least=0)
+    if shutter is not None or darks or close_between:
+        shutter = check_shutter(shutter, "dark_num above 0" if darks else "close_between")
+    return GhostScanRequest(
+        detectors=found,
+        buckets=buckets,
+        mask_stage=mask_stage,
+        indices=chosen,
+        order=order,
+        exposure=seconds,
+        dark_num=darks,
+        shutter=shutter,
+        recipes=check_recipes(recipes),
+    )
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except (TypeError, OverflowError):
+        return False

@@ -1,0 +1,72 @@
+"""A session at the beamline: `ghostbeam session`, `ipython -i profile_collection/startup.py`, or a queueserver's worker.
+
+Configured by `beamline.toml` (see `beamline.config`). `qserver-list-plans-devices` only looks at what is defined here:
+for it nothing is started or connected.
+"""
+
+# ruff: noqa: E402, F401 - the configuration must be applied before ophyd is imported; people type bp and bps
+import sys
+from functools import partial
+from pathlib import Path
+
+from beamline.config import apply_epics_environment, load_config
+
+config = load_config()
+apply_epics_environment(config)  # before anything imports ophyd
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import matplotlib
+from bluesky import RunEngine
+from bluesky.callbacks.best_effort import BestEffortCallback
+from bluesky.plans import count, scan
+from bluesky.preprocessors import SupplementalData
+from bluesky.utils import ProgressBarManager
+
+import plans
+from analysis.documents import catalog
+from analysis.documents.live import Live
+from analysis.documents.log import LogWriter, log_paths
+from analysis.documents.mask_store import MaskStore
+from beamline.factory import connect, make_devices
+from beamline.plates import make_plate
+from ghostbeam.control import ensure_up
+from ghostbeam.reprocess import replay
+from plans.preprocessors import use_shutter
+from plans.session_metadata import SessionMetadata
+from plans.suspenders import beam_suspenders
+
+LISTING = Path(sys.argv[0]).name == "qserver-list-plans-devices"
+
+if not LISTING:
+    services = ensure_up(config, progress=print)
+
+devices = make_devices(config)
+mask_stage, sample_stage, shutter, diode, ring_current = devices
+masks = make_plate(config)
+mask_stage.mount(masks)
+
+ghost_scan = use_shutter(plans.ghost_scan, shutter)
+dark_scan = use_shutter(plans.dark_scan, shutter)
+
+if not LISTING:
+    connect(devices, config.epics.connection_timeout_s)
+    MaskStore(config.state_dir).save(masks)
+
+    md = SessionMetadata(config.state_dir / "session.json")
+    RE = RunEngine(md, scan_id_source=md.next_scan_id)
+    RE.subscribe(LogWriter(log_paths(config.state_dir).raw))
+    RE.preprocessors.append(SupplementalData(baseline=[sample_stage, ring_current, shutter]))
+    for suspender in beam_suspenders(ring_current, diode, shutter, config.beam):
+        RE.install_suspender(suspender)
+
+    bec = BestEffortCallback()
+    if matplotlib.get_backend().lower() == "agg":
+        bec.disable_plots()  # nobody would see them, and each costs a drawing an event
+    RE.subscribe(bec)
+    RE.waiting_hook = ProgressBarManager()
+
+    catalogue = catalog.connect(services.uri, services.key)
+    cat, processed = catalogue.raw, catalogue.processed
+    live = Live(config.state_dir)
+    replay = partial(replay, config=config)

@@ -1,0 +1,165 @@
+"""The devices on the simulated records, over Channel Access."""
+
+import time
+
+import numpy as np
+import pytest
+from ophyd.utils import UnknownStatusFailure
+from soft_ioc import soft_ioc
+
+from beamline.config import GhostbeamConfig
+from beamline.factory import DevicesNotConnected, connect, make_devices
+from beamline.mask_designs import hadamard, make_plate
+from beamline.mask_stage import MaskLimitError
+from beamline.shutter import ShutterError
+
+pytestmark = pytest.mark.ioc
+PLATE = make_plate("small", hadamard(8), 10.0)
+
+
+def config_for(prefix):
+    return GhostbeamConfig(
+        epics={"prefix": prefix}, mask_stage={"move_timeout_s": 0.5}, shutter={"timeout_s": 2}, diode={"count_margin_s": 0.5}
+    )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    path = tmp_path_factory.mktemp("plate") / "plate.npz"
+    PLATE.save(path)
+    with soft_ioc(plate=path) as ioc:
+        devices = make_devices(config_for(ioc.prefix))
+        connect(devices, 20)
+        devices.mask_stage.mount(PLATE)
+        yield ioc, devices
+
+
+@pytest.fixture
+def ioc(running):
+    running[0].clear_faults()
+    yield running[0]
+    running[0].clear_faults()
+
+
+@pytest.fixture
+def devices(running, ioc):
+    devices = running[1]
+    devices.diode.exposure.set(0.1).wait(5)
+    yield devices
+    devices.shutter.set("Closed").wait(5)
+
+
+@pytest.mark.parametrize("index", [0, 63, 17])
+def test_a_mask_comes_into_the_beam(devices, index):
+    devices.mask_stage.set(index).wait(5)
+    reading = {key: value["value"] for key, value in devices.mask_stage.read().items()}
+    assert reading["mask_stage_index"] == index
+    y = PLATE.positions_mm[index, 0]
+    # play of the drive and jitter of the encoder, in um
+    assert abs(reading["mask_stage_offset_y_um"]) < 1
+    assert abs(reading["mask_stage_offset_x_um"]) < 1
+    assert (reading["mask_stage_y"] - y) * 1000 == pytest.approx(reading["mask_stage_offset_y_um"], abs=1e-6)
+
+
+def test_many_moves_and_counts_are_never_stale(devices):
+    stage, diode = devices.mask_stage, devices.diode
+    devices.shutter.set("Open").wait(5)
+    ratios, fresh = [], set()
+    for index in np.random.default_rng(0).permutation(64):
+        stage.set(index).wait(5)
+        assert stage.index.get() == index
+        diode.trigger().wait(5)
+        reading = diode.read()
+        fresh.add(reading["diode_time"]["timestamp"] if reading["diode"]["value"] else index)
+        ratios.append(reading["diode"]["value"] / reading["diode_monitor"]["value"])
+    assert np.ptp(ratios) > 0.05, "the masks make no difference"
+
+
+def test_limits_of_the_record_are_respected(devices):
+    y = devices.mask_stage.y
+    high = y.limits[1]
+    try:
+        y.high_limit_travel.set(0.0).wait(5)
+        deadline = time.monotonic() + 5
+        while y.limits[1] != 0.0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        before = devices.mask_stage.index.get()
+        with pytest.raises(MaskLimitError, match="soft limits of mask_stage_y"):
+            devices.mask_stage.set(63)
+        assert devices.mask_stage.index.get() == before
+    finally:
+        y.high_limit_travel.set(high).wait(5)
+
+
+def test_light_reaches_the_diode_only_through_the_open_shutter(devices):
+    devices.mask_stage.set(0).wait(5)
+    devices.diode.trigger().wait(5)
+    dark = devices.diode.read()["diode"]["value"]
+    devices.shutter.set("Open").wait(5)
+    devices.diode.trigger().wait(5)
+    light = devices.diode.read()
+    assert light["diode"]["value"] > 100 * (dark + 1)
+    assert light["diode_time"]["value"] == pytest.approx(0.1)
+    assert devices.diode.monitor_rate.get() == pytest.approx(10 * light["diode_monitor"]["value"])
+    assert devices.ring_current.get() > 300
+
+
+def test_a_stuck_shutter_is_reported_and_recovers(ioc, devices):
+    ioc.put("FAULT:ShutterStuck", 1)
+    with pytest.raises(ShutterError, match="did not go to Open"):
+        devices.shutter.set("Open").wait(5)
+    ioc.put("FAULT:ShutterStuck", 0)
+    devices.shutter.set("Open").wait(5)
+    assert devices.shutter.is_open
+
+
+def test_a_lost_trigger_reads_nan_and_the_next_one_counts(ioc, devices):
+    ioc.put("FAULT:LostTrigger", 1)
+    devices.diode.trigger().wait(5)
+    assert devices.diode.lost.get() == 1
+    assert np.isnan(devices.diode.read()["diode"]["value"])
+    devices.diode.trigger().wait(5)
+    assert devices.diode.read()["diode_time"]["value"] == pytest.approx(0.1)
+
+
+def test_a_late_trigger_is_waited_for(ioc, devices):
+    ioc.put("FAULT:LateTrigger", 0.3)
+    began = time.monotonic()
+    devices.diode.trigger().wait(5)
+    assert time.monotonic() - began > 0.25
+    assert devices.diode.lost.get() == 0
+
+
+def test_saturated_counts_reach_the_limit(ioc, devices):
+    devices.mask_stage.set(0).wait(5)
+    devices.shutter.set("Open").wait(5)
+    ioc.put("FAULT:DiodeSaturation", 1)
+    devices.diode.trigger().wait(5)
+    assert devices.diode.read()["diode"]["value"] >= devices.diode.saturation_counts(0.1)
+
+
+def test_a_stalled_axis_fails_the_move_and_recovers(ioc, devices):
+    devices.mask_stage.set(0).wait(5)
+    ioc.put("FAULT:StalledAxis", 1)
+    with pytest.raises(UnknownStatusFailure):
+        devices.mask_stage.set(60).wait(5)
+    devices.mask_stage.stop()
+    ioc.put("FAULT:StalledAxis", 0)
+    time.sleep(0.1)
+    devices.mask_stage.set(60).wait(5)
+    assert devices.mask_stage.index.get() == 60
+
+
+def test_devices_that_do_not_answer_are_all_named(running):
+    config = config_for(running[0].prefix)
+    wrong = config.model_copy(
+        update={
+            "shutter": config.shutter.model_copy(update={"pv": "NOSHUTTER:"}),
+            "beam": config.beam.model_copy(update={"ring_current": "NORING"}),
+        }
+    )
+    devices = make_devices(wrong)
+    began = time.monotonic()
+    with pytest.raises(DevicesNotConnected, match=r"(?s)2 of the devices.*shutter: .*NOSHUTTER:.*ring_current: .*NORING.*prefix"):
+        connect(devices, 1.5)
+    assert time.monotonic() - began < 3, "the waiting must be for all together"

@@ -1,0 +1,56 @@
+"""What queueserver makes of the start-up folder, where nothing runs and no PV answers."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+yaml = pytest.importorskip("yaml")
+profile_ops = pytest.importorskip("bluesky_queueserver.manager.profile_ops")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("listing")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "GHOSTBEAM_MASK_PLATE__NUM": "16"}
+    tool = Path(sys.executable).with_name("qserver-list-plans-devices")
+    command = [tool if tool.exists() else shutil.which(tool.name), "--startup-dir", str(ROOT / "profile_collection")]
+    process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    path = folder / "existing_plans_and_devices.yaml"
+    assert path.exists(), process.stdout + process.stderr
+    assert [entry.name for entry in folder.iterdir()] == [path.name], "listing must not start or store anything"
+    return yaml.safe_load(path.read_text())
+
+
+def test_plans_and_devices_are_listed(listed):
+    assert {"ghost_scan", "dark_scan", "count", "scan"} <= set(listed["existing_plans"])
+    assert {"mask_stage", "sample_stage", "shutter", "diode", "ring_current"} <= set(listed["existing_devices"])
+
+
+@pytest.mark.parametrize("plan", ["ghost_scan", "dark_scan"])
+def test_every_parameter_is_typed_and_documented(listed, plan):
+    entry = listed["existing_plans"][plan]
+    assert entry["description"] and entry["properties"]["is_generator"]
+    for parameter in entry["parameters"]:
+        assert parameter.get("annotation", {}).get("type"), parameter["name"]
+        assert parameter.get("description"), parameter["name"]
+
+
+def check(listed, **kwargs):
+    plan = {"name": "ghost_scan", "args": [["diode"], "mask_stage", "gold"], "kwargs": kwargs, "item_type": "plan"}
+    return profile_ops.validate_plan(plan, allowed_plans=listed["existing_plans"], allowed_devices=listed["existing_devices"])
+
+
+def test_a_client_that_speaks_json_can_ask_for_a_scan(listed):
+    recipes = ["tv", {"method": "n2g", "options": {}}]
+    assert check(listed, num=8, exposure=0.1, order="random", shutter="shutter", recipes=recipes, md={"sample": "CAS"})[0]
+    assert check(listed, indices=[1, 2])[0]
+
+
+@pytest.mark.parametrize("bad", [{"num": "many"}, {"order": "snake"}, {"exposure": "long"}, {"speed": 2}])
+def test_wrong_types_are_refused_by_queueserver_already(listed, bad):
+    assert not check(listed, **bad)[0]

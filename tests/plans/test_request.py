@@ -1,0 +1,125 @@
+"""Bad requests are refused before anything moves and before a run is opened."""
+
+import numpy as np
+import pytest
+from bluesky import RunEngine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from soft_devices import SoftBeamline
+
+from beamline.mask_designs import hadamard, make_plate, random_binary
+from plans import dark_scan, ghost_scan
+from plans.request import PlanRequestError, choose_indices
+
+beamline = SoftBeamline()
+PLATE = beamline.plate
+
+BAD = [
+    ({"detectors": ["diode"]}, "'diode' is a name, not a device"),
+    ({"detectors": "diode"}, "list of devices"),
+    ({"detectors": beamline.diode}, "list of devices"),
+    ({"detectors": []}, "bucket"),
+    ({"detectors": [beamline.mask_stage]}, "bucket"),
+    ({"detectors": [beamline.diode, 7]}, "not such a device"),
+    ({"mask_stage": "mask_stage"}, "mask_stage: 'mask_stage' is a name"),
+    ({"mask_stage": beamline.diode}, "MaskPositioner"),
+    ({"masks": "gold"}, "'small' .* is mounted"),
+    ({"masks": None}, "mask plate or the name"),
+    ({"masks": make_plate("eight", hadamard(8), 10.0)}, r"masks of \(8, 8\) pixels"),
+    ({"masks": make_plate("other", random_binary(16, 4, 1), 10.0)}, "other content"),
+    ({"num": 0}, "num must be 1"),
+    ({"num": -3}, "num must be 1"),
+    ({"num": 17}, "has 16 masks"),
+    ({"num": 1.0}, "whole number"),
+    ({"num": float("nan")}, "whole number"),
+    ({"num": True}, "num must be"),
+    ({"num": "many"}, "whole number"),
+    ({"exposure": 0}, "exposure must be"),
+    ({"exposure": -0.1}, "exposure must be"),
+    ({"exposure": 1e6}, "exposure must be"),
+    ({"exposure": float("nan")}, "number of seconds"),
+    ({"exposure": float("inf")}, "number of seconds"),
+    ({"exposure": "0.1"}, "number of seconds"),
+    ({"exposure": None}, "number of seconds"),
+    ({"order": "snake"}, "order must be one of"),
+    ({"order": "given"}, "needs indices"),
+    ({"indices": [0, 16]}, "no mask 16"),
+    ({"indices": [-1]}, "no mask -1"),
+    ({"indices": [0.5]}, "whole number"),
+    ({"indices": []}, "number of indices"),
+    ({"indices": "0"}, "list of whole numbers"),
+    ({"indices": 3}, "list of whole numbers"),
+    ({"indices": [1, 2], "num": 3}, "leave num out"),
+    ({"seed": -1}, "seed"),
+    ({"dark_num": -1}, "dark_num"),
+    ({"dark_num": 3, "shutter": None}, "needs a shutter"),
+    ({"close_between": True, "shutter": None}, "needs a shutter"),
+    ({"shutter": "shutter"}, "shutter: 'shutter' is a name"),
+    ({"recipes": "tv"}, "list such as"),
+    ({"recipes": [7]}, "names no method"),
+    ({"recipes": [{"options": {}}]}, "names no method"),
+    ({"recipes": [{"method": "tv", "option": {}}]}, "only"),
+    ({"md": ["CAS"]}, "md must be a dict"),
+    ({"md": {"ghost": {}}}, "written by the plan"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), BAD)
+def test_a_bad_request_is_refused_before_the_first_message(change, says):
+    arguments = {"detectors": [beamline.diode], "mask_stage": beamline.mask_stage, "masks": PLATE, "shutter": beamline.shutter}
+    plan = ghost_scan(**(arguments | change))
+    with pytest.raises(ValueError, match=says):
+        next(plan)
+
+
+def test_masks_beyond_the_soft_limits_are_refused_before_the_first_message():
+    here = SoftBeamline()
+    here.mask_stage.x.limits = (-0.1, 0.1)
+    with pytest.raises(ValueError, match=r"mask 0 is at .* beyond the soft limits of mask_stage_x"):
+        next(ghost_scan([here.diode], here.mask_stage, here.plate))
+    next(ghost_scan([here.diode], here.mask_stage, here.plate, indices=[1, 2]))
+
+
+def test_a_device_that_does_not_answer_is_refused_before_the_first_message():
+    here = SoftBeamline()
+    here.diode.bucket._metadata["connected"] = False
+    with pytest.raises(PlanRequestError, match="diode does not answer"):
+        next(ghost_scan([here.diode], here.mask_stage, here.plate))
+
+
+def test_a_refused_scan_opens_no_run():
+    documents = []
+    engine = RunEngine({})
+    engine.subscribe(lambda name, doc: documents.append(name))
+    with pytest.raises(PlanRequestError):
+        engine(ghost_scan([beamline.diode], beamline.mask_stage, PLATE, exposure=0))
+    assert documents == []
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"num": 0}, "num"), ({"exposure": -1}, "exposure"), ({"shutter": None}, "shutter"), ({"detectors": []}, "bucket")],
+)
+def test_a_bad_dark_scan_is_refused(change, says):
+    with pytest.raises(ValueError, match=says):
+        next(dark_scan(**({"detectors": [beamline.diode], "shutter": beamline.shutter} | change)))
+
+
+@pytest.mark.parametrize("masks", [PLATE, "small", PLATE.identity, PLATE.identity[:8]])
+def test_the_plate_can_be_named_or_passed(masks):
+    next(ghost_scan([beamline.diode], beamline.mask_stage, masks))
+
+
+@given(num=st.integers(1, 16), seed=st.integers(0, 2**63), order=st.sampled_from(["sequency", "random"]))
+@settings(deadline=None)
+def test_an_order_visits_masks_once_and_fewer_are_the_first_of_more(num, seed, order):
+    chosen, name = choose_indices(PLATE, num, None, order, seed)
+    assert name == order
+    assert len(set(chosen)) == num and set(chosen) <= set(range(16))
+    assert chosen == choose_indices(PLATE, None, None, order, seed)[0][:num]
+
+
+@given(indices=st.lists(st.integers(0, 15), min_size=1, max_size=40))
+def test_given_indices_are_kept_as_they_are(indices):
+    assert choose_indices(PLATE, None, indices, "sequency", 0) == (indices, "given")
+    assert choose_indices(PLATE, None, np.array(indices), "given", 0)[0] == indices
