@@ -1,0 +1,206 @@
+"""``python -m sims``: the simulated beamline as a soft IOC."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from dataclasses import replace
+
+from beamline.mask_designs import copper_plate, gold_plate
+from beamline.mask_plate import MaskPlate
+from sims.etched_plate import COPPER, GOLD, EtchedPlate, Etching
+from sims.experiment import Experiment
+from sims.physics import BUCKET, MONITOR, Beam, open_beam_ratio
+from sims.samples import SAMPLES, make_sample
+
+DESCRIPTION = """\
+A ghost-imaging beamline that exists only here: a soft IOC that serves, over Channel Access on the loopback interface,
+the records of a mask stage, a sample stage, a shutter, a scaler and a storage ring, with the photons that such a
+beamline would count. It prints one line that begins with "ready" when everything is served, and ends on SIGTERM.
+"""
+
+EPILOG = """\
+process variables, after the prefix:
+  MASK:Y MASK:X              motor records, mm: the mask stage; velocity, limits, play, encoder jitter
+  SAMPLE:Y SAMPLE:X          motor records, mm: the sample stage; the sample is centred at 0, 0
+  SHUTTER:Cmd:Opn-Cmd        write 1 to open; falls back to 0 when the blade has arrived, or has failed to
+  SHUTTER:Cmd:Cls-Cmd        write 1 to close; likewise
+  SHUTTER:Pos-Sts            0 Open, 1 Not Open
+  SHUTTER:Sts:FailOpn-Sts    1: the last command to open had no effect
+  SHUTTER:Sts:FailCls-Sts    1: the last command to close had no effect
+  SCALER                     scaler record: S1 10 MHz clock, S2 incident-beam monitor, S3 bucket diode;
+                             TP seconds to count, CNT starts and completes when counted, T seconds counted
+  RING:Current               storage ring current, mA
+  SIM:Ready                  1 once everything is served
+
+faults, to be written at any time:
+  FAULT:LostTrigger          so many of the next triggers never count; CNT stays 1 until 0 is written
+  FAULT:LateTrigger          the next trigger starts so many seconds (not divided by --speed) late
+  FAULT:StalledAxis          1 MASK:Y or 2 MASK:X is stuck, 0 none; a stuck move ends with STOP, or goes on after 0
+  FAULT:ShutterStuck         1: the shutter stays where it is and the command's failure is shown
+  FAULT:BeamDump             1: no beam in the ring; 0: beam again
+  FAULT:DiodeSaturation      1: the diode's converter runs at its highest frequency as soon as there is light
+
+what is simulated:
+  The diode counts the quanta that it sees: a Poisson number of mean
+      efficiency x photons x exposure x flux x sum over pixels of (mask transmission x sample transmission),
+  times its gain, plus dark counts, cut at the converter's highest frequency. The monitor does the same without mask
+  and sample. Without either the diode counts {ratio:g} times as much as the monitor at gain 1 (the open-beam ratio).
+  The flux decays with the ring current between top-ups, wanders by a per cent and flickers by two per mille.
+  A mask that is off its place moves on the sample by as much; its edges slope and its metal is uneven.
+
+repeating a run:
+  Random numbers depend on --seed and the number of exposures since the start, and the clock of the beam's drift is
+  the sum of the exposures. So two simulations with the same arguments give the same counts to the same scan, whatever
+  the pauses and --speed. Only faults, and an exposure stopped halfway, depend on the clock on the wall.
+
+a client on the same machine needs:
+  EPICS_CA_ADDR_LIST=127.0.0.1:PORT  EPICS_CA_AUTO_ADDR_LIST=NO
+
+examples:
+  python -m sims --prefix GB: --port 5064 --sample gear
+  python -m sims --prefix T1: --port 50640 --sample my_object.png --plate plate.npz --speed 1000 --seed 7
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(
+        "python -m sims",
+        description=DESCRIPTION,
+        epilog=EPILOG.format(ratio=open_beam_ratio()),
+        formatter_class=_Help,
+    )
+    serve = made.add_argument_group("serving")
+    serve.add_argument("--prefix", default="GB:", help="what all PV names begin with (default: %(default)s)")
+    serve.add_argument("--port", type=int, default=5064, help="Channel Access server port (default: %(default)s)")
+    serve.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        help="divide the times that devices take by this; counts stay those of the full exposure (default: 1)",
+    )
+    serve.add_argument("--seed", type=int, default=0, help="seed of everything random, 0 or more (default: 0)")
+    what = made.add_argument_group("what is in the beam")
+    what.add_argument(
+        "--sample",
+        default="CAS",
+        metavar="NAME|FILE",
+        help=f"{', '.join(SAMPLES)}, or an image file: white transmits (default: %(default)s)",
+    )
+    what.add_argument(
+        "--plate",
+        default="gold",
+        metavar="NAME|FILE.npz",
+        help="gold (4096 Hadamard masks of 64x64 pixels of 10 um, depth 83 %%), copper (1024 of 32x32 pixels of "
+        "150 um, depth 75 %%), or a file that MaskPlate.save wrote (default: %(default)s)",
+    )
+    what.add_argument(
+        "--slope",
+        type=float,
+        metavar="PIXELS",
+        help=f"width of the masks' etched edges (default: {COPPER.slope} for copper, else {GOLD.slope})",
+    )
+    what.add_argument(
+        "--unevenness",
+        type=float,
+        metavar="PART",
+        help="relative error of the metal's thickness, up to three times as much in fine structure "
+        f"(default: {COPPER.unevenness} for copper, else {GOLD.unevenness})",
+    )
+    photons = made.add_argument_group("photons and counters")
+    photons.add_argument(
+        "--photons",
+        type=float,
+        default=Beam().photons,
+        help="photons per second on one open mask pixel (default: %(default)g)",
+    )
+    photons.add_argument("--steady", action="store_true", help="a beam that neither decays, wanders nor flickers")
+    photons.add_argument("--gain", type=float, default=BUCKET.gain, help="diode counts per quantum (default: %(default)g)")
+    photons.add_argument(
+        "--dark", type=float, default=BUCKET.dark_hz, metavar="HZ", help="diode dark counts (default: %(default)g)"
+    )
+    photons.add_argument(
+        "--ceiling",
+        type=float,
+        default=BUCKET.ceiling_hz,
+        metavar="HZ",
+        help="highest frequency of the diode's converter (default: %(default)g)",
+    )
+    mechanics = made.add_argument_group("mechanics of the mask stage")
+    mechanics.add_argument(
+        "--play-um",
+        type=float,
+        default=0.3,
+        help="lost motion after a move downwards; a larger BDST of the motor takes it up (default: %(default)s)",
+    )
+    mechanics.add_argument(
+        "--jitter-um", type=float, default=0.1, help="standard deviation of the encoder's error (default: %(default)s)"
+    )
+    return made
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help in which each default is told by its own line, and texts keep their line breaks."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, max_help_position=28, width=118)
+
+
+def make_experiment(options: argparse.Namespace) -> Experiment:
+    """Build the experiment that the options describe; ValueError says what cannot be."""
+    if options.seed < 0:
+        raise ValueError(f"--seed must be 0 or more, not {options.seed}")
+    plate, etching = _plate(options.plate)
+    if options.slope is not None:
+        etching = replace(etching, slope=options.slope)
+    if options.unevenness is not None:
+        etching = replace(etching, unevenness=options.unevenness)
+    return Experiment(
+        EtchedPlate(plate, etching, options.seed),
+        make_sample(options.sample, plate.shape, options.seed),
+        beam=Beam.steady(options.photons) if options.steady else Beam(photons=options.photons),
+        bucket=replace(BUCKET, gain=options.gain, dark_hz=options.dark, ceiling_hz=options.ceiling),
+        monitor=MONITOR,
+        seed=options.seed,
+    )
+
+
+def _plate(name: str) -> tuple[MaskPlate, Etching]:
+    if name == "gold":
+        return gold_plate(), GOLD
+    if name == "copper":
+        return copper_plate(), COPPER
+    return MaskPlate.load(name), GOLD
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until told to stop; return the exit status."""
+    options = parser().parse_args(arguments)
+    # caproto reads its settings when it is imported. It would hold back updates that follow one another within
+    # 10 ms, to bundle them: that is longer than a whole move of a fast simulation.
+    os.environ.update(
+        EPICS_CA_SERVER_PORT=str(options.port),
+        EPICS_CAS_AUTO_BEACON_ADDR_LIST="NO",
+        EPICS_CAS_BEACON_ADDR_LIST="127.0.0.1",
+        CAPROTO_SERVER_HIGH_LOAD_TIMEOUT_SEC="0.0005",
+    )
+    from sims.ioc import Stage, serve
+
+    def announce() -> None:
+        print(f"ready: {options.prefix} on 127.0.0.1:{options.port}", flush=True)
+
+    try:
+        stage = Stage(options.play_um, options.jitter_um)
+        experiment = make_experiment(options)
+        asyncio.run(serve(options.prefix, options.port, experiment, stage=stage, speed=options.speed, announce=announce))
+    except (ValueError, OSError) as error:
+        print(f"python -m sims: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

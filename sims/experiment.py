@@ -1,0 +1,111 @@
+"""One simulated experiment: plate, sample, beam and counters, and how many exposures there were so far."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sims.etched_plate import EtchedPlate
+from sims.physics import BUCKET, MONITOR, Beam, Counter, Counts, expose
+from sims.shift import shifted
+
+
+class Experiment:
+    """Counts photons, and keeps nothing but the number of exposures and their total time.
+
+    Parameters
+    ----------
+    plate : EtchedPlate
+    sample : array, shape (H, W)
+        Transmission of the sample, 0 to 1, in the plate's pixels.
+    beam : Beam
+    bucket, monitor : Counter
+    seed : int
+
+    Notes
+    -----
+    The clock of the beam's drift is the total exposure time. So the same sequence of exposures gives the same
+    counts, however long the pauses between them and however fast the simulation runs.
+    """
+
+    def __init__(
+        self,
+        plate: EtchedPlate,
+        sample: np.ndarray,
+        *,
+        beam: Beam | None = None,
+        bucket: Counter = BUCKET,
+        monitor: Counter = MONITOR,
+        seed: int = 0,
+    ):
+        if sample.shape != plate.plate.shape:
+            raise ValueError(
+                f"the sample has {sample.shape} pixels, the masks of plate {plate.plate.name!r} have "
+                f"{plate.plate.shape}: they must agree"
+            )
+        self.plate = plate
+        self.sample = sample
+        self.beam = beam or Beam()
+        self.bucket = bucket
+        self.monitor = monitor
+        self.seed = seed
+        self.exposures = 0
+        self.beam_time_s = 0.0
+
+    @property
+    def ring_current(self) -> float:
+        """Ring current in mA, as long as there is beam."""
+        return self.beam.ring_current(self.beam_time_s)
+
+    def overlap(self, mask_mm: tuple[float, float], sample_mm: tuple[float, float] = (0.0, 0.0)) -> float:
+        """Return the sum over the pixels of mask transmission times sample transmission.
+
+        Parameters
+        ----------
+        mask_mm, sample_mm : pair of float
+            Where the mask stage and the sample stage really are, (y, x). The sample is centred at (0, 0).
+        """
+        transmission = self.plate.transmission(*mask_mm)
+        sample = self.sample
+        if sample_mm != (0.0, 0.0):
+            pixel_mm = self.plate.plate.pixel_size_um / 1000.0
+            sample = shifted(sample, (sample_mm[0] / pixel_mm, sample_mm[1] / pixel_mm))
+        return float(np.sum(transmission * sample, dtype=float))
+
+    def expose(
+        self,
+        seconds: float,
+        mask_mm: tuple[float, float],
+        sample_mm: tuple[float, float] = (0.0, 0.0),
+        *,
+        lit: float = 1.0,
+        saturated: bool = False,
+    ) -> Counts:
+        """Make the next exposure.
+
+        Parameters
+        ----------
+        seconds : float
+            Time to count.
+        mask_mm, sample_mm : pair of float
+            See `overlap`.
+        lit : float
+            Part of the time with light.
+        saturated : bool
+            The diode's amplifier is set far too sensitive.
+        """
+        counts = expose(
+            self.beam,
+            self.bucket,
+            self.monitor,
+            self.overlap(mask_mm, sample_mm),
+            self.sample.size,
+            seconds=seconds,
+            lit=lit,
+            time_s=self.beam_time_s,
+            index=self.exposures,
+            seed=self.seed,
+            saturated=saturated,
+        )
+        self.exposures += 1
+        self.beam_time_s += seconds
+        return counts

@@ -1,0 +1,111 @@
+"""Faults that can be switched on while the simulation runs, each by its PV."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from caproto.server import PVGroup, pvproperty
+
+
+@dataclass(frozen=True)
+class TriggerFault:
+    """What happens to one trigger of the scaler.
+
+    Parameters
+    ----------
+    lost : bool
+        It never starts to count.
+    late_s : float
+        It starts to count this much later, in s.
+    """
+
+    lost: bool = False
+    late_s: float = 0.0
+
+
+class Faults(PVGroup):
+    """Switches for everything that goes wrong at a beamline sooner or later.
+
+    Parameters
+    ----------
+    prefix : str
+    on_stall, on_dump : callable
+        Coroutine functions, told the new values of StalledAxis and BeamDump.
+    """
+
+    async def _check_count(self, instance: Any, value: int) -> None:
+        if value < 0:
+            raise ValueError(f"{instance.pvname} counts triggers; write 0 or more, not {value}")
+
+    async def _check_delay(self, instance: Any, value: float) -> None:
+        if not value >= 0:
+            raise ValueError(f"{instance.pvname} is a delay; write 0 s or more, not {value}")
+
+    async def _put_stall(self, instance: Any, value: int) -> None:
+        if value not in (0, 1, 2):
+            raise ValueError(f"{instance.pvname} takes 0 (none), 1 (MASK:Y) or 2 (MASK:X), not {value}")
+        await self._on_stall(value)
+
+    async def _put_dump(self, instance: Any, value: int) -> None:
+        await self._on_dump(bool(value))
+
+    lost_trigger = pvproperty(
+        name="LostTrigger",
+        value=0,
+        put=_check_count,
+        doc="So many of the next triggers of the scaler never count: CNT stays 1 until 0 is written. Counts down",
+    )
+    late_trigger = pvproperty(
+        name="LateTrigger",
+        value=0.0,
+        units="s",
+        precision=3,
+        put=_check_delay,
+        doc="The next trigger starts so many s late, by the clock on the wall whatever the speed. Falls back to 0",
+    )
+    stalled_axis = pvproperty(
+        name="StalledAxis",
+        value=0,
+        put=_put_stall,
+        doc="1: MASK:Y is stuck, 2: MASK:X is stuck, 0: none. A stuck move ends with STOP, or goes on after 0",
+    )
+    shutter_stuck = pvproperty(name="ShutterStuck", value=0, doc="1: the shutter stays where it is")
+    beam_dump = pvproperty(name="BeamDump", value=0, put=_put_dump, doc="1: the ring has lost its beam. 0: it is stored again")
+    diode_saturation = pvproperty(
+        name="DiodeSaturation",
+        value=0,
+        doc="1: the diode's amplifier is far too sensitive, so that its converter runs at its highest frequency",
+    )
+
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        on_stall: Callable[[int], Awaitable[None]],
+        on_dump: Callable[[bool], Awaitable[None]],
+        **kwargs: Any,
+    ):
+        super().__init__(prefix, **kwargs)
+        self._on_stall, self._on_dump = on_stall, on_dump
+
+    @property
+    def sticks(self) -> bool:
+        """Whether the shutter is stuck."""
+        return bool(self.shutter_stuck.value)
+
+    @property
+    def saturates(self) -> bool:
+        """Whether the diode saturates."""
+        return bool(self.diode_saturation.value)
+
+    async def next_trigger(self) -> TriggerFault:
+        """Return what happens to the next trigger, and use it up."""
+        if self.lost_trigger.value:
+            await self.lost_trigger.write(self.lost_trigger.value - 1)
+            return TriggerFault(lost=True)
+        late_s = self.late_trigger.value
+        if late_s:
+            await self.late_trigger.write(0.0)
+        return TriggerFault(late_s=late_s)

@@ -1,0 +1,230 @@
+"""The soft IOC: one process that serves the records of a simulated ghost-imaging beamline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from caproto.asyncio.server import Context
+from caproto.server import PVGroup, pvproperty
+
+from sims.experiment import Experiment
+from sims.faults import Faults
+from sims.light import Light
+from sims.motor_record import MotorRecord
+from sims.physics import Counts
+from sims.scaler_record import ScalerRecord
+from sims.shutter import Shutter
+
+HOST = "127.0.0.1"
+_MASK_SPEED_MM_S = 5.0
+_SAMPLE_LIMITS_MM = (-25.0, 25.0)
+_CURRENT_STEP_MA = 0.01  # resolution of the ring current's reading
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The mechanics of the mask stage.
+
+    Parameters
+    ----------
+    play_um : float
+        Lost motion of the drives, um.
+    jitter_um : float
+        Standard deviation of the encoders' errors, um.
+    """
+
+    play_um: float = 0.3
+    jitter_um: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, value in (("play", self.play_um), ("jitter", self.jitter_um)):
+            if not value >= 0:
+                raise ValueError(f"the {name} of the mask stage must be 0 um or more, not {value!r}")
+
+
+class _Ring(PVGroup):
+    current = pvproperty(name="Current", value=0.0, record="ai", units="mA", precision=2, read_only=True, doc="Ring current")
+
+
+class _Simulation(PVGroup):
+    ready = pvproperty(name="Ready", value=0, read_only=True, doc="1 once everything is served")
+
+
+class SimulatedBeamline:
+    """The records of the beamline, wired to one experiment.
+
+    Parameters
+    ----------
+    prefix : str
+        What all the PVs' names begin with.
+    experiment : Experiment
+    stage : Stage
+    speed : float
+        Divides the times that devices take. Counts stay those of the full exposure.
+    """
+
+    def __init__(self, prefix: str, experiment: Experiment, stage: Stage | None = None, speed: float = 1.0):
+        if not 0 < speed < float("inf"):
+            raise ValueError(f"the speed factor must be above 0, not {speed!r}")
+        stage = stage or Stage()
+        self.experiment = experiment
+        self.light = Light(asyncio.get_running_loop().time)
+        self.faults = Faults(f"{prefix}FAULT:", on_stall=self._stall, on_dump=self._dump)
+        low, high = _mask_limits(experiment)
+        mechanics: dict[str, Any] = {
+            "velocity": _MASK_SPEED_MM_S,
+            "play_mm": stage.play_um / 1000,
+            "jitter_mm": stage.jitter_um / 1000,
+            "speed": speed,
+        }
+        self.mask_axes = tuple(
+            MotorRecord(f"{prefix}MASK:{name}", limits_mm=(low[axis], high[axis]), seed=(experiment.seed, axis), **mechanics)
+            for axis, name in enumerate("YX")
+        )
+        self.sample_axes = tuple(
+            MotorRecord(f"{prefix}SAMPLE:{name}", limits_mm=_SAMPLE_LIMITS_MM, velocity=2.0, speed=speed) for name in "YX"
+        )
+        self.shutter = Shutter(f"{prefix}SHUTTER:", light=self.light, faults=self.faults, speed=speed)
+        self.scaler = ScalerRecord(f"{prefix}SCALER", expose=self._expose, light=self.light, faults=self.faults, speed=speed)
+        self.ring = _Ring(f"{prefix}RING:")
+        self.simulation = _Simulation(f"{prefix}SIM:")
+
+    @property
+    def pvdb(self) -> dict[str, Any]:
+        """PV names and what serves them."""
+        groups: tuple[PVGroup, ...] = (
+            *self.mask_axes,
+            *self.sample_axes,
+            self.shutter,
+            self.scaler,
+            self.ring,
+            self.faults,
+            self.simulation,
+        )
+        return {name: channel for group in groups for name, channel in group.pvdb.items()}
+
+    async def initialise(self) -> None:
+        """Give the records their first values; call it before the server answers."""
+        for motor in (*self.mask_axes, *self.sample_axes):
+            await motor.initialise()
+        await self.scaler.initialise()
+        await self._report_current()
+
+    async def _expose(self, seconds: float, lit: float) -> Counts:
+        """Expose with the stages where they are when counting ends."""
+        counts = self.experiment.expose(
+            seconds,
+            _position(self.mask_axes),
+            _position(self.sample_axes),
+            lit=lit,
+            saturated=self.faults.saturates,
+        )
+        await self._report_current()
+        return counts
+
+    async def _stall(self, axis: int) -> None:
+        for number, motor in enumerate(self.mask_axes, start=1):
+            motor.stalled = number == axis
+
+    async def _dump(self, dumped: bool) -> None:
+        self.light.set(beam=not dumped)
+        await self._report_current()
+
+    async def _report_current(self) -> None:
+        current = round(self.experiment.ring_current, 2) if self.light.beam else 0.0
+        if abs(current - self.ring.current.value) >= _CURRENT_STEP_MA / 2:
+            await self.ring.current.write(current)
+
+
+async def serve(
+    prefix: str,
+    port: int,
+    experiment: Experiment,
+    *,
+    stage: Stage | None = None,
+    speed: float = 1.0,
+    announce: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve a simulated beamline until the process gets SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    prefix, experiment, stage, speed
+        See `SimulatedBeamline`.
+    port : int
+        Port of the Channel Access server, which must be that of EPICS_CA_SERVER_PORT. Only the loopback
+        interface is used.
+    announce : callable
+        Called once everything is served.
+
+    Raises
+    ------
+    ValueError
+        If the port or the speed is impossible.
+    OSError
+        If the port is in use.
+    """
+    if not 0 < port < 65536:
+        raise ValueError(f"a port is a number from 1 to 65535, not {port}")
+    beamline = SimulatedBeamline(prefix, experiment, stage, speed)
+    await beamline.initialise()
+    context = _Server(beamline.pvdb, [HOST])
+    context.log.addFilter(_without_beacon_failures)
+
+    async def ready(_: Any) -> None:
+        await beamline.simulation.ready.write(1)
+        announce()
+
+    server = asyncio.create_task(context.run(startup_hook=ready))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.cancel)
+    await server
+
+
+class _Server(Context):
+    """caproto's server on exactly the port asked for, and without Nagle's algorithm.
+
+    By itself caproto would move on to another TCP port when the one asked for is in use, so that two simulations
+    answered for one. And its sockets would hold small packets back until the one before is acknowledged, 40 ms later:
+    one move of a fast simulation would take as long.
+    """
+
+    async def _bind_tcp_sockets_with_consistent_port_number(self, make_socket: Any) -> tuple[int, dict[str, Any]]:
+        port = self.ca_server_port
+        # asyncio switches Nagle's algorithm off where the protocol is named.
+        server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.setblocking(False)
+        try:
+            server.bind((HOST, port))
+            server.listen()
+        except OSError as error:
+            server.close()
+            raise OSError(
+                error.errno, f"port {port} on {HOST} cannot be used: {error.strerror}. Choose another with --port"
+            ) from None
+        return port, {HOST: server}
+
+
+def _without_beacon_failures(record: logging.LogRecord) -> bool:
+    """Drop caproto's complaint that nobody hears its beacons: without a repeater there is nobody to hear them."""
+    return "Failed to send beacon" not in record.msg
+
+
+def _mask_limits(experiment: Experiment) -> tuple[list[float], list[float]]:
+    """Return the stage's soft limits, low and high (y, x) in mm: the plate and half a mask around it."""
+    plate = experiment.plate.plate
+    margin = [size * plate.pixel_size_um / 2000.0 for size in plate.shape]
+    low, high = plate.positions_mm.min(axis=0) - margin, plate.positions_mm.max(axis=0) + margin
+    return low.tolist(), high.tolist()
+
+
+def _position(axes: tuple[MotorRecord, ...]) -> tuple[float, float]:
+    return axes[0].stage_mm, axes[1].stage_mm

@@ -1,0 +1,278 @@
+"""A motor record that moves a simulated stage."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+from caproto import SkipWrite
+from caproto.server import PVGroup, PvpropertyDouble, pvproperty
+
+from sims.motion import Travel, follow, legs
+
+REFRESH_S = 0.1
+"""Seconds between readbacks of a moving stage. The end of a move is an event of its own, never a tick."""
+
+
+class _Setpoint(PvpropertyDouble):
+    """A value that leaves the judgement of limits to its putter, which sets LVIO instead of refusing the put."""
+
+    async def verify_value(self, value: Any) -> Any:
+        return await self.putter(self, value)
+
+
+async def _put_stop(fields: Any, instance: Any, value: int) -> int:
+    if value:
+        await fields.parent.group._halt()
+    return 0
+
+
+async def _put_home(fields: Any, instance: Any, value: int) -> int:
+    """Drive to the home switch, which sits at the dial's zero."""
+    if value:
+        await fields.parent.group._go(0.0)
+    return 0
+
+
+async def _put_offset(fields: Any, instance: Any, value: float) -> None:
+    change = value - instance.value
+    await instance.write(value, verify_value=False)
+    # The limits last: an update of VAL after them would bring a client that watches both the limits from before.
+    await fields.parent.group._report(settled=True)
+    await fields.parent.group._shift_limits(change)
+    raise SkipWrite
+
+
+async def _put_direction(fields: Any, instance: Any, value: str) -> None:
+    if value != "Pos":
+        raise ValueError(f"{fields.parent.pvname}.DIR: a reversed axis is not simulated; write Pos")
+
+
+async def _put_velocity(fields: Any, instance: Any, value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{fields.parent.pvname}.VELO must be above 0 mm/s, not {value}")
+
+
+async def _put_ramp(fields: Any, instance: Any, value: float) -> None:
+    if not value >= 0:
+        raise ValueError(f"{fields.parent.pvname}.ACCL must be 0 s or more, not {value}")
+
+
+async def _put_low_limit(fields: Any, instance: Any, value: float) -> None:
+    await fields.parent.write_metadata(publish=False, lower_ctrl_limit=value, lower_disp_limit=value)
+
+
+async def _put_high_limit(fields: Any, instance: Any, value: float) -> None:
+    await fields.parent.write_metadata(publish=False, upper_ctrl_limit=value, upper_disp_limit=value)
+
+
+class MotorRecord(PVGroup):
+    """A motor record with velocity, acceleration, limits, play in the drive and an encoder that errs.
+
+    Parameters
+    ----------
+    prefix : str
+        The record's name.
+    limits_mm : pair of float
+        Soft limits at the start (LLM, HLM).
+    velocity : float
+        VELO at the start, mm/s.
+    play_mm : float
+        Lost motion of the drive. The stage stays behind by this much after a move downwards, which the encoder on
+        the stage sees; a BDST larger than the play takes it up.
+    jitter_mm : float
+        Standard deviation of the encoder's error. Each move gets a new error, so a resting stage reads steady.
+    seed : sequence of int
+        Seed of the encoder's errors; the n-th move gets the same error whatever the clock does.
+    speed : float
+        Divides travel times.
+
+    Notes
+    -----
+    A put to VAL with completion is answered at the end of the move. A put beyond the limits sets LVIO and moves
+    nothing, as the real record does. A new VAL while moving redirects the stage; STOP halts it where it is and
+    sets VAL to that place.
+    """
+
+    async def _put_value(self, instance: Any, value: float) -> None:
+        fields = instance.field_inst
+        if fields.set_use_switch.value in ("Set", 1):
+            await self._redefine(value)
+            raise SkipWrite
+        low, high = fields.user_low_limit.value, fields.user_high_limit.value
+        violated = low < high and not low <= value <= high
+        await fields.limit_violation.write(int(violated))
+        if not violated:
+            await instance.write(value, verify_value=False, update_fields=False)
+            await self._go(value - fields.user_offset.value)
+        raise SkipWrite
+
+    motor = pvproperty(
+        name="",
+        dtype=_Setpoint,
+        value=0.0,
+        record="motor",
+        precision=5,
+        units="mm",
+        put=_put_value,
+        doc="Desired position (VAL) in mm; its fields are those of a motor record",
+    )
+    motor.fields.stop.putter(_put_stop)
+    motor.fields.home_forward.putter(_put_home)
+    motor.fields.home_reverse.putter(_put_home)
+    motor.fields.user_offset.putter(_put_offset)
+    motor.fields.user_direction.putter(_put_direction)
+    motor.fields.velocity.putter(_put_velocity)
+    motor.fields.seconds_to_velocity.putter(_put_ramp)
+    motor.fields.user_low_limit.putter(_put_low_limit)
+    motor.fields.user_high_limit.putter(_put_high_limit)
+
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        limits_mm: tuple[float, float],
+        velocity: float,
+        play_mm: float = 0.0,
+        jitter_mm: float = 0.0,
+        seed: tuple[int, ...] = (0,),
+        speed: float = 1.0,
+        **kwargs: Any,
+    ):
+        super().__init__(prefix, **kwargs)
+        self._limits, self._velocity = limits_mm, velocity
+        self._play, self._jitter, self._seed, self._speed = play_mm, jitter_mm, seed, speed
+        self._drive = self._stage = 0.0  # dial positions in mm: of the drive, and of what it moves
+        self._error = 0.0
+        self._moves = 0
+        self._goals: list[float] = []
+        self._wake = asyncio.Event()
+        self._moving: asyncio.Task | None = None
+        self._in_turn = asyncio.Lock()
+        self._stalled = self._redirected = False
+
+    @property
+    def stage_mm(self) -> float:
+        """Where the stage really is, whatever its encoder and offset say."""
+        return self._stage
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the drive is stuck: a stuck move goes on when this becomes false again, or ends with STOP."""
+        return self._stalled
+
+    @stalled.setter
+    def stalled(self, value: bool) -> None:
+        self._stalled = value
+        self._wake.set()
+
+    async def initialise(self) -> None:
+        """Fill the fields; call it before the server answers."""
+        fields = self.motor.field_inst
+        await fields.velocity.write(self._velocity)
+        await fields.seconds_to_velocity.write(0.05)
+        await fields.engineering_units.write("mm")
+        await fields.user_low_limit.write(self._limits[0])
+        await fields.user_high_limit.write(self._limits[1])
+        await fields.motor_step_size.write(1e-5)
+        await fields.limit_violation.write(0)
+        for name, field in fields.pvdb.items():
+            if name in _POSITION_FIELDS:
+                await field.write_metadata(precision=5, units="mm")
+        await self._report()
+
+    async def _redefine(self, value: float) -> None:
+        """Call the present place by another name, as VAL does while SET is 1."""
+        await self.motor.field_inst.user_offset.write(value - self._drive)
+
+    async def _shift_limits(self, change: float) -> None:
+        fields = self.motor.field_inst
+        for limit in (fields.user_low_limit, fields.user_high_limit):
+            await limit.write(limit.value + change)
+
+    async def _halt(self) -> None:
+        if self._moving:
+            self._goals.clear()
+            self._wake.set()
+            await self._finished()
+
+    async def _go(self, dial: float) -> None:
+        """Start for a dial position, or redirect the present move to it, and wait for the end."""
+        approach = self.motor.field_inst.bl_distance.value
+        self._goals[:] = legs(self._drive, dial, approach)
+        if self._moving:
+            self._redirected = True
+            self._wake.set()
+        else:
+            self._moving = asyncio.create_task(self._move())
+        await self._finished()
+
+    async def _finished(self) -> None:
+        if self._moving:
+            await asyncio.shield(self._moving)
+
+    async def _move(self) -> None:
+        fields = self.motor.field_inst
+        async with self._in_turn:
+            await fields.done_moving_to_value.write(0)
+            await fields.motor_is_moving.write(1)
+            self._moves += 1
+            while self._goals:
+                await self._leg(self._goals[0])
+            if self._jitter:
+                draws = np.random.default_rng((*self._seed, self._moves))
+                self._error = float(draws.normal(0.0, self._jitter))
+            self._moving = None
+            await self._report(settled=True)
+            await fields.motor_is_moving.write(0)
+            await fields.done_moving_to_value.write(1)
+
+    async def _leg(self, goal: float) -> None:
+        """Drive to one goal; return early when stopped or redirected."""
+        fields = self.motor.field_inst
+        travel = Travel(self._drive, goal, fields.velocity.value, fields.seconds_to_velocity.value)
+        await fields.direction_of_travel.write(int(goal >= self._drive))
+        clock = asyncio.get_running_loop().time
+        duration, elapsed = travel.duration, 0.0
+        self._redirected = False
+        while elapsed < duration:
+            step = min(duration - elapsed, REFRESH_S * self._speed)
+            began, stalled = clock(), self._stalled
+            self._wake.clear()
+            woken = await _wait(self._wake, None if stalled else step / self._speed)
+            if not stalled:
+                elapsed += min(step, (clock() - began) * self._speed) if woken else step
+            self._put_drive(travel.position(elapsed))
+            if not self._goals or self._redirected:
+                return
+            if elapsed < duration:
+                await self._report()
+        self._put_drive(goal)
+        self._goals.pop(0)
+
+    def _put_drive(self, dial: float) -> None:
+        self._drive = dial
+        self._stage = follow(self._stage, dial, self._play)
+
+    async def _report(self, settled: bool = False) -> None:
+        """Publish the readbacks, and VAL too when the stage came to rest elsewhere than was asked."""
+        fields = self.motor.field_inst
+        offset = fields.user_offset.value
+        if settled and abs(self.motor.value - (self._drive + offset)) > 1e-9:
+            await self.motor.write(self._drive + offset, verify_value=False, update_fields=False)
+        dial = self._stage + self._error
+        await fields.dial_readback_value.write(dial)
+        await fields.user_readback_value.write(dial + offset)
+
+
+_POSITION_FIELDS = ("RBV", "DRBV", "OFF", "HLM", "LLM", "BDST")
+
+
+async def _wait(event: asyncio.Event, seconds: float | None) -> bool:
+    """Wait for an event, at most so many seconds; say whether it came."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
