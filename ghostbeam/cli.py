@@ -16,6 +16,7 @@ from beamline.config import CONFIG_VARIABLE, GhostbeamConfig, load_config
 from beamline.config_errors import ConfigError
 from beamline.mask_plate import MaskPlateError
 from ghostbeam.control import ServiceError
+from ghostbeam.session import NoProfileError
 
 app = typer.Typer(
     help="Ghost imaging at a beamline: acquired and reconstructed together.",
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
 )
 console = Console(highlight=False)
-_EXPECTED = (ConfigError, MaskPlateError, ServiceError, CatalogError, LogError)
+_EXPECTED = (ConfigError, MaskPlateError, ServiceError, CatalogError, LogError, NoProfileError)
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
 @app.callback()
 def _choose_configuration(
     config: Annotated[
-        Path | None, typer.Option(help="The configuration file. Default: $GHOSTBEAM_CONFIG, else ./beamline.toml, else a simulation.")
+        Path | None, typer.Option(help="The configuration. Default: $GHOSTBEAM_CONFIG, else ./beamline.toml, else a simulation.")
     ] = None,
 ) -> None:
     if config is not None:
@@ -86,8 +87,7 @@ def session(
     """Open an IPython session at the beamline."""
     from ghostbeam.session import run_session
 
-    load_config()  # a mistake in the file is told before anything starts
-    run_session(profile)
+    run_session(load_config(), profile, console)
 
 
 @app.command()
@@ -99,7 +99,59 @@ def demo(
     """Scan a simulated sample with 64x64 pixels, reconstruct it meanwhile, and draw what happened."""
     from ghostbeam.demo import run_demo
 
-    run_demo(load_config(), num=num, output=output, seed=seed, console=console)
+    run_demo(num=num, output=output, seed=seed, console=console)
+
+
+@app.command()
+def replay(
+    uid: Annotated[str, typer.Argument(help="A run in the catalogue: its uid, or five or more of its first characters.")],
+    method: Annotated[str | None, typer.Option(help="Reconstruct by this method. Default: as the run asked for.")] = None,
+    options: Annotated[str, typer.Option(help="The method's options, as JSON.")] = "{}",
+    seed: Annotated[int | None, typer.Option(help="Seed of the reconstruction.", min=0)] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Recompute what is stored and compare every bit.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+) -> None:
+    """Reconstruct a stored run again, as a new derived run; or check that a stored reconstruction can be had again, bit by bit.
+
+    With --verify the uid may be that of a reconstruction, or that of a scan: then all its reconstructions are checked.
+    """
+    from ghostbeam.replay_command import replay_again, verify_stored
+
+    config = load_config()
+    if verify:
+        raise typer.Exit(verify_stored(config, uid, console=console, as_json=as_json))
+    replay_again(config, uid, method=method, options=options, seed=seed, console=console, as_json=as_json)
+
+
+@app.command()
+def ingest(
+    file: Annotated[Path, typer.Argument(help="NPZ or HDF5 with masks and buckets; see docs/how_to_ingest.md.")],
+    fraction: Annotated[float, typer.Option(help="Use only this part of the realizations: a compressed acquisition.")] = 1.0,
+    sample: Annotated[str | None, typer.Option(help="The sample's name. Default: the file's.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Reconstruct by this method; may be given several times.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path("ingested"),
+) -> None:
+    """Take in data measured elsewhere: they become a mask set and a raw run, and are reconstructed like any other."""
+    from ghostbeam.ingest_command import run_ingest
+
+    run_ingest(load_config(), file, fraction=fraction, sample=sample, methods=method or [], output=output, console=console)
+
+
+@app.command()
+def recover() -> None:
+    """Bring into Tiled whatever is in the document log and did not get there."""
+    from ghostbeam import reprocess
+
+    config = load_config()
+    with console.status("starting") as spinner, reprocess.services(config, spinner.update) as running:
+        spinner.update("comparing the catalogue with the document log")
+        missing = reprocess.recover(config, running)
+        spinner.update(f"bringing in {len(missing)} runs")
+        waiting = reprocess.wait_until_archived(config.state_dir, missing)
+    console.print(f"{len(missing) - len(waiting)} runs were brought into Tiled." if missing else "Nothing was missing.")
+    for uid in waiting:
+        console.print(f"  [red]still missing[/red] {uid}: see {config.state_dir / 'services' / 'archiver.log'}", soft_wrap=True)
+    raise typer.Exit(1 if waiting else 0)
 
 
 @app.command()

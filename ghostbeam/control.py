@@ -159,9 +159,18 @@ def _check_port(service: Service) -> None:
             probe.bind(("127.0.0.1", service.port))
         except OSError:
             raise ServiceError(
-                f"port {service.port}, which {service.name} needs, is in use by another program. End that program, or set "
-                f"{service.port_key} in beamline.toml to a free port."
+                f"port {service.port}, which {service.name} needs, is in use by {_listener(service.port)}. End that program, or "
+                f"set {service.port_key} in beamline.toml to a free port."
             ) from None
+
+
+def _listener(port: int) -> str:
+    with contextlib.suppress(psutil.Error):  # another user's processes may be hidden
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr and connection.laddr.port == port and connection.status == "LISTEN" and connection.pid:
+                command = " ".join(psutil.Process(connection.pid).cmdline())
+                return f"process {connection.pid} ({command[:80]})"
+    return "another program"
 
 
 def _tail(state_dir: Path, name: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from analysis.documents.catalog import ServerStorage, api_key, is_healthy, write_client_profile, write_server_configuration
 from analysis.documents.status import read_status
 from beamline.config import GhostbeamConfig
-from beamline.factory import make_plate
+from beamline.plates import make_plate
 
 # One core each: two libraries that both take every core would starve the scan.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

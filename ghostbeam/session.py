@@ -6,6 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+from rich.console import Console
+
+from analysis.documents.catalog import write_client_profile
+from beamline.config import GhostbeamConfig
+from ghostbeam.control import ensure_up
+
 STARTUP = "startup.py"
 
 
@@ -28,8 +34,20 @@ def profile_folder(given: Path | None = None) -> Path:
     raise NoProfileError(f"no {STARTUP} in {' or '.join(map(str, candidates))}: name the start-up folder with --profile")
 
 
-def run_session(profile: Path | None = None) -> None:
-    """Become an IPython process that has run the start-up file. Does not return."""
+def run_session(config: GhostbeamConfig, profile: Path | None, console: Console) -> None:
+    """Start the services unless they run, then become an IPython process that has run the start-up file. Does not return.
+
+    Raises
+    ------
+    NoProfileError, ServiceError
+        If there is no start-up file, or the services do not start.
+    """
     startup = profile_folder(profile) / STARTUP
+    with console.status("starting") as spinner:
+        running = ensure_up(config, progress=spinner.update)
+    # For databroker.catalog and tiled.client.from_profile in the session.
+    os.environ["TILED_PROFILES"] = str(write_client_profile(config.state_dir, running.uri, running.key))
+    if running.started:
+        console.print("The services were started and stay up after this session; `ghostbeam down` ends them.")
     arguments = [sys.executable, "-m", "IPython", "--no-banner", "-i", str(startup)]
     os.execv(sys.executable, arguments)

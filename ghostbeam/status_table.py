@@ -15,7 +15,7 @@ from ghostbeam.control import supervisor_status
 from ghostbeam.services import tiled_uri
 
 _STALE_S = 10.0  # a service that said nothing for so long hangs
-_NOT_COUNTERS = {"pid", "process_started", "time", "healthy", "problem", "lag_documents", "given_up", "state", "last_error", "jobs"}
+_NOT_COUNTERS = {"pid", "process_started", "time", "healthy", "problem", "lag_documents", "given_up", "state", "last_error"}
 
 
 def status_table(config: GhostbeamConfig) -> tuple[Table, bool]:
@@ -46,7 +46,8 @@ def status_table(config: GhostbeamConfig) -> tuple[Table, bool]:
         colour = "green" if well else "red"
         lag = f"{said['lag_documents']} documents" if "lag_documents" in said else ""
         table.add_row(name, f"[{colour}]{state}[/{colour}]", str(figures["pid"] or ""), str(figures["restarts"] + 1), lag, remark)
-    for label, path in zip(("raw", "processed"), (log_paths(config.state_dir).raw, log_paths(config.state_dir).processed), strict=True):
+    paths = log_paths(config.state_dir)
+    for label, path in (("raw", paths.raw), ("processed", paths.processed)):
         runs = LogReader(path).runs()
         open_runs = sum(run.stop is None for run in runs)
         table.add_row(f"log {label}", "", "", "", "", f"{len(runs)} runs, {open_runs} open, {_size(path)}")

@@ -44,6 +44,10 @@ class ArchiveLedger:
         self._connection.execute("DELETE FROM runs WHERE problem IS NOT NULL")
         return uids
 
+    def forget(self, uid: str) -> None:
+        """The run is to be brought in again, by the next archiver that starts."""
+        self._connection.execute("DELETE FROM runs WHERE uid = ?", (uid,))
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from bluesky_tiled_plugins.utils import truncate_json_overflow
@@ -131,7 +131,7 @@ class RunArchive:
 def unpacked(name: str, doc: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
     """A document as itself, an event page as its events."""
     if name == "event_page":
-        return (("event", event) for event in unpack_event_page(doc))
+        return (("event", dict(event)) for event in unpack_event_page(cast(Any, doc)))
     return ((name, doc),)
 
 

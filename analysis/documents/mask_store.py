@@ -124,7 +124,8 @@ class MaskStore:
         if not path.exists():
             raise MaskSetMissing(f"mask set {identity[:12]} is not in {self.folder}: save it there with MaskStore.save(masks)")
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here, since numpy leaves a damaged file open.
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 mask_set = MaskSet(str(file["name"]), file["patterns"], file["positions_mm"], float(file["pixel_size_um"]))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise MaskSetDiffers(f"mask set file {path} cannot be read ({error}): delete it and save the masks again") from error

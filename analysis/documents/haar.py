@@ -1,0 +1,61 @@
+"""Single-pixel data taken with two-dimensional Haar masks, as mask set and buckets.
+
+The coefficients lie in the usual nested layout: the block [:8, :8] is the approximation; for s = 8, 16, 32, ... the blocks
+[:s, s:2s], [s:2s, :s] and [s:2s, s:2s] are the details of scale s. The masks are orthonormal, and all but the first 64 hold both
+signs: such an experiment shows the positive and the negative part one after the other and subtracts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+COARSEST = 8
+
+
+def haar_masks(size: int) -> np.ndarray:
+    """The Haar mask of every coefficient, float32 (size * size, size, size); mask i belongs to coefficient divmod(i, size).
+
+    Parameters
+    ----------
+    size : int
+        Pixels along an axis: a power of two from 8.
+
+    Raises
+    ------
+    ValueError
+        If it is no such size.
+    """
+    if size < COARSEST or size & (size - 1):
+        raise ValueError(f"Haar masks need a power of two from {COARSEST} pixels along each axis, not {size}")
+    masks = np.zeros((size, size, size, size), dtype=np.float32)
+    approximation = _functions(size, COARSEST, sign=False)
+    masks[:COARSEST, :COARSEST] = _products(approximation, approximation)
+    scale = COARSEST
+    while scale < size:
+        mean, difference = _functions(size, scale, sign=False), _functions(size, scale, sign=True)
+        fine = slice(scale, 2 * scale)
+        masks[fine, :scale] = _products(difference, mean)
+        masks[:scale, fine] = _products(mean, difference)
+        masks[fine, fine] = _products(difference, difference)
+        scale *= 2
+    return masks.reshape(size * size, size, size)
+
+
+def coarse_to_fine(size: int, seed: int = 0) -> np.ndarray:
+    """An order of the masks that suits a compressed acquisition: scale by scale, at random within each; int64 (size * size,)."""
+    row, column = np.divmod(np.arange(size * size), size)
+    scale = np.floor(np.log2(np.maximum(np.maximum(row, column), COARSEST - 1)))
+    return np.lexsort((np.random.default_rng(seed).random(size * size), scale))
+
+
+def _functions(size: int, scale: int, *, sign: bool) -> np.ndarray:
+    """The `scale` one-dimensional Haar functions of unit norm, (scale, size): boxes, or with a sign minus then plus."""
+    width = size // scale
+    shape = np.ones(width)
+    if sign:
+        shape[: width // 2] = -1
+    return np.kron(np.eye(scale), shape / np.sqrt(width))
+
+
+def _products(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return np.einsum("iy,jx->ijyx", y, x)

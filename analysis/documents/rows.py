@@ -1,0 +1,188 @@
+"""Realizations as rows of a table: read from event pages, judged, corrected for dark counts and incident beam.
+
+Pure functions. Nothing here looks at a later row than the one it decides on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis.documents.ledger import REASONS
+from analysis.documents.run_spec import RunSpec
+
+MAX_SEQ_NUM = 2**31
+BEAM_LOST_FRACTION = 0.05
+GOOD = -1  # what `judged` gives a usable row; otherwise an index into `REASON_NAMES`
+REASON_NAMES = tuple(REASONS)
+
+ROW = np.dtype(
+    [
+        ("seq_num", "<i8"),
+        ("time", "<f8"),
+        ("mask_index", "<f8"),
+        ("bucket", "<f8"),
+        ("monitor", "<f8"),
+        ("exposure", "<f8"),
+        ("offset", "<f8"),
+        ("error", "<f8"),
+    ]
+)
+"""One realization as measured; NaN where a value is missing. `time` in s since the epoch, `exposure` in s, `offset` in um (the
+larger of the two axes')."""
+
+
+@dataclass(frozen=True)
+class Dark:
+    """What the detectors count without beam, per second (or per reading where the run has no time key).
+
+    Attributes
+    ----------
+    bucket, monitor : float
+        Level of the bucket detector and of the monitor.
+    events : int
+        Dark readings that they come from; 0 means that nothing is subtracted.
+    """
+
+    bucket: float = 0.0
+    monitor: float = 0.0
+    events: int = 0
+
+
+def rows_of(page: Mapping[str, Any], spec: RunSpec) -> tuple[np.ndarray, int]:
+    """The rows of an event page, and how many of its events had a sequence number that is none."""
+    seq_nums = _column(page["seq_num"], len(page["seq_num"]))
+    count = len(seq_nums)
+    data = page["data"]
+
+    def column(key: str | None) -> np.ndarray:
+        return np.full(count, np.nan) if key is None else _column(data.get(key), count)
+
+    rows = np.empty(count, dtype=ROW)
+    with np.errstate(invalid="ignore"):  # bad numbers are cast like any other and left out below
+        good = (seq_nums >= 1) & (seq_nums <= MAX_SEQ_NUM) & (seq_nums == np.floor(seq_nums))
+        rows["seq_num"] = np.where(good, seq_nums, 0)
+    rows["time"] = _column(page.get("time"), count)
+    rows["mask_index"] = column(spec.mask_index)
+    rows["bucket"] = column(spec.bucket)
+    rows["monitor"] = column(spec.monitor)
+    rows["exposure"] = column(spec.time)
+    rows["error"] = column(spec.error)
+    offsets = [np.abs(column(key)) for key in spec.offset]
+    rows["offset"] = np.maximum.reduce(offsets) if offsets else np.nan  # NaN if any of them is
+    return rows[good], int(count - np.count_nonzero(good))
+
+
+def page_of(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Single events of one stream as an event page (without timestamps and uids, which nobody asks for here)."""
+    keys: dict[str, None] = {}
+    for event in events:
+        keys.update(dict.fromkeys(event["data"]))
+    return {
+        "seq_num": [event["seq_num"] for event in events],
+        "time": [event.get("time") for event in events],
+        "data": {key: [event["data"].get(key) for event in events] for key in keys},
+    }
+
+
+def dark_level(rows: np.ndarray, spec: RunSpec) -> Dark:
+    """Mean dark counts of dark readings."""
+    exposure = np.ones(len(rows)) if spec.time is None else rows["exposure"]
+    good = np.isfinite(rows["bucket"]) & (rows["bucket"] >= 0) & np.isfinite(exposure) & (exposure > 0)
+    if spec.monitor is not None:
+        good &= np.isfinite(rows["monitor"])
+    if not good.any():
+        return Dark()
+    total = exposure[good].sum()
+    monitor = 0.0 if spec.monitor is None else float(rows["monitor"][good].sum() / total)
+    return Dark(float(rows["bucket"][good].sum() / total), monitor, int(np.count_nonzero(good)))
+
+
+def net_monitor(rows: np.ndarray, spec: RunSpec, dark: Dark) -> np.ndarray:
+    """Monitor counts without the dark ones, (B,)."""
+    net: np.ndarray = rows["monitor"] - dark.monitor * _exposure(rows, spec)
+    return net
+
+
+def judged(rows: np.ndarray, spec: RunSpec, num_masks: int, *, signed: bool, dark: Dark) -> np.ndarray:
+    """Why each row cannot be used: an index into `REASON_NAMES`, or `GOOD`. The first reason that holds counts.
+
+    Parameters
+    ----------
+    rows : ndarray of ROW, (B,)
+        What was measured.
+    spec : RunSpec
+        What it is to be held against.
+    num_masks : int
+        Masks on the plate.
+    signed : bool
+        Whether a mask holds negative values; then a bucket may be negative.
+    dark : Dark
+        Dark counts.
+    """
+    verdict = np.full(len(rows), GOOD)
+
+    def reject(reason: str, which: np.ndarray) -> None:
+        verdict[which & (verdict == GOOD)] = REASON_NAMES.index(reason)
+
+    with np.errstate(invalid="ignore"):
+        index = rows["mask_index"]
+        reject("mask_unknown", ~np.isfinite(index) | (index != np.floor(index)))
+        reject("off_plate", (index < 0) | (index >= num_masks))
+        if spec.offset and spec.offset_tolerance_um is not None:
+            reject("position_unknown", ~np.isfinite(rows["offset"]))
+            reject("misplaced", rows["offset"] > spec.offset_tolerance_um)
+        reject("bucket_missing", ~np.isfinite(rows["bucket"]))
+        if not signed:
+            reject("bucket_negative", rows["bucket"] < 0)
+        if spec.saturation is not None:
+            reject("saturated", rows["bucket"] >= spec.saturation)
+        if spec.time is not None:
+            reject("bad_exposure", ~(np.isfinite(rows["exposure"]) & (rows["exposure"] > 0)))
+        if spec.monitor is not None:
+            net = net_monitor(rows, spec, dark)
+            reject("no_monitor", ~(np.isfinite(net) & (net > 0)))
+        if spec.error is not None:
+            reject("bad_error", ~(np.isfinite(rows["error"]) & (rows["error"] > 0)))
+    return verdict
+
+
+def corrected(rows: np.ndarray, spec: RunSpec, dark: Dark) -> tuple[np.ndarray, np.ndarray | None]:
+    """Buckets, and their errors where the run has some, as the sum of mask times image.
+
+    With b and m the counts of bucket and monitor without their dark counts, N pixels and r the open-beam ratio, that sum is
+    N b / (m r). Without a monitor it is b. Both (B,) float64.
+    """
+    buckets = rows["bucket"] - dark.bucket * _exposure(rows, spec)
+    scale = np.ones(len(rows))
+    if spec.monitor is not None:
+        pixels = spec.shape[0] * spec.shape[1]
+        scale = pixels / (net_monitor(rows, spec, dark) * (spec.open_beam_ratio or 1.0))
+    return buckets * scale, None if spec.error is None else rows["error"] * scale
+
+
+def _exposure(rows: np.ndarray, spec: RunSpec) -> np.ndarray | float:
+    return 1.0 if spec.time is None else rows["exposure"]
+
+
+def _column(values: Any, count: int) -> np.ndarray:
+    """Values as float64 (count,); None and whatever is no number as NaN."""
+    if values is None:
+        return np.full(count, np.nan)
+    try:
+        column = np.asarray(values, dtype=np.float64)
+        if column.shape == (count,):
+            return column
+    except (TypeError, ValueError, OverflowError):
+        pass
+    return np.array([_number(value) for value in values][:count] + [np.nan] * (count - len(values)))
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")

@@ -1,0 +1,121 @@
+"""What a start document says of how its buckets were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+class RunRefused(ValueError):
+    """A run cannot be reconstructed, however often it is tried; the message names what is wrong and the cure."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """The "ghost" entry of a start document: which data key is what, and what the buckets are corrected with.
+
+    A key that is None means that this correction or check is not made.
+
+    Attributes
+    ----------
+    mask_set : str
+        Identity of the mask set.
+    shape : (H, W)
+        Pixels of a mask.
+    bucket, mask_index : str
+        Data keys of the bucket signal and of the mask in the beam.
+    monitor, time, error : str or None
+        Data keys of the incident-beam monitor, of the time counted (s) and of the bucket's standard error.
+    offset : tuple of str
+        Data keys of how far the mask was from its place (um).
+    offset_tolerance_um : float or None
+        Realizations with a larger offset are not used.
+    saturation : float or None
+        Buckets from this level on are not used.
+    dark_stream : str or None
+        Name of the stream with buckets taken while the shutter was closed.
+    open_beam_ratio : float or None
+        Bucket counts per monitor count with neither masks nor sample in the beam.
+    expected : int or None
+        Realizations that the run should have.
+    """
+
+    mask_set: str
+    shape: tuple[int, int]
+    bucket: str
+    mask_index: str
+    monitor: str | None
+    time: str | None
+    error: str | None
+    offset: tuple[str, ...]
+    offset_tolerance_um: float | None
+    saturation: float | None
+    dark_stream: str | None
+    open_beam_ratio: float | None
+    expected: int | None
+
+    @classmethod
+    def of(cls, start: Mapping[str, Any]) -> RunSpec:
+        """Read it from a run's start document.
+
+        Raises
+        ------
+        RunRefused
+            If something needed is missing or of another kind than it must be.
+        """
+        ghost = start.get("ghost")
+        if not isinstance(ghost, Mapping):
+            raise RunRefused('the start document has no "ghost" entry: it isn\'t a ghost-imaging run (scan with ghost_scan)')
+        mask_set = start.get("mask_set")
+        if not isinstance(mask_set, str):
+            raise RunRefused('the start document names no "mask_set": put the identity of the mask set there')
+        buckets = ghost.get("buckets")
+        if not (isinstance(buckets, (list, tuple)) and buckets and isinstance(buckets[0], str)):
+            raise RunRefused(f'ghost["buckets"] must list the data keys of the bucket signals, not {buckets!r}')
+        return cls(
+            mask_set=mask_set,
+            shape=_shape(ghost.get("shape")),
+            bucket=buckets[0],
+            mask_index=_key(ghost, "mask_index", needed=True) or "",
+            monitor=_key(ghost, "monitor"),
+            time=_key(ghost, "time"),
+            error=_key(ghost, "errors"),
+            offset=tuple(ghost.get("offset") or ()),
+            offset_tolerance_um=_positive(ghost, "offset_tolerance_um"),
+            saturation=_positive(ghost, "saturation_counts"),
+            dark_stream=_key(ghost, "dark_stream"),
+            open_beam_ratio=_positive(ghost, "open_beam_ratio"),
+            expected=_expected(start, ghost),
+        )
+
+
+def _shape(value: Any) -> tuple[int, int]:
+    if not (isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(n, int) and n > 0 for n in value)):
+        raise RunRefused(f'ghost["shape"] must be the masks\' [height, width] in pixels, not {value!r}')
+    return value[0], value[1]
+
+
+def _key(ghost: Mapping[str, Any], name: str, *, needed: bool = False) -> str | None:
+    value = ghost.get(name)
+    if isinstance(value, str) or (value is None and not needed):
+        return value
+    raise RunRefused(f'ghost["{name}"] must be {"" if needed else "None or "}the name of a data key or stream, not {value!r}')
+
+
+def _positive(ghost: Mapping[str, Any], name: str) -> float | None:
+    value = ghost.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value) or value <= 0:
+        raise RunRefused(f'ghost["{name}"] must be None or a positive number, not {value!r}')
+    return float(value)
+
+
+def _expected(start: Mapping[str, Any], ghost: Mapping[str, Any]) -> int | None:
+    for value in (start.get("num_points"), len(ghost["indices"]) if isinstance(ghost.get("indices"), (list, tuple)) else None):
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None

@@ -1,0 +1,331 @@
+"""Which reconstructions there are to do, and the processes that do them.
+
+Each reconstruction has a process of its own, forked from a server that has imported what they need, so that it starts in some
+tens of milliseconds. What has been done is read from the log: nothing else has to survive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from analysis.documents.compute import THREAD_VARIABLES
+from analysis.documents.job import LIVE, Job, Outcome, give_up, run_job
+from analysis.documents.log import LogError, LogReader, RunInfo, log_paths
+from analysis.documents.mask_store import MaskSetMissing, MaskStore
+from analysis.documents.recipe import Recipe, derived_uid, recipes_of
+from analysis.ghost import METHODS
+
+logger = logging.getLogger("ghostbeam.worker")
+
+CRASHES = 3  # after so many a reconstruction is given up
+FAST_AT_ONCE = 16  # of runs that go on
+CATCHING_UP_AT_ONCE = 2  # of runs that had ended before
+_MASKS_EVERY_S = 1.0
+_DISK_TROUBLE_WAIT_S = 2.0
+_NICE_FAST, _NICE_SLOW = 5, 10  # a scan comes first
+
+
+@dataclass
+class _Task:
+    """A reconstruction that isn't done."""
+
+    job: Job
+    mask_set: str
+    slow: bool
+    live: bool  # the run had not ended when it was found
+    crashes: int = 0
+    not_before: float = 0.0
+    waits_for_masks: bool = False
+    mask_stamp: tuple[float, int] | None = None  # the mask set's file as it was when it didn't serve
+    process: Any = None
+    connection: Connection | None = None
+    ending: dict[str, Any] = field(default_factory=dict)
+    position: int = 0
+    realizations: int = 0
+    estimates: int = 0
+    made: int = 0  # estimates by the present process
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None
+
+
+class Supervisor:
+    """Finds the reconstructions to do and runs each in a process.
+
+    Parameters
+    ----------
+    state_dir : Path
+        State directory with the document log and the mask sets.
+    recipes : sequence of Recipe
+        For runs that list none in their start document.
+    slow_at_once : int
+        How many reconstructions by slow methods may run at a time.
+    threads : int
+        Threads of the numerical libraries in each process.
+    """
+
+    def __init__(self, state_dir: Path, recipes: Sequence[Recipe], *, slow_at_once: int = 1, threads: int = 1) -> None:
+        self._state_dir = Path(state_dir)
+        self._recipes = list(recipes)
+        self._slow_at_once = slow_at_once
+        self._threads = threads
+        self._raw = LogReader(log_paths(state_dir).raw)
+        self._processed = LogReader(log_paths(state_dir).processed)
+        self._store = MaskStore(state_dir)
+        self._head = -1
+        self._last_run = 0
+        self._tasks: list[_Task] = []
+        self._masks_checked = 0.0
+        self._counters = dict.fromkeys(("runs", "finished", "failed", "refused", "crashes", "estimates"), 0)
+        self._last_error: str | None = None
+        self._problem: str | None = None
+        self._context = _start_fork_server(threads)
+        # Its other end stays open as long as this process lives, however it ends.
+        self._lifeline_read, self._lifeline_write = self._context.Pipe(duplex=False)
+        self._known = {info.uid: info for info in self._processed.runs() if info.start.get("purpose") == LIVE}
+        self._begun = {
+            info.start["derived_from"]: info.start["recipes"] for info in self._known.values() if info.start["recipes"]
+        }
+
+    def step(self, timeout_s: float) -> None:
+        """Look for runs, start and collect processes; waits up to `timeout_s` for a process to say something."""
+        try:
+            self._discover()
+            self._problem = None
+        except LogError as error:
+            self._problem = str(error)
+            self._trouble(self._problem)
+        self._check_masks()
+        self._launch()
+        self._listen(timeout_s)
+
+    def status(self) -> dict[str, Any]:
+        """Figures for people and for `status`."""
+        running = [task for task in self._tasks if task.running]
+        fast = [self._head - task.position for task in running if not task.slow]
+        return {
+            "healthy": self._problem is None,
+            "problem": self._problem,
+            "lag_documents": max([0, *fast]),
+            "counters": dict(self._counters),
+            "jobs": [
+                {
+                    "run": task.job.raw_uid,
+                    "derived": task.job.uid,
+                    "method": task.job.recipe.method,
+                    "pid": task.process.pid,
+                    "realizations": task.realizations,
+                    "estimates": task.estimates,
+                }
+                for task in running
+            ],
+            "queued": sum(not task.running and not task.waits_for_masks for task in self._tasks),
+            "waiting_for_masks": sum(task.waits_for_masks for task in self._tasks),
+            "last_error": self._last_error,
+        }
+
+    def close(self) -> None:
+        """End all processes; what they were doing goes on when a worker is started again."""
+        processes = [task.process for task in self._tasks if task.running]
+        for process in processes:
+            process.kill()  # a job may be killed at any moment
+        for process in processes:
+            process.join(1.0)
+        self._lifeline_write.close()
+
+    def _discover(self) -> None:
+        head = self._raw.last_position()
+        if head == self._head:
+            return
+        for run in self._raw.runs(after=self._last_run):
+            self._last_run = run.first
+            if "ghost" in run.start:
+                self._counters["runs"] += 1
+                self._tasks += self._tasks_of(run)
+        self._head = head
+
+    def _tasks_of(self, run: RunInfo) -> list[_Task]:
+        """What remains to be done of a run, by the recipes that it was begun with."""
+        recipes = recipes_of({"recipes": self._begun[run.uid]} if run.uid in self._begun else run.start, self._recipes)
+        tasks = []
+        for recipe in recipes:
+            attempt = 0
+            while (known := self._known.get(derived_uid(run.uid, recipe, attempt))) and known.stop and known.start.get("refused"):
+                attempt += 1
+            if known and known.stop:
+                continue
+            job = Job(self._state_dir, run.uid, recipe, tuple(recipes), attempt, self._threads)
+            method = METHODS.get(recipe.method)
+            slow = method is not None and not method.fast
+            task = _Task(job, str(run.start.get("mask_set")), slow=slow, live=run.stop is None)
+            task.waits_for_masks = attempt > 0 and self._mask_stamp(task) is None
+            tasks.append(task)
+        return tasks
+
+    def _mask_stamp(self, task: _Task) -> tuple[float, int] | None:
+        """What tells one state of the mask set's file from another; None if there is no file."""
+        try:
+            stat = self._store.path(task.mask_set).stat()
+        except (OSError, MaskSetMissing):
+            return None
+        return stat.st_mtime, stat.st_size
+
+    def _check_masks(self) -> None:
+        now = time.monotonic()
+        if now - self._masks_checked < _MASKS_EVERY_S:
+            return
+        self._masks_checked = now
+        for task in self._tasks:
+            if task.waits_for_masks and self._mask_stamp(task) != task.mask_stamp:
+                task.waits_for_masks = False
+
+    def _launch(self) -> None:
+        now = time.monotonic()
+        running = [task for task in self._tasks if task.running]
+        slow = sum(task.slow for task in running)
+        live = sum(task.live and not task.slow for task in running)
+        catching_up = sum(not task.live and not task.slow for task in running)
+        for task in self._tasks:
+            if task.running or task.waits_for_masks or now < task.not_before:
+                continue
+            if task.slow:
+                if slow < self._slow_at_once:
+                    slow += 1
+                    self._start(task)
+                continue
+            if task.live and live < FAST_AT_ONCE:
+                live += 1
+                self._start(task)
+            elif not task.live and catching_up < CATCHING_UP_AT_ONCE:
+                catching_up += 1
+                self._start(task)
+
+    def _start(self, task: _Task) -> None:
+        receiving, sending = self._context.Pipe(duplex=False)
+        task.connection, task.ending, task.made = receiving, {}, 0
+        nice = _NICE_SLOW if task.slow else _NICE_FAST
+        task.process = self._context.Process(
+            target=_run, args=(task.job, sending, self._lifeline_read, nice), name=task.job.recipe.method
+        )
+        task.process.start()
+        sending.close()
+
+    def _listen(self, timeout_s: float) -> None:
+        running = {task.connection: task for task in self._tasks if task.connection is not None}
+        if not running:
+            time.sleep(timeout_s)
+            return
+        for connection in wait(list(running), timeout_s):
+            task = running[connection]  # type: ignore[index]
+            try:
+                message = task.connection.recv()  # type: ignore[union-attr]
+            except (EOFError, OSError):
+                self._ended(task)
+                continue
+            if "outcome" in message or "error" in message:
+                task.ending = message
+            else:
+                self._counters["estimates"] += message["made"] - task.made
+                task.made = message["made"]
+                task.position = message["position"]
+                task.realizations, task.estimates = message["realizations"], message["estimates"]
+
+    def _ended(self, task: _Task) -> None:
+        assert task.connection is not None
+        task.process.join(5.0)
+        code = task.process.exitcode
+        task.process.close()
+        task.connection.close()
+        task.process = task.connection = None
+        outcome, ending = task.ending.get("outcome"), task.ending
+        if outcome == Outcome.NO_MASKS:
+            self._counters["refused"] += task.job.attempt == 0
+            self._last_error = ending["reason"]
+            task.waits_for_masks, task.mask_stamp = True, self._mask_stamp(task)
+            task.job = replace(task.job, attempt=max(1, task.job.attempt))
+        elif outcome is not None:
+            self._counters["finished" if outcome == Outcome.FINISHED else "failed"] += 1
+            self._last_error = ending["reason"] or self._last_error
+            self._tasks.remove(task)
+        elif ending.get("disk"):
+            self._trouble(ending["error"])
+            task.not_before = time.monotonic() + _DISK_TROUBLE_WAIT_S
+        else:
+            self._crashed(task, ending.get("error") or f"its process ended with {_exit_in_words(code)}")
+
+    def _crashed(self, task: _Task, error: str) -> None:
+        task.crashes += 1
+        self._counters["crashes"] += 1
+        self._trouble(f"{task.job.recipe.method} of run {task.job.raw_uid} crashed ({task.crashes} of {CRASHES}): {error}")
+        if task.crashes < CRASHES:
+            return
+        try:
+            give_up(task.job, f"the reconstruction crashed {task.crashes} times and was given up; the last time: {error}")
+        except (LogError, OSError) as trouble:
+            self._trouble(str(trouble))
+            task.not_before = time.monotonic() + _DISK_TROUBLE_WAIT_S
+            return
+        self._counters["failed"] += 1
+        self._tasks.remove(task)
+
+    def _trouble(self, text: str) -> None:
+        if text != self._last_error:
+            logger.warning("%s", text)
+        self._last_error = text
+
+
+def _start_fork_server(threads: int) -> Any:
+    """A multiprocessing context whose server has imported what a job needs, with its number of threads."""
+    context = multiprocessing.get_context("forkserver")
+    # This module and `status` are what the command line's main module imports, and every child imports that too.
+    context.set_forkserver_preload(["analysis.documents.job", "analysis.documents.supervisor", "analysis.documents.status"])
+    # Left set: a server that dies is started again, and must have the same number of threads to give the same bits.
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    forkserver.ensure_running()
+    return context
+
+
+def _run(job: Job, connection: Connection, lifeline: Connection, nice: int) -> None:
+    """What a job's process does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the worker ends this one
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_die_with_worker, args=(lifeline,), daemon=True).start()
+    with contextlib.suppress(OSError):
+        os.nice(nice)
+    try:
+        outcome, reason = run_job(job, connection.send)
+        connection.send({"outcome": outcome, "reason": reason})
+    except (LogError, OSError) as error:  # a full disk, a job of the last worker that lives on: a crash is something else
+        connection.send({"error": str(error), "disk": True})
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        connection.send({"error": f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"})
+
+
+def _die_with_worker(lifeline: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv()  # nothing is ever sent: it ends when the worker does
+    os._exit(1)
+
+
+def _exit_in_words(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"

@@ -1,0 +1,123 @@
+"""The reconstruction worker: follows the document log and reconstructs every ghost-imaging run in it, while it goes on.
+
+Run it as `python -m analysis.documents.worker --state-dir DIR`. Killed at any moment and started again it goes on from the log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import logging
+from pathlib import Path
+
+from analysis.documents.recipe import Recipe
+from analysis.documents.status import StatusFile, StopRequest, read_status
+from analysis.documents.supervisor import Supervisor
+from analysis.ghost import METHODS
+
+POLL_S = 0.03
+
+
+class WorkerBusy(RuntimeError):
+    """Another worker serves this state directory."""
+
+
+def work(state_dir: Path, recipes: list[Recipe], *, slow_at_once: int = 1, threads: int = 1, until_idle: bool = False) -> None:
+    """Reconstruct until asked to stop (SIGTERM, SIGINT). Call it in the main thread.
+
+    Parameters
+    ----------
+    state_dir : Path
+        State directory with the document log and the mask sets.
+    recipes : list of Recipe
+        For runs that list none in their start document.
+    slow_at_once : int
+        How many reconstructions by slow methods may run at a time.
+    threads : int
+        Threads of the numerical libraries in each process.
+    until_idle : bool
+        Return when nothing is left to do.
+
+    Raises
+    ------
+    WorkerBusy
+        If another worker serves this state directory.
+    """
+    lock_path = state_dir / "services" / "worker.lock"
+    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock_path, "ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            other = (read_status(state_dir, "worker") or {}).get("pid", "unknown")
+            raise WorkerBusy(
+                f"another worker (process {other}) serves {state_dir}: stop it first, or choose another --state-dir"
+            ) from error
+        stop = StopRequest()
+        status = StatusFile(state_dir, "worker")
+        supervisor = Supervisor(state_dir, recipes, slow_at_once=slow_at_once, threads=threads)
+        try:
+            while not stop:
+                supervisor.step(POLL_S)
+                figures = supervisor.status()
+                status.write({"state": "running", **figures})
+                if until_idle and not figures["jobs"] and not figures["queued"]:
+                    break
+        finally:
+            supervisor.close()
+            status.write({"state": "stopped", **supervisor.status(), "jobs": []}, every_s=0)
+
+
+def main() -> None:
+    """Follow the log until asked to stop."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.documents.worker", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--state-dir", type=Path, required=True, help="the state directory, with the document log and the mask sets"
+    )
+    parser.add_argument(
+        "--recipes",
+        type=_recipes,
+        default='["differential", "tv"]',
+        help='what to make of runs that list no recipes: a JSON list of methods or of {"method": ..., "options": {...}}, '
+        f"as in a start document; methods: {', '.join(METHODS)} (default: %(default)s)",
+    )
+    parser.add_argument("--threads", type=_from_one, default=1, help="threads of the numerical libraries in each reconstruction")
+    parser.add_argument(
+        "--slow-at-once", type=_from_one, default=1, help="reconstructions by slow methods that may run at a time"
+    )
+    parser.add_argument("--until-idle", action="store_true", help="end when nothing is left to reconstruct")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        work(
+            arguments.state_dir,
+            arguments.recipes,
+            slow_at_once=arguments.slow_at_once,
+            threads=arguments.threads,
+            until_idle=arguments.until_idle,
+        )
+    except WorkerBusy as error:
+        parser.exit(1, f"{error}\n")
+
+
+def _recipes(text: str) -> list[Recipe]:
+    try:
+        entries = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from error
+    recipes = [Recipe.parse(entry) for entry in entries] if isinstance(entries, list) else []
+    unknown = [recipe.method for recipe in recipes if recipe.method not in METHODS]
+    if unknown or not recipes:
+        raise argparse.ArgumentTypeError(f"unknown method {', '.join(unknown) or text!r}; the methods are {', '.join(METHODS)}")
+    return recipes
+
+
+def _from_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""`ghostbeam replay`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+from rich.console import Console
+
+from analysis.documents.catalog import Catalog, CatalogError, connect
+from analysis.documents.mask_store import MaskStore
+from analysis.documents.recipe import Recipe, recipes_of
+from analysis.documents.replay import replay as replay_documents
+from analysis.documents.replay import verify
+from analysis.documents.run_spec import RunRefused
+from analysis.ghost import METHODS
+from beamline.config import GhostbeamConfig
+from ghostbeam.reprocess import find_run, mask_set_of, reconstructions_of, services, wait_until_archived
+
+
+def replay_again(
+    config: GhostbeamConfig, uid: str, *, method: str | None, options: str, seed: int | None, console: Console, as_json: bool
+) -> None:
+    """Reconstruct a run again, store it as a derived run, and say where it is.
+
+    Raises
+    ------
+    CatalogError
+        If there is no such run or method, or the options make no sense.
+    """
+    quiet = Console(quiet=True) if as_json else console
+    chosen = _options(options)
+    with (
+        quiet.status("starting") as spinner,
+        services(config, spinner.update) as running,
+        connect(running.uri, running.key) as catalog,
+    ):
+        run, processed = find_run(catalog, uid)
+        if processed:
+            run = catalog.raw[run.metadata["start"]["derived_from"]]
+        start = run.metadata["start"]
+        recipe = _recipe(start, config, method, chosen, seed)
+        spinner.update(f"reconstructing {start['uid'][:8]} by {recipe.method}")
+        masks = mask_set_of(catalog, MaskStore(config.state_dir), start.get("mask_set", ""))
+        try:
+            done = replay_documents(
+                _told(run, spinner), config.state_dir, recipe, threads=config.reconstruction.threads, masks=masks
+            )
+        except (RunRefused, LookupError, ValueError) as error:
+            raise CatalogError(str(error)) from error
+        spinner.update("storing it")
+        waiting = wait_until_archived(config.state_dir, [done.uid])
+    if as_json:
+        print(json.dumps({"uid": done.uid, "archived": not waiting}))
+        return
+    ledger = done.ledger.to_doc()
+    console.print(f"Reconstructed by {recipe.method} from {ledger['used']} of {ledger['expected']} realizations.")
+    console.print(f"  derived run  {done.uid}" + ("  (not in Tiled yet: see `ghostbeam status`)" if waiting else ""))
+    console.print(f"  check it     ghostbeam replay {done.uid[:8]} --verify")
+
+
+def verify_stored(config: GhostbeamConfig, uid: str, *, console: Console, as_json: bool) -> int:
+    """Recompute stored reconstructions; 0 if every stored array came out the same to the last bit, else 1."""
+    quiet = Console(quiet=True) if as_json else console
+    results = []
+    with (
+        quiet.status("starting") as spinner,
+        services(config, spinner.update) as running,
+        connect(running.uri, running.key) as catalog,
+    ):
+        run, processed = find_run(catalog, uid)
+        uids = [run.metadata["start"]["uid"]] if processed else reconstructions_of(catalog, run.metadata["start"]["uid"])
+        if not uids:
+            raise CatalogError(f"run {uid} has no stored reconstruction to verify: make one with `ghostbeam replay {uid}`")
+        for number, derived in enumerate(uids, start=1):
+            spinner.update(f"recomputing {derived[:8]} ({number} of {len(uids)})")
+            results.append(_verify_one(catalog, config, derived))
+            if not as_json:
+                console.print(str(results[-1]), soft_wrap=True)
+    identical = all(result.identical for result in results)
+    if as_json:
+        print(json.dumps({"identical": identical, "runs": {result.uid: result.identical for result in results}}))
+    return 0 if identical else 1
+
+
+def _verify_one(catalog: Catalog, config: GhostbeamConfig, uid: str) -> Any:
+    derived = catalog.processed[uid]
+    raw = catalog.raw[derived.metadata["start"]["derived_from"]]
+    masks = mask_set_of(catalog, MaskStore(config.state_dir), raw.metadata["start"].get("mask_set", ""))
+    try:
+        with closing(derived.documents()) as stored, closing(raw.documents()) as measured:
+            return verify(stored, measured, config.state_dir, masks=masks)
+    except (RunRefused, LookupError) as error:
+        raise CatalogError(str(error)) from error
+
+
+def _told(run: Any, spinner: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    with closing(run.documents()) as documents:
+        for number, (name, doc) in enumerate(documents):
+            if number % 5000 == 4999:
+                spinner.update(f"reading the run: {number + 1} documents")
+            yield name, doc
+
+
+def _recipe(
+    start: Mapping[str, Any], config: GhostbeamConfig, method: str | None, options: dict[str, Any], seed: int | None
+) -> Recipe:
+    default = recipes_of(start, [Recipe.parse(entry) for entry in config.reconstruction.recipes])[0]
+    if method is not None and method not in METHODS:
+        raise CatalogError(f"unknown method {method!r}; the methods are {', '.join(METHODS)}")
+    if method is None or method == default.method:
+        options = {**default.options, **options}
+    return Recipe(method or default.method, options, default.seed if seed is None else seed)
+
+
+def _options(text: str) -> dict[str, Any]:
+    try:
+        options = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CatalogError(f"--options {text!r} is not JSON ({error}): write it as '{{\"weight\": 0.01}}'") from error
+    if not isinstance(options, dict):
+        raise CatalogError(f"--options {text!r} must be a JSON object such as '{{\"weight\": 0.01}}'")
+    return options
