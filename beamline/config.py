@@ -152,7 +152,9 @@ class SimulationSection(_Section):
     speed: float = Field(1.0, gt=0, le=100_000, description="How many times faster than in life the devices move and count.")
     seed: int = Field(0, ge=0, description="Seed of the simulated physics.")
     photons: float = Field(1e4, gt=0, description="Photons per second on one open mask pixel.")
-    ca_port: int = Field(5964, ge=1, le=65_535, description="Port at which the simulated PVs are served, on 127.0.0.1.")
+    ca_port: int = Field(
+        5964, ge=1, le=65_534, description="Port at which the simulated PVs are served, on 127.0.0.1; a repeater takes the next one."
+    )
 
 
 class ReconstructionSection(_Section):
@@ -255,11 +257,15 @@ def _with_absolute_paths(config: GhostbeamConfig, folder: Path) -> GhostbeamConf
 
 def epics_environment(config: GhostbeamConfig) -> dict[str, str]:
     """Say which environment variables make libca find the PVs; simulated ones are looked for on loopback only."""
+    repeater = {}
     if config.simulated:
         addresses, auto = [f"127.0.0.1:{config.simulation.ca_port}"], False
+        # A repeater of its own: one that is shared ends with whoever started it, and libca then complains.
+        repeater = {"EPICS_CA_REPEATER_PORT": str(config.simulation.ca_port + 1)}
     else:
         addresses, auto = config.epics.addresses, config.epics.auto_addresses
     environment = {
+        **repeater,
         "EPICS_CA_AUTO_ADDR_LIST": "YES" if auto else "NO",
         "EPICS_CA_MAX_ARRAY_BYTES": str(config.epics.max_array_bytes),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from analysis.documents.catalog import API_KEY_VARIABLE, CatalogError
+from analysis.documents.catalog import API_KEY_VARIABLE, CatalogError, api_key_file
 from analysis.documents.log import LogError
 from beamline.config import CONFIG_VARIABLE, GhostbeamConfig, load_config
 from beamline.config_errors import ConfigError
@@ -164,9 +165,12 @@ def env() -> None:
     from ghostbeam.services import tiled_uri
 
     config = load_config()
-    folder = write_client_profile(config.state_dir, tiled_uri(config), api_key(config.state_dir))
-    typer.echo(f"export TILED_PROFILES={folder}")
+    api_key(config.state_dir)  # makes the file on first use
+    key = f"${API_KEY_VARIABLE}" if os.environ.get(API_KEY_VARIABLE) else f"$(cat {shlex.quote(_where_key(config))})"
+    folder = write_client_profile(config.state_dir, tiled_uri(config))
+    typer.echo(f"export TILED_PROFILES={shlex.quote(str(folder))}")
+    typer.echo(f'export TILED_API_KEY="{key}"')
 
 
 def _where_key(config: GhostbeamConfig) -> str:
-    return f"${API_KEY_VARIABLE}" if os.environ.get(API_KEY_VARIABLE) else str(config.state_dir / "tiled" / "api_key")
+    return f"${API_KEY_VARIABLE}" if os.environ.get(API_KEY_VARIABLE) else str(api_key_file(config.state_dir))

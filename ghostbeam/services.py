@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.documents.catalog import ServerStorage, api_key, is_healthy, write_client_profile, write_server_configuration
+from analysis.documents.catalog import ServerStorage, api_key, is_healthy, write_server_configuration
 from analysis.documents.status import read_status
-from beamline.config import GhostbeamConfig
+from beamline.config import GhostbeamConfig, epics_environment
 from beamline.plates import make_plate
 
 # One core each: two libraries that both take every core would starve the scan.
@@ -57,8 +57,7 @@ def services(config: GhostbeamConfig) -> list[Service]:
     """All processes of this configuration, in the order in which they start. Writes the files that they need."""
     state_dir = config.state_dir
     state_dir.mkdir(parents=True, exist_ok=True)
-    write_client_profile(state_dir, tiled_uri(config), api_key(state_dir))
-    listed = [_repeater()]
+    listed = [_repeater(config)]
     if config.simulated:
         listed.append(_simulation(config))
     if config.tiled.uri is None:
@@ -66,10 +65,10 @@ def services(config: GhostbeamConfig) -> list[Service]:
     return [*listed, _archiver(config), _worker(config)]
 
 
-def _repeater() -> Service:
+def _repeater(config: GhostbeamConfig) -> Service:
     # pyepics brings no caRepeater, and complains where none runs.
     command = [sys.executable, "-m", "caproto.commandline.repeater", "--quiet"]
-    return Service("repeater", command, ready=lambda printed, pid: True, may_end=True)
+    return Service("repeater", command, ready=lambda printed, pid: True, environment=epics_environment(config), may_end=True)
 
 
 def _simulation(config: GhostbeamConfig) -> Service:
@@ -84,7 +83,7 @@ def _simulation(config: GhostbeamConfig) -> Service:
         "simulation",
         command,
         ready=lambda printed, pid: any(line.startswith("ready") for line in printed.splitlines()),
-        environment=_ONE_THREAD,
+        environment={**_ONE_THREAD, **epics_environment(config)},
         port=section.ca_port,
         port_key="[simulation] ca_port",
     )

@@ -46,7 +46,8 @@ def run_session(config: GhostbeamConfig, profile: Path | None, console: Console)
     with console.status("starting") as spinner:
         running = ensure_up(config, progress=spinner.update)
     # For databroker.catalog and tiled.client.from_profile in the session.
-    os.environ["TILED_PROFILES"] = str(write_client_profile(config.state_dir, running.uri, running.key))
+    os.environ["TILED_PROFILES"] = str(write_client_profile(config.state_dir, running.uri))
+    os.environ["TILED_API_KEY"] = running.key
     if running.started:
         console.print("The services were started and stay up after this session; `ghostbeam down` ends them.")
     arguments = [sys.executable, "-m", "IPython", "--no-banner", "-i", str(startup)]

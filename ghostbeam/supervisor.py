@@ -50,7 +50,7 @@ class Supervised:
         self._started = 0.0
         self._deaths_in_a_row = 0
         self._not_before = 0.0
-        self._ended_well = False
+        self._elsewhere = False
 
     def start(self) -> None:
         """Start the process."""
@@ -64,15 +64,13 @@ class Supervised:
                 self.service.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
             )
         self._started = time.monotonic()
-        self.is_ready = False
+        self.is_ready, self._elsewhere = self._elsewhere, False
 
     def step(self) -> None:
         """Notice that it became ready, or that it died; start it again when its time has come."""
-        if self._ended_well:
-            return
         if self._process is None:
             if time.monotonic() >= self._not_before:
-                self.restarts += 1
+                self.restarts += not self._elsewhere
                 self.start()
             return
         code = self._process.poll()
@@ -81,7 +79,9 @@ class Supervised:
                 self.is_ready = self.service.ready(self._printed(), self._process.pid)
             return
         if code == 0 and self.service.may_end:
-            self._ended_well = self.is_ready = True
+            # Another process serves; if that one ends, ours takes over.
+            self._process, self._elsewhere = None, True
+            self._not_before = time.monotonic() + _LONGEST_WAIT_S
             return
         if time.monotonic() - self._started > _STEADY_AFTER_S:
             self._deaths_in_a_row = 0
@@ -94,10 +94,10 @@ class Supervised:
     def figures(self) -> dict[str, Any]:
         """What `ghostbeam status` shows of it."""
         state = "running" if self.is_ready else "starting"
-        if self._process is None:
-            state = "died"
-        elif self._ended_well:
+        if self._elsewhere:
             state = "elsewhere"
+        elif self._process is None:
+            state = "died"
         return {
             "state": state,
             "pid": self._process.pid if self._process else None,

@@ -183,10 +183,11 @@ class Archiver:
         except (ServerGone, CatalogError) as error:
             if self._catalog is not None:
                 self._catalog.close()
+                self._outages += 1
             self._catalog = None
+            if self._problem is None:
+                logger.warning("Tiled is not available: %s", error)
             self._problem = str(error)
-            self._outages += 1
-            logger.warning("Tiled is not available: %s", error)
             self._raw.forget_connection()
             self._processed.forget_connection()
             time.sleep(0.5)

@@ -55,13 +55,18 @@ def api_key(state_dir: Path | str) -> str:
     """
     if key := os.environ.get(API_KEY_VARIABLE):
         return key
-    path = Path(state_dir) / "tiled" / "api_key"
+    path = api_key_file(state_dir)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32))
     return path.read_text().strip()
+
+
+def api_key_file(state_dir: Path | str) -> Path:
+    """Where the key lies if it doesn't come from the environment."""
+    return Path(state_dir).absolute() / "tiled" / "api_key"
 
 
 def write_server_configuration(state_dir: Path | str, storage: ServerStorage | None = None) -> Path:
@@ -94,17 +99,15 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
     return path
 
 
-def write_client_profile(state_dir: Path | str, uri: str, key: str) -> Path:
-    """Write a Tiled profile, readable by its owner alone, and return its folder (for the variable TILED_PROFILES).
+def write_client_profile(state_dir: Path | str, uri: str) -> Path:
+    """Write a Tiled profile and return its folder, for the variable TILED_PROFILES.
 
-    With it `databroker.catalog["ghostbeam"]["raw"]` and `tiled.client.from_profile("ghostbeam")` work in any process.
+    With it, and the key in TILED_API_KEY, `databroker.catalog["ghostbeam"]["raw"]` and
+    `tiled.client.from_profile("ghostbeam")` work in any process.
     """
     folder = Path(state_dir).resolve() / "tiled" / "profiles"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "ghostbeam.yml"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        yaml.safe_dump({PROFILE: {"uri": uri, "api_key": key}}, file)
+    (folder / "ghostbeam.yml").write_text(yaml.safe_dump({PROFILE: {"uri": uri}}))
     return folder
 
 
