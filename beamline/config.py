@@ -153,7 +153,7 @@ class SimulationSection(_Section):
     seed: int = Field(0, ge=0, description="Seed of the simulated physics.")
     photons: float = Field(1e4, gt=0, description="Photons per second on one open mask pixel.")
     ca_port: int = Field(
-        5964, ge=1, le=65_534, description="Port at which the simulated PVs are served, on 127.0.0.1; a repeater takes the next one."
+        5964, ge=1, le=65_534, description="Port at which the simulated PVs are served, on 127.0.0.1; a repeater takes the next."
     )
 
 

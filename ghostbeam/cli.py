@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from analysis.documents.catalog import API_KEY_VARIABLE, CatalogError, api_key_file
 from analysis.documents.log import LogError
@@ -34,7 +35,7 @@ def main() -> None:
     try:
         app()
     except _EXPECTED as error:
-        Console(stderr=True, highlight=False).print(f"[red]ghostbeam:[/red] {error}", soft_wrap=True)
+        Console(stderr=True, highlight=False).print(f"[red]ghostbeam:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
 
 

@@ -93,10 +93,8 @@ def down(state_dir: Path) -> bool:
     """End the services of a state directory; says whether any ran."""
     status = supervisor_status(state_dir)
     if status is not None:
-        process = psutil.Process(status["pid"])
-        process.terminate()
-        with contextlib.suppress(psutil.TimeoutExpired):
-            process.wait(20)
+        psutil.Process(status["pid"]).terminate()
+        _wait_for_end([status["pid"]], seconds=20)
     return end_leftovers(state_dir) or status is not None
 
 
@@ -111,17 +109,29 @@ def end_leftovers(state_dir: Path) -> bool:
     status = read_status(state_dir, NAME)
     if status is None or _is_process(status["pid"], status["process_started"]):
         return False
-    found = False
+    ours = []
     for name, figures in status.get("services", {}).items():
         pid = figures.get("pid")
         # The number may belong to another process by now: only one that was started as ours is ended.
         if pid and _is_ours(pid, state_dir, name):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGTERM)
-                found = True
-            with contextlib.suppress(psutil.Error):
-                psutil.Process(pid).wait(10)
-    return found
+                ours.append(pid)
+    _wait_for_end(ours, seconds=10)
+    return bool(ours)
+
+
+def _wait_for_end(pids: list[int], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while any(_is_running(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _is_ours(pid: int, state_dir: Path, name: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.documents.catalog import ServerStorage, api_key, is_healthy, write_server_configuration
+from analysis.documents.catalog import ServerStorage, is_healthy, write_server_configuration
 from analysis.documents.status import read_status
 from beamline.config import GhostbeamConfig, epics_environment
 from beamline.plates import make_plate
@@ -92,14 +92,14 @@ def _simulation(config: GhostbeamConfig) -> Service:
 def _tiled(config: GhostbeamConfig) -> Service:
     section = config.tiled
     storage = ServerStorage(section.database_uri, section.table_uri, section.redis_uri or "memory")
-    configuration = write_server_configuration(config.state_dir, storage)
-    command = [sys.executable, "-m", "tiled", "serve", "config", str(configuration)]
+    write_server_configuration(config.state_dir, storage)
+    command = [sys.executable, "-m", "analysis.documents.tiled_server", "--state-dir", str(config.state_dir)]
     command += ["--host", section.host, "--port", str(section.port)]
     return Service(
         "tiled",
         command,
         ready=lambda printed, pid: is_healthy(tiled_uri(config), timeout_s=1.0),
-        environment={"TILED_SINGLE_USER_API_KEY": api_key(config.state_dir), **_ONE_THREAD},
+        environment=_ONE_THREAD,
         port=section.port,
         port_key="[tiled] port",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+_INSTANT_S = 1e-9  # a shorter ramp is none
+
 
 @dataclass(frozen=True)
 class Travel:
@@ -34,7 +36,7 @@ class Travel:
     @property
     def _effective_ramp_s(self) -> float:
         """Seconds spent speeding up: less than the full ramp when the move is too short for it."""
-        if self.ramp_s == 0:
+        if self.ramp_s < _INSTANT_S:
             return 0.0
         return min(self.ramp_s, math.sqrt(abs(self.goal - self.start) * self.ramp_s / self.velocity))
 
@@ -43,7 +45,7 @@ class Travel:
         """Seconds from start to standstill."""
         distance = abs(self.goal - self.start)
         ramp = self._effective_ramp_s
-        if ramp < self.ramp_s:
+        if 0 < ramp < self.ramp_s:
             return 2 * ramp
         return distance / self.velocity + ramp
 

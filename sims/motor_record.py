@@ -231,25 +231,26 @@ class MotorRecord(PVGroup):
     async def _leg(self, goal: float) -> None:
         """Drive to one goal; return early when stopped or redirected."""
         fields = self.motor.field_inst
+        self._redirected = False
         travel = Travel(self._drive, goal, fields.velocity.value, fields.seconds_to_velocity.value)
         await fields.direction_of_travel.write(int(goal >= self._drive))
         clock = asyncio.get_running_loop().time
         duration, elapsed = travel.duration, 0.0
-        self._redirected = False
         while elapsed < duration:
+            self._wake.clear()
+            if not self._goals or self._redirected:
+                return
             step = min(duration - elapsed, REFRESH_S * self._speed)
             began, stalled = clock(), self._stalled
-            self._wake.clear()
             woken = await _wait(self._wake, None if stalled else step / self._speed)
             if not stalled:
                 elapsed += min(step, (clock() - began) * self._speed) if woken else step
             self._put_drive(travel.position(elapsed))
-            if not self._goals or self._redirected:
-                return
             if elapsed < duration:
                 await self._report()
-        self._put_drive(goal)
-        self._goals.pop(0)
+        if self._goals and not self._redirected:
+            self._put_drive(goal)
+            self._goals.pop(0)
 
     def _put_drive(self, dial: float) -> None:
         self._drive = dial

@@ -51,13 +51,10 @@ class TiledServer:
     def start(self) -> None:
         from analysis.documents.catalog import is_healthy, write_server_configuration
 
-        configuration = write_server_configuration(self.state_dir)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tiled", "serve", "config", str(configuration), "--host", "127.0.0.1", "--port", str(self.port)],
-            env={**os.environ, "TILED_SINGLE_USER_API_KEY": self.key},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        write_server_configuration(self.state_dir)
+        command = [sys.executable, "-m", "analysis.documents.tiled_server", "--state-dir", str(self.state_dir)]
+        with (self.state_dir / "tiled.log").open("ab") as log:
+            self.process = subprocess.Popen([*command, "--port", str(self.port)], stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while not is_healthy(self.uri):
             assert self.process.poll() is None and time.monotonic() < deadline, "Tiled does not start"

@@ -69,13 +69,16 @@ def api_key_file(state_dir: Path | str) -> Path:
     return Path(state_dir).absolute() / "tiled" / "api_key"
 
 
-def write_server_configuration(state_dir: Path | str, storage: ServerStorage | None = None) -> Path:
-    """Write the configuration for `tiled serve config` below the state directory and return its path.
+def server_configuration_path(state_dir: Path | str) -> Path:
+    """Where the server's configuration lies."""
+    return Path(state_dir).absolute() / "tiled" / "config.yml"
 
-    The API key is not in it: the server takes it from the environment variable TILED_SINGLE_USER_API_KEY.
-    """
+
+def write_server_configuration(state_dir: Path | str, storage: ServerStorage | None = None) -> None:
+    """Write the Tiled server's configuration below the state directory. The API key is not in it."""
     storage = storage or ServerStorage()
-    folder = Path(state_dir).resolve() / "tiled"
+    path = server_configuration_path(state_dir)
+    folder = path.parent
     (folder / "files").mkdir(parents=True, exist_ok=True)
     configuration = {
         "authentication": {"allow_anonymous_access": False},
@@ -94,9 +97,10 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
         # Without it `run.documents()` answers 406.
         "media_types": {"BlueskyRun": {"application/json-seq": "bluesky_tiled_plugins.exporters:json_seq_exporter"}},
     }
-    path = folder / "config.yml"
-    path.write_text(yaml.safe_dump(configuration, sort_keys=False))
-    return path
+    # Databases in production may have passwords in their addresses.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        yaml.safe_dump(configuration, file, sort_keys=False)
 
 
 def write_client_profile(state_dir: Path | str, uri: str) -> Path:

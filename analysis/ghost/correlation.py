@@ -79,7 +79,7 @@ class _FromAverages(Reconstructor):
 
 
 class Correlation(_FromAverages):
-    """Second-order correlation, G = <y w> - <y><w>, as in computational X-ray ghost imaging (He et al. 2019)."""
+    """Second-order correlation, G = <y w> - <y><w>, as in X-ray ghost imaging (Pelliccia et al., PRL 117, 113902, 2016)."""
 
     name: ClassVar[str] = "correlation"
     summary: ClassVar[str] = "second-order correlation of buckets and masks"

@@ -23,9 +23,12 @@ class Estimate:
     spread : float32 array, (H, W)
         Standard error of `image` in the same unit; NaN where it isn't known.
     heldout_loss : float
-        Mean squared error of the prediction of buckets that had no part in the image nor in the choice of
-        any option, with the constant level left out, over the variance of those buckets: 0 is a perfect prediction, 1 that
-        of a flat image, above 1 an image whose noise outweighs its signal. NaN where there are too few.
+        Mean squared error with which an image predicts buckets that had no part in it nor in the choice of any
+        option, with the constant level left out, over the variance of those buckets: 0 is a perfect prediction, 1 that
+        of a flat image, above 1 an image whose noise outweighs its signal. NaN where there are too few. Which image:
+        correlations, the one of the realizations before (the last quarter of the scan counts); least squares, those
+        without one group in eight, in turn; TV, one at the same weight without the eighth that chooses no
+        weight; Noise2Ghost, `image` itself, which never sees the sixteenth that is kept for this.
     figures : dict of float
         Further figures by name; always "frc_resolution_px", the resolution at which two images from separate
         halves of the realizations stop agreeing (pixels; NaN if there is no crossing).

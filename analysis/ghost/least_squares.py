@@ -41,10 +41,14 @@ class LeastSquares(Reconstructor):
             raise ValueError(f"ridge must be a number from 1e-10 to 1e3, not {ridge!r}")
         self._store = Store(self.shape[0] * self.shape[1], self.expected)
         self._kernel = GrowingKernel(float(ridge))
+        self._unit = 1.0
 
     def _take(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None) -> None:
         if errors is not None:
-            masks, buckets = (masks / errors[:, None]).astype(np.float32), buckets / errors
+            if self._count == 0:
+                self._unit = errors[0]
+            relative = errors / self._unit
+            masks, buckets = (masks / relative[:, None]).astype(np.float32), buckets / relative
         self._store.append(masks, buckets, errors)
         while len(self._store) - len(self._kernel) >= BLOCK:
             known = len(self._kernel)

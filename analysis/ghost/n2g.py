@@ -9,7 +9,7 @@ import numpy as np
 
 from .estimate import Estimate, Progress
 from .groups import groups_of
-from .problem import TEST_GROUP, Problem, deviation, flat_estimate
+from .problem import TEST_GROUP, Problem, deviation, flat_estimate, row_weights
 from .reconstructor import Reconstructor
 from .splits import split
 from .store import Store
@@ -147,7 +147,6 @@ class Noise2Ghost(Reconstructor):
 
         taught = ~self._tested()
         masks, buckets = self._store.masks[taught], self._store.buckets[taught]
-        precision = 1.0 / self._store.errors[taught] ** 2
         parts = split(
             masks,
             buckets,
@@ -156,7 +155,13 @@ class Noise2Ghost(Reconstructor):
             np.random.default_rng((self.seed, 2)),
         )
         return Objective.of(
-            self.shape, parts, masks, buckets, row=precision / precision.mean(), weight=weight, nonnegative=self.nonnegative
+            self.shape,
+            parts,
+            masks,
+            buckets,
+            row=row_weights(self._store.errors[taught]),
+            weight=weight,
+            nonnegative=self.nonnegative,
         )
 
     def _new_training(self, objective: Objective) -> Training:
@@ -193,7 +198,7 @@ class Noise2Ghost(Reconstructor):
         if tested.sum() > 1:
             values = self._store.buckets[tested]
             residual = values - self._store.masks[tested].astype(np.float64) @ image.reshape(-1)
-            row = 1.0 / self._store.errors[tested] ** 2
+            row = row_weights(self._store.errors[tested])
             span = deviation(values, row)
             loss = deviation(residual, row) / span if span > 0 else loss
         return Estimate(

@@ -20,6 +20,9 @@ _GRID = 10.0 ** np.arange(-3.5, 0.1, 0.5)
 """Weights tried, relative to the one that makes the image flat."""
 
 _CHOICE_TOLERANCE, _CHOICE_ITERATIONS = 3e-3, 80
+_TRUST_TOLERANCE = 10.0
+"""Tolerance of the solutions for the figures of trust, relative to that of the image."""
+
 _FEWEST = 16
 """Realizations from which on a weight can be chosen by cross-validation."""
 
@@ -32,8 +35,7 @@ class Problem:
         self._kernel, self._buckets = kernel, store.buckets
         masks = store.masks
         self._groups = groups_of(seed, len(store))
-        precision = 1.0 / store.errors**2
-        self._row = precision / precision.mean()
+        self._row = row_weights(store.errors)
         spread = float(masks.var(axis=0, dtype=np.float64).mean())
         power = float(np.einsum("mn,mn->", masks, masks, dtype=np.float64)) / masks.size
         # masks that are all alike still have a size, though no image follows from them
@@ -45,6 +47,8 @@ class Problem:
         level = (self._row * sums) @ self._buckets / ((self._row * sums) @ sums) if sums.any() else 0.0
         residual = (self._buckets - level * sums) * self._row
         self.flattening = flattening_weight((residual @ masks).reshape(self._shape))
+        # of the size of the image, so that single precision serves for buckets in any unit
+        self.unit = float(np.hypot(level, np.sqrt(np.mean(residual**2)) / self.scale))
         self.tells = self.flattening > 0
         if self.tells:
             self._solver = TotalVariationSolver(kernel, self.scale, nonnegative)
@@ -57,16 +61,14 @@ class Problem:
         relative = np.array([relative for _, relative in trials])
         rows = np.stack([self._without((*fold, TEST_GROUP)) for fold, _ in trials])
         share = rows.mean(axis=1)
-        state, _ = self._solver.solve(
-            self._solver.start(relative), self._buckets / self.scale, rows,
-            relative * self.flattening * share / self.scale**2,
-            tolerance=_CHOICE_TOLERANCE, max_iterations=_CHOICE_ITERATIONS,
-        )  # fmt: skip
+        weights = relative * self.flattening * share
+        tolerance = np.full(len(trials), _CHOICE_TOLERANCE)
+        state = self._solve(self._solver.start(relative), rows, weights, tolerance, _CHOICE_ITERATIONS)
         if progress is not None:
             progress(0.5)
         losses = np.zeros(len(_GRID))
         for index, (fold, _) in enumerate(trials):
-            losses[index % len(_GRID)] += self._missed(state.p[index], fold)[0]
+            losses[index % len(_GRID)] += self._missed(state.p[index] * np.float32(self.unit), fold)[0]
         best = int(np.argmin(losses))
         shift = 0.0
         if 0 < best < len(_GRID) - 1:
@@ -82,13 +84,16 @@ class Problem:
     def finish(self, state: State, weight: float, tolerance: float, most: int) -> State:
         """Return the solution from all realizations, with those from parts of them for the figures of trust."""
         rows = self._columns()
-        weights = weight * rows.mean(axis=1) / self.scale**2
-        solved, _ = self._solver.solve(state, self._buckets / self.scale, rows, weights, tolerance=tolerance, max_iterations=most)
-        return solved
+        tolerances = tolerance * np.where(np.arange(len(rows)) == 0, 1.0, _TRUST_TOLERANCE)
+        return self._solve(state, rows, weight * rows.mean(axis=1), tolerances, most)
+
+    def _solve(self, state: State, rows: np.ndarray, weights: np.ndarray, tolerance: np.ndarray, most: int) -> State:
+        buckets, weights = self._buckets / (self.scale * self.unit), weights / (self.scale**2 * self.unit)
+        return self._solver.solve(state, buckets, rows, weights, tolerance=tolerance, max_iterations=most)
 
     def estimate(self, state: State) -> Estimate:
         """Return the estimate of a solution."""
-        images = state.p
+        images = state.p * np.float32(self.unit)
         present = len(np.unique(self._groups)) == TEST_GROUP + 1
         without, tested, halves = images[1:5], images[5], images[6:8]
         spread = jackknife_spread(without) if present else np.full(self._shape, np.nan)
@@ -122,6 +127,12 @@ class Problem:
         values = self._buckets[held]
         residual = values - self._predicted(image)[held]
         return deviation(residual, row), deviation(values, row)
+
+
+def row_weights(errors: np.ndarray) -> np.ndarray:
+    """Return the weights of squared residuals, (M,) with mean 1, that follow from the buckets' errors (M,)."""
+    precision = (errors.min() / errors) ** 2
+    return precision / precision.mean()
 
 
 def flat_estimate(store: Store, shape: tuple[int, int], nonnegative: bool) -> Estimate:

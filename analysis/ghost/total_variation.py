@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import linalg
 
-from .gradient import ScreenedPoisson, gradient, gradient_adjoint, total_variation
+from .gradient import ScreenedPoisson, gradient, gradient_adjoint
 
 _DATA_PENALTY = 3.0
 _PLAIN_PENALTY = 1.0
@@ -25,6 +25,8 @@ a range of 100 in weight."""
 _OVER_RELAXATION = 1.6
 _CHECK_EVERY = 10
 _TINY = np.float32(1e-30)
+_RESOLVED = np.float32(1e-2)
+"""Multipliers smaller than this part of the copies count as this large: rounding of the copies moves them."""
 
 
 class MaskKernel:
@@ -117,6 +119,11 @@ class State:
         """Number of realizations it is for."""
         return self.r.shape[1] - 1
 
+    def scaled(self, factor: float) -> State:
+        """Return the state of the images times `factor`."""
+        names = ("r", "d", "p", "ur", "ud", "up")
+        return replace(self, **{name: getattr(self, name) * np.float32(factor) for name in names})
+
     def grown(self, kernel: MaskKernel, scale: float) -> State:
         """Return the state with the realizations added that `kernel` has and it has not."""
         known = self.realizations
@@ -178,26 +185,27 @@ class TotalVariationSolver:
         rows: np.ndarray,
         weights: np.ndarray,
         *,
-        tolerance: float,
+        tolerance: np.ndarray,
         max_iterations: int,
-    ) -> tuple[State, int]:
-        """Iterate until every column's primal and dual residuals are below `tolerance`, relatively.
+    ) -> State:
+        """Iterate until every column's primal and dual residuals are below its tolerance, relatively.
 
         Parameters
         ----------
         state : State
         buckets : (M,)
-            y over the scale.
+            y over the scale, in any unit.
         rows : (S, M)
             o, the weight of each realization in each column; 0 leaves it out.
         weights : (S,)
-            l over the square of the scale.
+            l over the square of the scale, in the same unit.
+        tolerance : (S,)
+        max_iterations : int
 
         Returns
         -------
-        state : State
-            Its `p` are the images (S, H, W).
-        iterations : int
+        State
+            Its `p` are the images (S, H, W), in units of x over the unit of the buckets given.
         """
         kernel, columns = self._kernel, len(weights)
         masks, smooth = kernel.masks / self._scale, kernel.smooth / self._scale
@@ -206,7 +214,6 @@ class TotalVariationSolver:
         r, d, p, ur, ud, up, penalty = (
             state.r, state.d, state.p, state.ur, state.ud, state.up, state.penalty
         )  # fmt: skip
-        iteration = 0
         for iteration in range(1, max_iterations + 1):
             # projection: the x nearest to all copies, by the matrix inversion lemma on the masks' side
             t = kernel.screen.solve(gradient_adjoint(*(d - ud)) + b * (p - up)).reshape(columns, -1)
@@ -227,10 +234,11 @@ class TotalVariationSolver:
             ur, ud, up = r_mix - r, d_mix - d, p_mix - p
 
             if iteration % _CHECK_EVERY == 0:
-                primal = _norm(wx - r, dx - d, x - p) / np.maximum(_norm(r, d, p), _TINY)
+                size = _norm(r, d, p)
+                primal = _norm(wx - r, dx - d, x - p) / np.maximum(size, _TINY)
                 moved = (new - old for new, old in zip((r, d, p), before, strict=True))
-                dual = _norm(*moved) / np.maximum(_norm(ur, ud, up), _TINY)
-                if max(primal.max(), dual.max()) < tolerance:
+                dual = _norm(*moved) / np.maximum(np.maximum(_norm(ur, ud, up), _RESOLVED * size), _TINY)
+                if (np.maximum(primal, dual) < tolerance).all():
                     break
                 # balancing for ever could cycle: it ends two thirds of the way
                 if iteration < 2 * max_iterations // 3:
@@ -238,7 +246,7 @@ class TotalVariationSolver:
                     change = np.where(np.abs(np.log(ratio)) > 0.35, np.clip(ratio, 0.5, 2.0), 1.0).astype(np.float32)
                     penalty = penalty * change
                     ur, ud, up = ur / change[:, None], ud / change[:, None, None], up / change[:, None, None]
-        return State(r, d, p, ur, ud, up, penalty), iteration
+        return State(r, d, p, ur, ud, up, penalty)
 
     def _fit(self, wanted: np.ndarray, buckets: np.ndarray, rows: np.ndarray, k: np.ndarray) -> np.ndarray:
         """Return the r that minimises 1/2 sum_m o_m (r_m + g r_0 - y_m)^2 + k/2 |r - wanted|^2; r_0 is the last."""
@@ -248,12 +256,6 @@ class TotalVariationSolver:
             k + g**2 * pull.sum(axis=1, keepdims=True)
         )
         return np.hstack([(rows * (buckets - g * level) + k * own) / (rows + k), level])
-
-    def objective(self, images: np.ndarray, buckets: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return eq. 2 (S,) for images (S, H, W); other parameters as for `solve`."""
-        images = images.astype(np.float64)
-        residual = self._kernel.predict(images) / self._scale - buckets
-        return 0.5 * (rows * residual**2).sum(axis=1) + weights * total_variation(images)
 
 
 def flattening_weight(backprojection: np.ndarray) -> float:

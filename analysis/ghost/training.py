@@ -72,7 +72,8 @@ class Objective:
         level = float((row * sums) @ buckets) / lit if lit > 0 else 0.0
         scale = np.sqrt(float(masks.var(axis=0, dtype=np.float64).mean()) * masks.shape[1])
         residual = buckets - level * sums
-        contrast = float(np.sqrt(row @ residual**2 / row.sum())) / scale
+        # an object without any contrast still has a size
+        contrast = max(float(np.sqrt(row @ residual**2 / row.sum())) / scale, 1e-3 * abs(level))
         inputs = splits.images - splits.images.mean()
         return cls(
             shape=shape,
@@ -100,9 +101,13 @@ class Training:
     """
 
     def __init__(self, features: int, levels: int, learning_rate: float, seed: int, device: str) -> None:
-        self._device = torch.device(device)
         # the CPU's generator for every device, so that all begin with the same weights
-        self._network = UNet(features, levels, torch.Generator().manual_seed(seed)).to(self._device)
+        network = UNet(features, levels, torch.Generator().manual_seed(seed))
+        try:
+            self._device = torch.device(device)
+            self._network = network.to(self._device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"device {device!r} can't be used: {error}; use cpu") from error
         self._optimiser = torch.optim.AdamW(self._network.parameters(), lr=learning_rate, weight_decay=_WEIGHT_DECAY)
         self._learning_rate = learning_rate
         self._order = np.random.default_rng((seed, 1))

@@ -29,7 +29,7 @@ class TotalVariation(Reconstructor):
     name: ClassVar[str] = "tv"
     fast: ClassVar[bool] = True
     summary: ClassVar[str] = "total variation with non-negativity, converged, weight by cross-validation"
-    defaults: ClassVar[dict[str, Any]] = {"weight": None, "tolerance": 1e-4, "max_iterations": 2000}
+    defaults: ClassVar[dict[str, Any]] = {"weight": None, "tolerance": 1e-4, "max_iterations": 1000}
 
     def __init__(self, shape: tuple[int, int], **options: Any) -> None:
         super().__init__(shape, **options)
@@ -37,7 +37,7 @@ class TotalVariation(Reconstructor):
         self._store = Store(self.shape[0] * self.shape[1], self.expected)
         self._kernel = MaskKernel(self.shape)
         self._warm: State | None = None
-        self._warm_share, self._chosen_at = 0.0, 0
+        self._warm_share, self._warm_unit, self._chosen_at = 0.0, 1.0, 0
 
     def _check_options(self) -> None:
         weight, tolerance, most = (self._given[name] for name in self.defaults)
@@ -75,9 +75,12 @@ class TotalVariation(Reconstructor):
             weight, self._chosen_at = problem.choose(progress), self.count
         elif weight is None and warm is not None:
             weight = self._warm_share * problem.flattening
-        state = problem.fresh(weight) if warm is None else warm.grown(self._kernel, problem.scale)
+        if warm is None:
+            state = problem.fresh(weight)
+        else:
+            state = warm.grown(self._kernel, problem.scale).scaled(self._warm_unit / problem.unit)
         self._warm = problem.finish(state, weight, _LIVE_TOLERANCE, _LIVE_ITERATIONS)
-        self._warm_share = weight / problem.flattening
+        self._warm_share, self._warm_unit = weight / problem.flattening, problem.unit
         return problem.estimate(self._warm)
 
     def _problem(self) -> Problem | None:

@@ -1,6 +1,7 @@
 """What every method promises: bits, options, estimates, and errors that say what is wrong."""
 
 import json
+import pickle
 import subprocess
 import sys
 
@@ -263,6 +264,37 @@ def test_known_errors_make_bad_buckets_count_less(method):
         for given_errors in (errors, None)
     )
     assert known < 0.7 * unknown
+
+
+@methods
+@pytest.mark.parametrize("unit", [1e-15, 1e12])
+def test_buckets_may_come_in_any_unit(method, unit, scan):
+    image, scaled = (
+        reconstruct(scan.masks, buckets, method, errors=errors, **options_for(method)).image
+        for buckets, errors in ((scan.buckets, scan.errors), (unit * scan.buckets, unit * scan.errors))
+    )
+    np.testing.assert_allclose(scaled / unit, image, atol=5e-3 * image.max())
+
+
+@methods
+def test_flat_object_without_noise_gives_a_flat_image(method, scan):
+    buckets = 0.6 * scan.masks.sum(axis=(1, 2), dtype=float)
+    result = reconstruct(scan.masks, buckets, method, **(options_for(method) if method == "n2g" else {}))
+    assert np.isfinite(result.image).all()
+    if method in ("differential", "normalised", "tv", "n2g"):
+        np.testing.assert_allclose(result.image, 0.6, rtol=0.02)
+
+
+@methods
+def test_reconstruction_can_be_saved_and_taken_up_again(method, scan):
+    stream = make_reconstructor(method, shape=(24, 24), **options_for(method))
+    stream.update(scan.masks[:100], scan.buckets[:100])
+    stream.result()
+    saved = pickle.loads(pickle.dumps(stream))
+    for one in (stream, saved):
+        one.update(scan.masks[100:170], scan.buckets[100:170])
+    assert same_bits(saved.result(), stream.result())
+    assert same_bits(saved.finish(), stream.finish())
 
 
 def test_the_fast_methods_do_without_torch():

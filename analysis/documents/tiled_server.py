@@ -1,0 +1,40 @@
+"""The embedded Tiled server as a process: `python -m analysis.documents.tiled_server --state-dir DIR --port N`.
+
+`tiled serve config` would do the same, but prints the API key, so that it ends up in a log, and a line for every request.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import uvicorn
+from tiled.config import parse_configs
+from tiled.server.app import build_app_from_config
+
+from analysis.documents.catalog import api_key, server_configuration_path
+
+_LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+}
+
+
+def main() -> None:
+    """Serve until asked to stop."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.documents.tiled_server", description=__doc__.splitlines()[0])
+    parser.add_argument("--state-dir", type=Path, required=True, help="the state directory; its tiled/config.yml is served")
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
+    parser.add_argument("--port", type=int, required=True, help="port to listen at")
+    arguments = parser.parse_args()
+    configuration = parse_configs(server_configuration_path(arguments.state_dir))
+    configuration.authentication.single_user_api_key = api_key(arguments.state_dir)
+    app = build_app_from_config(configuration)
+    uvicorn.run(app, host=arguments.host, port=arguments.port, log_config=_LOGGING, access_log=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,284 @@
+"""The command `ghostbeam` as a user runs it: real services, real processes, one configuration file."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from conftest import free_port
+
+from analysis.documents.catalog import api_key, connect
+from analysis.documents.live import Live
+from analysis.documents.log import LogReader, RunState, log_paths
+from analysis.documents.status import read_status
+from beamline.config import load_config
+from ghostbeam.control import ensure_up
+from ghostbeam.services import tiled_uri
+
+pytestmark = pytest.mark.e2e
+
+CONFIGURATION = """
+simulated = true
+state_dir = "state"
+[epics]
+prefix = "{prefix}"
+[mask_plate]
+preset = "gold-random"
+num = 200
+[simulation]
+speed = 1000.0
+ca_port = {ca_port}
+[tiled]
+port = {tiled_port}
+[reconstruction]
+methods = ["differential", "tv"]
+"""
+
+
+def ghostbeam(config: Path, *arguments: str, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ghostbeam", "--config", str(config), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=config.parent, check=False)
+
+
+def succeed(config: Path, *arguments: str, timeout: float = 90) -> str:
+    done = ghostbeam(config, *arguments, timeout=timeout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Warning" not in done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("beamline") / "beamline.toml"
+    values = {"prefix": f"T{os.getpid()}:", "ca_port": free_port(), "tiled_port": free_port()}
+    path.write_text(CONFIGURATION.format(**values))
+    yield path
+    ghostbeam(path, "down")
+
+
+@pytest.fixture(scope="module")
+def state_dir(config):
+    return config.parent / "state"
+
+
+@pytest.fixture
+def services(config):
+    """The services are up."""
+    succeed(config, "up")
+
+
+@pytest.fixture
+def measured(config, services, tmp_path, state_dir):
+    """Uid of an ingested run whose reconstructions are in Tiled."""
+    rng = np.random.default_rng(0)
+    masks = rng.random((120, 8, 8)).astype(np.float32)
+    image = np.zeros((8, 8), np.float32)
+    image[2:6, 3:5] = 1
+    np.savez(tmp_path / "block.npz", masks=masks, buckets=np.tensordot(masks, image, 2) + rng.normal(0, 0.01, 120))
+    out = succeed(config, "ingest", str(tmp_path / "block.npz"), "--output", str(tmp_path / "pictures"))
+    assert list((tmp_path / "pictures").glob("*.png"))
+    (uid,) = re.findall(r"as run (\S{36})", out)
+    return uid
+
+
+def processes_of(state_dir: Path) -> list[psutil.Process]:
+    return [p for p in psutil.process_iter(["cmdline"]) if any(str(state_dir) in part for part in p.info["cmdline"] or [])]
+
+
+def test_up_status_down_and_nothing_is_left_running(config, state_dir):
+    assert "start them with `ghostbeam up`" in ghostbeam(config, "status").stdout
+    assert "are up" in succeed(config, "up")
+    assert "were up already" in succeed(config, "up")
+    table = succeed(config, "status")
+    for service in ("simulation", "tiled", "archiver", "worker"):
+        assert service in table
+    assert len(processes_of(state_dir)) >= 3
+    assert "are down" in succeed(config, "down")
+    assert processes_of(state_dir) == []
+    assert "No services" in succeed(config, "down")
+
+
+def test_the_key_is_in_no_file_that_others_may_read_nor_on_a_command_line(config, services, state_dir):
+    key = api_key(state_dir)
+    for path in state_dir.rglob("*"):
+        if path.is_file() and key.encode() in path.read_bytes():
+            assert path.stat().st_mode & 0o077 == 0, path
+    assert not any(key in part for process in psutil.process_iter(["cmdline"]) for part in process.info["cmdline"] or [])
+
+
+def test_a_service_that_is_killed_comes_back(config, services, state_dir):
+    before = read_status(state_dir, "supervisor")["services"]["archiver"]["pid"]
+    os.kill(before, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while True:
+        archiver = read_status(state_dir, "supervisor")["services"]["archiver"]
+        if archiver["pid"] not in (before, None) and archiver["state"] == "running":
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert archiver["restarts"] >= 1
+
+
+def test_services_whose_supervisor_was_killed_are_replaced(config, services, state_dir):
+    os.kill(read_status(state_dir, "supervisor")["pid"], signal.SIGKILL)
+    time.sleep(0.5)
+    succeed(config, "up")
+    names = [" ".join(process.info["cmdline"]) for process in processes_of(state_dir)]
+    assert sum("documents.archiver" in name for name in names) == 1
+
+
+def test_a_port_in_use_is_named_with_the_key_to_change(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        path = tmp_path / "beamline.toml"
+        path.write_text(CONFIGURATION.format(prefix="X:", ca_port=free_port(), tiled_port=port))
+        done = ghostbeam(path, "up")
+    assert done.returncode == 1
+    assert f"port {port}" in done.stderr
+    assert "[tiled] port" in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_mistake_in_the_configuration_is_named_in_one_line(tmp_path):
+    path = tmp_path / "beamline.toml"
+    path.write_text("[tiled]\nprot = 1\n")
+    done = ghostbeam(path, "up")
+    assert done.returncode == 1
+    assert "prot" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_replay_makes_a_derived_run_that_verifies_to_the_bit(config, measured, state_dir):
+    out = json.loads(succeed(config, "replay", measured[:8], "--method", "tv", "--options", '{"weight": 0.01}', "--json"))
+    assert out["archived"]
+    verified = json.loads(succeed(config, "replay", out["uid"], "--verify", "--json"))
+    assert verified == {"identical": True, "runs": {out["uid"]: True}}
+    everything = json.loads(succeed(config, "replay", measured, "--verify", "--json"))
+    assert len(everything["runs"]) == 3
+    assert everything["identical"]
+
+
+def test_verify_notices_a_single_changed_bit(config, measured, state_dir):
+    running = ensure_up(load_config(config))
+    with connect(running.uri, running.key) as catalog:
+        uid = Live(state_dir)[measured].uid
+        stored = catalog.processed[uid]["primary"].base["image"]
+        image = stored.read()
+        image[-1, 0, 0] = np.nextafter(image[-1, 0, 0], np.float32(np.inf))
+        stored.write(image)
+    done = ghostbeam(config, "replay", uid, "--verify")
+    assert done.returncode == 1
+    assert "image differs" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ffffffff"], "no run in the catalogue begins with"),
+        (["fff"], "too short"),
+        (["{uid}", "--method", "magic"], "unknown method"),
+        (["{uid}", "--options", "{"], "is not JSON"),
+        (["{uid}", "--method", "tv", "--options", '{"wieght": 1}'], "wieght"),
+    ],
+)
+def test_a_replay_that_makes_no_sense_says_so(config, measured, arguments, message):
+    done = ghostbeam(config, "replay", *[part.replace("{uid}", measured) for part in arguments])
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_recover_brings_back_what_was_deleted_from_tiled(config, measured, state_dir):
+    assert "Nothing was missing" in succeed(config, "recover")
+    uri, key = tiled_uri(load_config(config)), api_key(state_dir)
+    with connect(uri, key) as catalog:
+        catalog.raw.delete_contents([measured], recursive=True, external_only=False)
+    assert "1 runs were brought into Tiled" in succeed(config, "recover")
+    with connect(uri, key) as catalog:
+        assert len(catalog.raw[measured]["primary"].base["internal"].read()) == 120
+
+
+SESSION = """
+import sys
+sys.argv = ["ipython"]
+exec(open({startup!r}).read())
+(uid,) = RE(ghost_scan([diode], mask_stage, masks, num=96, exposure=0.1, md={{"sample": "CAS"}}))
+print("uid", uid, flush=True)
+{then}
+"""
+
+
+def run_session(config: Path, then: str = "") -> subprocess.Popen[str]:
+    startup = Path(__file__).parents[2] / "profile_collection" / "startup.py"
+    script = SESSION.format(startup=str(startup), then=then)
+    environment = {**os.environ, "GHOSTBEAM_CONFIG": str(config), "MPLBACKEND": "agg"}
+    for name in ("EPICS_CA_ADDR_LIST", "EPICS_CA_AUTO_ADDR_LIST"):
+        environment.pop(name)
+    command = [sys.executable, "-c", script]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env=environment, cwd=config.parent, text=True, **pipes)
+
+
+def test_a_session_scans_and_sees_its_reconstructions_and_the_catalogue(config, services, state_dir):
+    then = """
+import time
+while len([run for run in live.runs() if run.raw_uid == uid and run.state == "done"]) < 2:
+    time.sleep(0.1)
+print(live)
+assert live["tv"].image.shape == (64, 64)
+live.plot().savefig("live.png")
+time.sleep(1.0)
+assert cat[uid].metadata["start"]["sample"] == "CAS"
+assert len(cat[-1]["primary"].read()) > 0
+derived = replay(cat[uid], method="differential")
+assert derived.metadata["start"]["derived_from"] == uid
+print("done", derived.metadata["start"]["uid"])
+"""
+    session = run_session(config, then)
+    out, err = session.communicate(timeout=100)
+    assert session.returncode == 0, out[-2000:] + err[-4000:]
+    assert "done" in out
+    assert "Traceback" not in err
+    uid = re.findall(r"uid (\S{36})", out)[0]
+    names = [record.name for record in LogReader(log_paths(state_dir).raw).documents(uid)]
+    assert names.count("event") == 96 + 10 + 2  # realizations, darks, baseline
+
+
+def test_a_session_that_is_killed_leaves_a_run_that_ends_and_is_reconstructed(config, services, state_dir):
+    session = run_session(config, "RE(ghost_scan([diode], mask_stage, masks, num=200))")
+    reader = LogReader(log_paths(state_dir).raw)
+    deadline = time.monotonic() + 60
+    for line in session.stdout:
+        if line.startswith("uid"):
+            break
+    first = next(run.first for run in reader.runs() if run.uid == line.split()[1])
+    while True:  # the second scan is under way
+        runs = reader.runs(after=first)
+        if runs and sum(record.name == "event" for record in reader.documents(runs[-1].uid)) > 90:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    session.kill()
+    session.communicate()
+    uid = runs[-1].uid
+    while reader.state(uid) is not RunState.ENDED:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    live = Live(state_dir)
+    while {run.method for run in live.runs() if run.raw_uid == uid and run.state == "done"} != {"differential", "tv"}:
+        assert time.monotonic() < deadline + 30
+        time.sleep(0.1)
+    stop = list(reader.documents(uid))[-1].doc
+    assert stop["exit_status"] == "fail"
+    assert "cut short" in stop["reason"]
