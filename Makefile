@@ -16,8 +16,9 @@ demo: $(INSTALLED)
 session: $(INSTALLED)
 	$(BIN)/ghostbeam session
 
+# One thread for the numerical libraries: two fight over the cores with the processes that the tests start.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -49,9 +49,6 @@ port = {tiled_port}
 
 [reconstruction]
 methods = {methods}
-
-[reconstruction.options.n2g]
-steps = 600
 """
 
 
