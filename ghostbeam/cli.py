@@ -58,7 +58,8 @@ def up() -> None:
     with console.status("starting") as spinner:
         running = ensure_up(config, progress=spinner.update)
     console.print(f"The services {'are up' if running.started else 'were up already'}.")
-    console.print(f"  catalogue   {running.uri}  (key: {_where_key(config)})", soft_wrap=True)
+    console.print(f"  catalogue   {running.uri}", soft_wrap=True)
+    console.print(f"  its page    {running.uri}/?api_key=KEY with the key in {_where_key(config)}", soft_wrap=True)
     console.print("  next        ghostbeam session | ghostbeam status | ghostbeam down", soft_wrap=True)
 
 

@@ -244,7 +244,7 @@ def _summarise(console: Console, uid: str, derived: list[LiveRun], picture: Path
         ("open a session", f"{command} session"),
         ("replay", f"{command} replay {uid[:8]} --method tv"),
         ("same bits again?", f"{command} replay {uid[:8]} --verify"),
-        ("Tiled's page", f"{running.uri}  after `{command} up`, which shows the key"),
+        ("Tiled's page", f"{running.uri}  after `{command} up`, which says where the key is"),
     ]
     for label, text in lines:
         console.print(f"  {label:<17} {text}", soft_wrap=True)

@@ -57,7 +57,14 @@ def status_table(config: GhostbeamConfig) -> tuple[Table, bool]:
 def _remark(said: dict[str, Any]) -> str:
     if said.get("problem"):
         return str(said["problem"])
-    parts = [f"{key.replace('_', ' ')} {value}" for key, value in said.items() if key not in _NOT_COUNTERS]
+    parts = []
+    for key, value in said.items():
+        if key == "counters":
+            parts += [f"{count} {name}" for name, count in value.items()]
+        elif key == "jobs":
+            parts += [f"{job['method']} of {job['run'][:8]} at {job['realizations']}" for job in value]
+        elif key not in _NOT_COUNTERS:
+            parts.append(f"{value} {key.replace('_', ' ')}")
     if said.get("last_error"):
         parts.append(f"last error: {said['last_error']}")
     for uid, problem in (said.get("given_up") or {}).items():
