@@ -55,7 +55,7 @@ class Shutter(NumpyTyped, Device):
 
     open_command = Cpt(EpicsSignal, "Cmd:Opn-Cmd", kind="omitted")
     close_command = Cpt(EpicsSignal, "Cmd:Cls-Cmd", kind="omitted")
-    status = Cpt(EpicsSignalRO, "Pos-Sts", string=True, auto_monitor=True, kind="normal")
+    status = Cpt(EpicsSignalRO, "Pos-Sts", string=True, auto_monitor=True, kind="hinted")
     failed_to_open = Cpt(EpicsSignalRO, "Sts:FailOpn-Sts", auto_monitor=True, kind="omitted")
     failed_to_close = Cpt(EpicsSignalRO, "Sts:FailCls-Sts", auto_monitor=True, kind="omitted")
 

@@ -163,14 +163,14 @@ def env() -> None:
 
     Use it as: eval "$(ghostbeam env)"
     """
-    from analysis.documents.catalog import api_key, write_client_profile
+    from analysis.documents.catalog import api_key, profile_folder, write_client_profile
     from ghostbeam.services import tiled_uri
 
     config = load_config()
     api_key(config.state_dir)  # makes the file on first use
     key = f"${API_KEY_VARIABLE}" if os.environ.get(API_KEY_VARIABLE) else f"$(cat {shlex.quote(_where_key(config))})"
-    folder = write_client_profile(config.state_dir, tiled_uri(config))
-    typer.echo(f"export TILED_PROFILES={shlex.quote(str(folder))}")
+    write_client_profile(config.state_dir, tiled_uri(config))
+    typer.echo(f"export TILED_PROFILES={shlex.quote(str(profile_folder(config.state_dir)))}")
     typer.echo(f'export TILED_API_KEY="{key}"')
 
 

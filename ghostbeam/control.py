@@ -10,13 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from analysis.documents.catalog import api_key
+from analysis.documents.catalog import api_key, profile_folder
 from analysis.documents.status import read_status
 from beamline.config import GhostbeamConfig
 from ghostbeam.services import Service, services, tiled_uri
@@ -37,6 +37,12 @@ class Running:
     uri: str
     key: str
     started: bool
+    profiles: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What `databroker.catalog["ghostbeam"]` and `tiled.client.from_profile("ghostbeam")` find the catalogue by."""
+        return {"TILED_PROFILES": str(self.profiles), "TILED_API_KEY": self.key}
 
 
 def ensure_up(
@@ -58,7 +64,8 @@ def ensure_up(
     ServiceError
         If a port is in use, a service dies, or they are not ready within 90 s.
     """
-    running = Running(tiled_uri(config), api_key(config.state_dir), started=False)
+    profiles = profile_folder(config.state_dir)
+    running = Running(tiled_uri(config), api_key(config.state_dir), started=False, profiles=profiles)
     status = supervisor_status(config.state_dir)
     if status is not None and status.get("ready"):
         return running
@@ -73,7 +80,7 @@ def ensure_up(
     while time.monotonic() < deadline:
         status = supervisor_status(config.state_dir)
         if status is not None and status.get("ready"):
-            return Running(running.uri, running.key, started=process is not None)
+            return replace(running, started=process is not None)
         if process is not None and process.poll() is not None and status is None:
             raise ServiceError(f"the services did not start. {_tail(config.state_dir, NAME)}")
         waiting = [name for name, figures in (status or {}).get("services", {}).items() if figures["state"] != "running"]
@@ -166,7 +173,7 @@ def _check_port(service: Service) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", service.port))
+            probe.bind((service.host, service.port))
         except OSError:
             raise ServiceError(
                 f"port {service.port}, which {service.name} needs, is in use by {_listener(service.port)}. End that program, or "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -50,10 +51,9 @@ def run_ingest(
             uid = ingest(file, config.state_dir, fraction=fraction, sample=sample, recipes=recipes)
         except IngestError as error:
             raise CatalogError(str(error)) from error
-        expected = len(methods) or len(config.reconstruction.methods)
         spinner.update("starting")
         with services(config, spinner.update):
-            ended = _wait(config, uid, expected, spinner)
+            ended = _wait(config, uid, methods or config.reconstruction.methods, spinner)
             spinner.update("storing")
             wait_until_archived(config.state_dir, [uid, *(run.uid for run in ended)])
     output.mkdir(parents=True, exist_ok=True)
@@ -65,17 +65,17 @@ def run_ingest(
     console.print(f"  again            ghostbeam replay {uid[:8]} --method tv")
 
 
-def _wait(config: GhostbeamConfig, uid: str, expected: int, spinner: object) -> list[LiveRun]:
+def _wait(config: GhostbeamConfig, uid: str, methods: list[str], spinner: Any) -> list[LiveRun]:
     live = Live(config.state_dir)
     deadline = time.monotonic() + _RECONSTRUCTED_S
     while time.monotonic() < deadline:
         runs = [run for run in live.runs() if run.raw_uid == uid]
         ended = [run for run in runs if run.stop is not None]
-        spinner.update("; ".join(f"{run.method} {run.state} {run.realizations}/{run.expected}" for run in runs) or "waiting")  # type: ignore[attr-defined]
-        if len(ended) >= expected:
+        spinner.update("; ".join(f"{run.method} {run.state} {run.realizations}/{run.expected}" for run in runs) or "waiting")
+        if len(ended) >= len(methods):
             for run in ended:
                 if run.state == "failed":
                     raise ServiceError(f"the reconstruction {run.method} failed: {run.stop['reason'] if run.stop else ''}")
-            return ended
+            return sorted(ended, key=lambda run: methods.index(run.method) if run.method in methods else len(methods))
         time.sleep(_POLL_S)
     raise ServiceError(f"the reconstructions did not end within {_RECONSTRUCTED_S:.0f} s; run {uid} is stored")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.documents.catalog import ServerStorage, is_healthy, write_server_configuration
+from analysis.documents.catalog import ServerStorage, is_healthy, write_client_profile, write_server_configuration
 from analysis.documents.status import read_status
 from beamline.config import GhostbeamConfig, epics_environment
 from beamline.plates import make_plate
@@ -32,7 +32,9 @@ class Service:
     environment : dict
         Variables that it gets besides the inherited ones.
     port : int, optional
-        The TCP port that it listens at on loopback; must be free before it starts.
+        The TCP port that it listens at; must be free before it starts.
+    host : str
+        The address that it is bound to.
     port_key : str
         The configuration key of that port, for an error's cure.
     may_end : bool
@@ -44,6 +46,7 @@ class Service:
     ready: Callable[[str, int], bool]
     environment: dict[str, str] = field(default_factory=dict)
     port: int | None = None
+    host: str = "127.0.0.1"
     port_key: str = ""
     may_end: bool = False
 
@@ -57,6 +60,7 @@ def services(config: GhostbeamConfig) -> list[Service]:
     """All processes of this configuration, in the order in which they start. Writes the files that they need."""
     state_dir = config.state_dir
     state_dir.mkdir(parents=True, exist_ok=True)
+    write_client_profile(state_dir, tiled_uri(config))
     listed = [_repeater(config)]
     if config.simulated:
         listed.append(_simulation(config))
@@ -101,6 +105,7 @@ def _tiled(config: GhostbeamConfig) -> Service:
         ready=lambda printed, pid: is_healthy(tiled_uri(config), timeout_s=1.0),
         environment=_ONE_THREAD,
         port=section.port,
+        host=section.host,
         port_key="[tiled] port",
     )
 

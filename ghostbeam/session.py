@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis.documents.catalog import write_client_profile
 from beamline.config import GhostbeamConfig
 from ghostbeam.control import ensure_up
 
@@ -45,9 +44,6 @@ def run_session(config: GhostbeamConfig, profile: Path | None, console: Console)
     startup = profile_folder(profile) / STARTUP
     with console.status("starting") as spinner:
         running = ensure_up(config, progress=spinner.update)
-    # For databroker.catalog and tiled.client.from_profile in the session.
-    os.environ["TILED_PROFILES"] = str(write_client_profile(config.state_dir, running.uri))
-    os.environ["TILED_API_KEY"] = running.key
     if running.started:
         console.print("The services were started and stay up after this session; `ghostbeam down` ends them.")
     arguments = [sys.executable, "-m", "IPython", "--no-banner", "-i", str(startup)]

@@ -5,6 +5,7 @@ for it nothing is started or connected.
 """
 
 # ruff: noqa: E402, F401 - the configuration must be applied before ophyd is imported; people type bp and bps
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,7 @@ LISTING = Path(sys.argv[0]).name == "qserver-list-plans-devices"
 
 if not LISTING:
     services = ensure_up(config, progress=print)
+    os.environ.update(services.environment)  # for databroker.catalog["ghostbeam"]
 
 devices = make_devices(config)
 mask_stage, sample_stage, shutter, diode, ring_current = devices

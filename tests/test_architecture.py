@@ -29,7 +29,8 @@ print(json.dumps({
 def probe(module: str, folder: Path) -> dict:
     import json
 
-    done = subprocess.run([sys.executable, "-c", PROBE, module], cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    command = [sys.executable, "-c", PROBE, module]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
     return json.loads(done.stdout)
 

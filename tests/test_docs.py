@@ -41,7 +41,7 @@ def part(text: str, heading: str) -> str:
     """What stands under a heading, up to the next one of the same or a higher level."""
     lines = text.splitlines()
     assert heading in lines, f"there is no heading {heading!r}"
-    level = heading.split(" ")[0]
+    level = heading.split(" ", maxsplit=1)[0]
     begin = lines.index(heading)
     for end in range(begin + 1, len(lines)):
         found = re.match(r"#+(?= )", lines[end])
@@ -141,7 +141,9 @@ def scanned() -> dict[str, list[tuple[str, dict[str, Any]]]]:
 def ingested(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("ingested")
     masks = np.random.default_rng(0).random((3, 2, 2))
-    np.savez(folder / "data.npz", masks=masks, buckets=np.ones(3), errors=np.ones(3), reference=np.ones((2, 2)), pixel_size_um=1.0)
+    np.savez(
+        folder / "data.npz", masks=masks, buckets=np.ones(3), errors=np.ones(3), reference=np.ones((2, 2)), pixel_size_um=1.0
+    )
     uid = ingest(folder / "data.npz", folder, recipes=[Recipe("tv")])
     return [(record.name, record.doc) for record in LogReader(log_paths(folder).raw).documents(uid)]
 
@@ -218,7 +220,9 @@ def commands() -> dict[str, set[str]]:
     """Every command with its options."""
     group: Any = typer.main.get_command(app)
     listed = {"": group, **group.commands}
-    return {name: {opt for param in command.params for opt in param.opts if opt.startswith("-")} for name, command in listed.items()}
+    return {
+        name: {opt for param in command.params for opt in param.opts if opt.startswith("-")} for name, command in listed.items()
+    }
 
 
 def test_every_command_and_option_is_listed():

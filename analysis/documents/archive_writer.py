@@ -32,6 +32,11 @@ class _FlushingRunWriter(_RunWriter):
             _, doc = self._external_data_cache.popitem()
             self._write_external_data(doc)
 
+    def _internal_dims(self, desc_name: str, shape: tuple[int | None, ...]) -> tuple[str, ...]:
+        # The plugin calls axes by their length, so that the two of a square image have one name, which xarray cannot read.
+        names = ("y", "x") if len(shape) == 3 else tuple(f"axis{number}" for number in range(1, len(shape)))
+        return ("time", *(f"{name}_{size}" for name, size in zip(names, shape[1:], strict=True)))
+
     def _append_with_retry(self, df_client: Any, table: Any, desc_name: str) -> None:
         # The plugin repeats an append that may have been stored, which can double rows. Here an append that failed makes the
         # whole run be written anew from the log.

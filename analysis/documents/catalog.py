@@ -103,16 +103,20 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
         yaml.safe_dump(configuration, file, sort_keys=False)
 
 
-def write_client_profile(state_dir: Path | str, uri: str) -> Path:
-    """Write a Tiled profile and return its folder, for the variable TILED_PROFILES.
+def profile_folder(state_dir: Path | str) -> Path:
+    """Where the Tiled profile lies, for the variable TILED_PROFILES."""
+    return Path(state_dir).absolute() / "tiled" / "profiles"
+
+
+def write_client_profile(state_dir: Path | str, uri: str) -> None:
+    """Write a Tiled profile.
 
     With it, and the key in TILED_API_KEY, `databroker.catalog["ghostbeam"]["raw"]` and
     `tiled.client.from_profile("ghostbeam")` work in any process.
     """
-    folder = Path(state_dir).resolve() / "tiled" / "profiles"
+    folder = profile_folder(state_dir)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "ghostbeam.yml").write_text(yaml.safe_dump({PROFILE: {"uri": uri}}))
-    return folder
 
 
 def is_healthy(uri: str, *, timeout_s: float = 2.0) -> bool:

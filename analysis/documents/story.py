@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.documents.ingest import REFERENCE
 from analysis.documents.log import LogReader, log_paths
 
 _SHOWN = 4  # estimates on the way
@@ -15,8 +16,14 @@ _SHOWN = 4  # estimates on the way
 
 @dataclass
 class _Told:
-    method: str
+    """One reconstruction: its method and the data of its events."""
+
+    method: str = ""
     events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def counts(self) -> list[int]:
+        return [event["realizations"] for event in self.events]
 
 
 def draw_story(
@@ -31,36 +38,33 @@ def draw_story(
     raw_uid : str
         The scan.
     derived_uids : list of str
-        Its reconstructions; the last one is shown as images.
+        Its reconstructions; the final image is that of the last one.
     path : Path
         The PNG to write.
     sample : ndarray, (H, W), optional
-        The true sample, where it is known (a simulation); with it the error against the truth is drawn too.
+        The true sample, where it is known (a simulation): quality is then the error against it. Without it a reference that
+        the run itself holds is shown, and quality is the held-out loss.
     """
     from matplotlib.figure import Figure
 
     told = [_read(LogReader(log_paths(state_dir).processed), uid) for uid in derived_uids]
-    best = told[-1]
-    final = best.events[-1]
-    steps = _on_the_way(told)
-    scale = _limits(final["image"])
+    start, reference = _measured(LogReader(log_paths(state_dir).raw), raw_uid)
+    best, final = told[-1], told[-1].events[-1]
     figure = Figure(figsize=(15, 8.2), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.05], squeeze=False)[:, 0]
-    start = next(record.doc for record in LogReader(log_paths(state_dir).raw).documents(raw_uid))
     figure.suptitle(f"{start.get('sample') or 'run'} ({raw_uid[:8]}): {_caption(start, final)}", fontsize="large")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.05], squeeze=False)[:, 0]
 
-    panels = top.subplots(1, 1 + _SHOWN)
+    panels = _panels(told)
     if sample is not None:
-        _image(top, panels[0], sample, "the sample (simulated)", **scale)
-    else:
-        panels[0].set_axis_off()
-    for axes in panels[1:]:
-        axes.set_axis_off()
-    for axes, (method, event) in zip(panels[1:], steps, strict=False):
-        _image(top, axes, event["image"], f"{method} after {event['realizations']} realizations", **_limits(event["image"]))
+        panels.insert(0, ("the sample (simulated)", sample, _limits(final["image"])))
+    elif reference is not None:
+        panels.insert(0, ("reference, measured otherwise", reference, _limits(reference)))
+    for axes, (title, image, limits) in zip(top.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        _image(top, axes, image, title, limits)
 
     left, middle, right = bottom.subplots(1, 3, width_ratios=[1, 1, 1.25])
-    _image(bottom, left, final["image"], f"final image: {best.method}, {final['realizations']} realizations", **scale)
+    title = f"final image: {best.method}, {final['realizations']} realizations"
+    _image(bottom, left, final["image"], title, _limits(final["image"]))
     trust = middle.imshow(final["spread"], cmap="magma", vmin=0)
     middle.set_title("trust map: spread of the estimates (lower is surer)", fontsize="medium")
     middle.set_axis_off()
@@ -70,7 +74,7 @@ def draw_story(
 
 
 def _read(reader: LogReader, uid: str) -> _Told:
-    told = _Told("")
+    told = _Told()
     for record in reader.documents(uid):
         if record.name == "start":
             told.method = record.doc["method"]
@@ -79,29 +83,49 @@ def _read(reader: LogReader, uid: str) -> _Told:
     return told
 
 
-def _on_the_way(told: list[_Told]) -> list[tuple[str, dict[str, Any]]]:
-    """Estimates at about 1/8, 1/4, 1/2 and all of the realizations, by the last method that has as many to show."""
-    counted = {one.method: len({event["realizations"] for event in one.events}) for one in told}
-    live = next((one for one in reversed(told) if counted[one.method] >= _SHOWN), told[-1])
-    total = live.events[-1]["realizations"]
-    counts = np.array([event["realizations"] for event in live.events])
-    chosen = [int(np.abs(counts - total * part).argmin()) for part in (1 / 8, 1 / 4, 1 / 2, 1)]
-    return [(live.method, live.events[index]) for index in sorted(set(chosen))]
+def _measured(reader: LogReader, uid: str) -> tuple[dict[str, Any], np.ndarray | None]:
+    """A run's start document, and its reference image if it has one."""
+    start: dict[str, Any] = {}
+    for record in reader.documents(uid):
+        if record.name == "start":
+            start = record.doc
+        elif record.name == "event_page" and REFERENCE in record.doc["data"]:
+            return start, np.asarray(record.doc["data"][REFERENCE][0])
+        elif record.name == "event":
+            break  # only an ingested run has one, in its first page
+    return start, None
+
+
+def _panels(told: list[_Told]) -> list[tuple[str, np.ndarray, dict[str, float]]]:
+    """Estimates at about 1/8, 1/4, 1/2 and all of the realizations, by the last method that has as many to show.
+
+    Where the data came all at once there are none: then the final image of each method.
+    """
+    live = next((one for one in reversed(told) if len(set(one.counts)) >= _SHOWN), None)
+    if live is None:
+        return [(one.method, one.events[-1]["image"], _limits(one.events[-1]["image"])) for one in told[-_SHOWN:]]
+    wanted = [live.counts[-1] * part for part in (1 / 8, 1 / 4, 1 / 2, 1)]
+    chosen = sorted({int(np.abs(np.array(live.counts) - count).argmin()) for count in wanted})
+    events = [live.events[index] for index in chosen]
+    return [(f"{live.method}, {event['realizations']} realizations", event["image"], _limits(event["image"])) for event in events]
 
 
 def _quality(axes: Any, told: list[_Told], sample: np.ndarray | None) -> None:
-    for one in told:
-        counts = [event["realizations"] for event in one.events]
-        if sample is None:
-            values = [event["heldout_loss"] for event in one.events]
-        else:
-            values = [_psnr(event["image"], sample) for event in one.events]
-        axes.plot(counts, values, marker="o", markersize=3, label=one.method)
-    axes.set_xlabel("realizations")
-    axes.set_ylabel("held-out loss" if sample is None else "PSNR against the sample (dB)")
-    axes.set_title("quality against realizations", fontsize="medium")
+    values = [
+        [event["heldout_loss"] if sample is None else _psnr(event["image"], sample) for event in one.events] for one in told
+    ]
+    label = "held-out loss (lower is better)" if sample is None else "PSNR against the sample (dB)"
+    if all(len(one.events) == 1 for one in told):
+        axes.bar([one.method for one in told], [column[0] for column in values])
+        axes.set_ylabel(label)
+    else:
+        for one, column in zip(told, values, strict=True):
+            axes.plot(one.counts, column, marker="o", markersize=3, label=one.method)
+        axes.set_xlabel("realizations")
+        axes.set_ylabel(label)
+        axes.legend()
+    axes.set_title("quality" + ("" if len(told[0].events) == 1 else " against realizations"), fontsize="medium")
     axes.grid(alpha=0.3)
-    axes.legend()
 
 
 def _psnr(image: np.ndarray, sample: np.ndarray) -> float:
@@ -111,7 +135,7 @@ def _psnr(image: np.ndarray, sample: np.ndarray) -> float:
     return float(-10 * np.log10(np.mean((fitted - sample.ravel()) ** 2)))
 
 
-def _image(figure: Any, axes: Any, image: np.ndarray, title: str, **limits: float) -> None:
+def _image(figure: Any, axes: Any, image: np.ndarray, title: str, limits: dict[str, float]) -> None:
     drawn = axes.imshow(image, cmap="gray", **limits)
     axes.set_title(title, fontsize="medium")
     axes.set_axis_off()
