@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -32,11 +33,21 @@ _EXPECTED = (ConfigError, MaskPlateError, ServiceError, CatalogError, LogError, 
 
 def main() -> None:
     """Run the command line; what can be foreseen ends with one line that says what to do, not with a traceback."""
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as with Ctrl-C, what was started is ended
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     try:
         app()
     except _EXPECTED as error:
-        Console(stderr=True, highlight=False).print(f"[red]ghostbeam:[/red] {escape(str(error))}", soft_wrap=True)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(f"cannot use {error.filename}: {error.strerror}")
+
+
+def _fail(message: str) -> None:
+    Console(stderr=True, highlight=False).print(f"[red]ghostbeam:[/red] {escape(message)}", soft_wrap=True)
+    sys.exit(1)
 
 
 @app.callback()

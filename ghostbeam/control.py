@@ -81,18 +81,24 @@ def ensure_up(
         status = supervisor_status(config.state_dir)
         if status is not None and status.get("ready"):
             return replace(running, started=process is not None)
-        if process is not None and process.poll() is not None and status is None:
-            raise ServiceError(f"the services did not start. {_tail(config.state_dir, NAME)}")
-        waiting = [name for name, figures in (status or {}).get("services", {}).items() if figures["state"] != "running"]
-        dying = [name for name in waiting if status and status["services"][name]["restarts"] >= 2]
+        if process is not None and (code := process.poll()) is not None and status is None:
+            if code != 0:
+                raise ServiceError(f"the services did not start. {_tail(config.state_dir, NAME)}")
+            process = None  # another caller's supervisor was a moment earlier
+        listed = (status or {}).get("services", {})
+        waiting = [name for name, figures in listed.items() if figures["state"] != "running"]
+        dying = [name for name in waiting if listed[name]["deaths_in_a_row"] >= 3]
         if dying:
-            down(config.state_dir)
-            raise ServiceError(f"the service {dying[0]} keeps dying. {_tail(config.state_dir, dying[0])}")
+            message = f"the service {dying[0]} keeps dying. {_tail(config.state_dir, dying[0])}"
+            if process is not None:  # services that others may be using are left alone
+                down(config.state_dir)
+            raise ServiceError(message)
         text = f"starting {', '.join(waiting)}" if waiting else "starting"
         if text != told:
             progress(told := text)
         time.sleep(_POLL_S)
-    down(config.state_dir)
+    if process is not None:
+        down(config.state_dir)
     raise ServiceError(f"the services were not ready after {_START_S:.0f} s ({told}); see {config.state_dir / 'services'}")
 
 
@@ -108,13 +114,13 @@ def down(state_dir: Path) -> bool:
 def supervisor_status(state_dir: Path) -> dict[str, Any] | None:
     """What the supervisor last said, if it is alive."""
     status = read_status(state_dir, NAME)
-    return status if status is not None and _is_process(status["pid"], status["process_started"]) else None
+    return status if status is not None and is_process(status["pid"], status["process_started"]) else None
 
 
 def end_leftovers(state_dir: Path) -> bool:
     """End services whose supervisor was killed; says whether there were any."""
     status = read_status(state_dir, NAME)
-    if status is None or _is_process(status["pid"], status["process_started"]):
+    if status is None or is_process(status["pid"], status["process_started"]):
         return False
     ours = []
     for name, figures in status.get("services", {}).items():
@@ -125,6 +131,10 @@ def end_leftovers(state_dir: Path) -> bool:
                 os.killpg(pid, signal.SIGTERM)
                 ours.append(pid)
     _wait_for_end(ours, seconds=10)
+    for pid in filter(_is_running, ours):  # stopped or hanging: it would keep its port, or write beside its successor
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+    _wait_for_end(ours, seconds=5)
     return bool(ours)
 
 
@@ -146,10 +156,11 @@ def _is_ours(pid: int, state_dir: Path, name: str) -> bool:
         command = " ".join(psutil.Process(pid).cmdline())
     except psutil.Error:
         return False
-    return str(state_dir) in command or (name == "repeater" and "caproto.commandline.repeater" in command)
+    return str(state_dir) in command or (name == "repeater" and "ghostbeam.ca_repeater" in command)
 
 
-def _is_process(pid: int, started: float) -> bool:
+def is_process(pid: int, started: float) -> bool:
+    """Whether the process that had this number and began then (s since the epoch) still runs."""
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 1.0
@@ -192,5 +203,6 @@ def _listener(port: int) -> str:
 
 def _tail(state_dir: Path, name: str) -> str:
     path = state_dir / "services" / f"{name}.log"
-    lines = path.read_text(errors="replace").splitlines()[-5:] if path.exists() else []
+    printed = path.read_text(errors="replace").splitlines() if path.exists() else []
+    lines = [line for line in printed if line.strip()][-8:]
     return f"Its log, {path}, ends with:\n  " + "\n  ".join(lines)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -66,6 +68,23 @@ def run_demo(*, num: int, output: Path, seed: int, console: Console) -> None:
     console : Console
         Where to tell what happens.
     """
+    output.mkdir(parents=True, exist_ok=True)
+    with _alone(output):
+        _run(num, output, seed, console)
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Hold the folder: a second demo in it would end the first one's services."""
+    with (output / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServiceError(f"another demo runs in {output}: wait for it, or give another folder with --output") from None
+        yield
+
+
+def _run(num: int, output: Path, seed: int, console: Console) -> None:
     config = _configure(num, output, seed)
     apply_epics_environment(config)
     try:
@@ -83,7 +102,6 @@ def run_demo(*, num: int, output: Path, seed: int, console: Console) -> None:
 
 
 def _configure(num: int, output: Path, seed: int) -> GhostbeamConfig:
-    output.mkdir(parents=True, exist_ok=True)
     path = output / "beamline.toml"
     values = {"num": num, "seed": seed, "ca_port": _free_port(5964), "tiled_port": _free_port(8020)}
     path.write_text(_CONFIGURATION.format(methods=list(_METHODS), **values).replace("'", '"'))

@@ -46,6 +46,7 @@ def run_ingest(
     if unknown:
         raise CatalogError(f"unknown method {', '.join(unknown)}; the methods are {', '.join(METHODS)}")
     recipes = [Recipe(method, config.reconstruction.options.get(method, {})) for method in methods]
+    output.mkdir(parents=True, exist_ok=True)  # before anything is stored
     with console.status("reading the file") as spinner:
         try:
             uid = ingest(file, config.state_dir, fraction=fraction, sample=sample, recipes=recipes)
@@ -56,7 +57,6 @@ def run_ingest(
             ended = _wait(config, uid, methods or config.reconstruction.methods, spinner)
             spinner.update("storing")
             wait_until_archived(config.state_dir, [uid, *(run.uid for run in ended)])
-    output.mkdir(parents=True, exist_ok=True)
     picture = output / f"{file.stem}_{uid[:8]}.png"
     draw_story(config.state_dir, uid, [run.uid for run in ended], picture)
     console.print(f"Ingested {file.name} as run {uid}.")

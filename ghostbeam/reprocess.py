@@ -20,7 +20,7 @@ from analysis.documents.log import LogReader, close_orphans, log_paths
 from analysis.documents.mask_store import MaskSet, MaskStore
 from analysis.documents.status import read_status
 from beamline.config import CONFIG_VARIABLE, GhostbeamConfig
-from ghostbeam.control import Running, down, ensure_up
+from ghostbeam.control import Running, down, ensure_up, is_process
 
 _SETTLED_S = 120.0
 _POLL_S = 0.2
@@ -113,7 +113,7 @@ def recover(config: GhostbeamConfig, running: Running) -> list[str]:
 
 def _restart_archiver(state_dir: Path) -> None:
     status = read_status(state_dir, "archiver")
-    if status is not None and psutil.pid_exists(status["pid"]):
+    if status is not None and is_process(status["pid"], status["process_started"]):
         psutil.Process(status["pid"]).terminate()  # the supervisor starts the next one, which reads the ledger anew
 
 

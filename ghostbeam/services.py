@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from analysis.documents.catalog import ServerStorage, is_healthy, write_client_p
 from analysis.documents.status import read_status
 from beamline.config import GhostbeamConfig, epics_environment
 from beamline.plates import make_plate
+
+_PATIENCE_S = 15.0
 
 # One core each: two libraries that both take every core would starve the scan.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -70,8 +73,7 @@ def services(config: GhostbeamConfig) -> list[Service]:
 
 
 def _repeater(config: GhostbeamConfig) -> Service:
-    # pyepics brings no caRepeater, and complains where none runs.
-    command = [sys.executable, "-m", "caproto.commandline.repeater", "--quiet"]
+    command = [sys.executable, "-m", "ghostbeam.ca_repeater", "--host", "127.0.0.1" if config.simulated else "0.0.0.0"]
     return Service("repeater", command, ready=lambda printed, pid: True, environment=epics_environment(config), may_end=True)
 
 
@@ -128,6 +130,9 @@ def _worker(config: GhostbeamConfig) -> Service:
 def _says_so(state_dir: Path, name: str) -> Callable[[str, int], bool]:
     def ready(printed: str, pid: int) -> bool:
         status = read_status(state_dir, name)
-        return status is not None and status["pid"] == pid
+        if status is None or status["pid"] != pid:
+            return False
+        # A server elsewhere may be down for long: that stops no scan.
+        return bool(status["healthy"]) or time.time() - status["process_started"] > _PATIENCE_S
 
     return ready

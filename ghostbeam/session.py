@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
+from analysis.documents.catalog import connect
 from beamline.config import GhostbeamConfig
 from ghostbeam.control import ensure_up
 
@@ -44,7 +46,10 @@ def run_session(config: GhostbeamConfig, profile: Path | None, console: Console)
     startup = profile_folder(profile) / STARTUP
     with console.status("starting") as spinner:
         running = ensure_up(config, progress=spinner.update)
+    connect(running.uri, running.key).close()  # a wrong key is told here, in one line
     if running.started:
         console.print("The services were started and stay up after this session; `ghostbeam down` ends them.")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     arguments = [sys.executable, "-m", "IPython", "--no-banner", "-i", str(startup)]
     os.execv(sys.executable, arguments)

@@ -75,6 +75,8 @@ class Supervised:
             return
         code = self._process.poll()
         if code is None:
+            if time.monotonic() - self._started > _STEADY_AFTER_S:
+                self._deaths_in_a_row = 0
             if not self.is_ready:
                 self.is_ready = self.service.ready(self._printed(), self._process.pid)
             return
@@ -83,8 +85,6 @@ class Supervised:
             self._process, self._elsewhere = None, True
             self._not_before = time.monotonic() + _LONGEST_WAIT_S
             return
-        if time.monotonic() - self._started > _STEADY_AFTER_S:
-            self._deaths_in_a_row = 0
         wait = min(_LONGEST_WAIT_S, 0.25 * 2**self._deaths_in_a_row)
         self._deaths_in_a_row += 1
         self._not_before = time.monotonic() + wait
@@ -102,6 +102,7 @@ class Supervised:
             "state": state,
             "pid": self._process.pid if self._process else None,
             "restarts": self.restarts,
+            "deaths_in_a_row": self._deaths_in_a_row,
             "last_words": "" if self.is_ready else self._last_line(),
         }
 

@@ -14,6 +14,7 @@ import argparse
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,13 @@ class LogArchiver:
         The log.
     ledger : ArchiveLedger
         What is settled already.
+    beat : callable
+        Called whenever a run got further, so that a long step does not look like a hanging one.
     """
 
-    def __init__(self, reader: LogReader, ledger: ArchiveLedger) -> None:
+    def __init__(self, reader: LogReader, ledger: ArchiveLedger, beat: Callable[[], None]) -> None:
         self.reader = reader
+        self._beat = beat
         self.documents = 0
         self.rewritten = 0
         self._ledger = ledger
@@ -97,6 +101,7 @@ class LogArchiver:
             anew = self._archives[uid] is None and time.monotonic() >= self._not_before.get(uid, 0.0)
             if uid in by_run or anew:
                 self._advance(container, uid, by_run[uid])
+                self._beat()
         return len(records)
 
     def _advance(self, container: Any, uid: str, records: list[Record]) -> None:
@@ -113,6 +118,8 @@ class LogArchiver:
             self._archives[uid] = archive
             if ended:
                 self._verify(archive)
+            else:
+                self._failures.pop(uid, None)  # only failures in a row tell that it cannot be stored
         except Exception as error:
             self._archives[uid] = None
             if _server_is_gone(error):
@@ -150,16 +157,18 @@ class Archiver:
         The state directory.
     uri, key : str
         The Tiled server and the key to it.
+    beat : callable
+        Called whenever a run got further.
     """
 
-    def __init__(self, state_dir: Path, uri: str, key: str) -> None:
+    def __init__(self, state_dir: Path, uri: str, key: str, beat: Callable[[], None] = lambda: None) -> None:
         self._uri = uri
         self._key = key
         self._ledger = ArchiveLedger(state_dir)
         self._ledger.retry()
         self._paths = log_paths(state_dir)
-        self._raw = LogArchiver(LogReader(self._paths.raw), self._ledger)
-        self._processed = LogArchiver(LogReader(self._paths.processed), self._ledger)
+        self._raw = LogArchiver(LogReader(self._paths.raw), self._ledger, beat)
+        self._processed = LogArchiver(LogReader(self._paths.processed), self._ledger, beat)
         self._masks = MaskStore(state_dir)
         self._stored_masks: set[str] = set()
         self._catalog: Catalog | None = None
@@ -287,7 +296,8 @@ def main() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     stop = StopRequest()
     status = StatusFile(arguments.state_dir, "archiver")
-    archiver = Archiver(arguments.state_dir, arguments.uri, api_key(arguments.state_dir))
+    key = api_key(arguments.state_dir)
+    archiver = Archiver(arguments.state_dir, arguments.uri, key, lambda: status.write(archiver.figures()))
     while not stop:
         began = time.monotonic()
         may_rest = archiver.step()

@@ -6,8 +6,10 @@ names PostgreSQL and Redis. DuckDB is never used for tables: rows are lost while
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,15 +54,25 @@ def api_key(state_dir: Path | str) -> str:
     """The key to the catalogue: from the environment variable GHOSTBEAM_TILED_API_KEY, else from the state directory.
 
     A key is made on first use, in a file that only its owner can read.
+
+    Raises
+    ------
+    CatalogError
+        If the variable holds something that Tiled would not take.
     """
     if key := os.environ.get(API_KEY_VARIABLE):
+        if not key.isalnum():
+            raise CatalogError(f"{API_KEY_VARIABLE} must consist of letters and digits alone: Tiled takes no other keys")
         return key
     path = api_key_file(state_dir)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+        # Linked into place whole: whoever comes at the same moment reads the one key or the other, never half of one.
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:
             file.write(secrets.token_hex(32))
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)
     return path.read_text().strip()
 
 

@@ -73,7 +73,8 @@ def read_measurement(path: Path | str) -> Measurement:
         raise IngestError(
             f"{path} has no {' and no '.join(f'`{key}`' for key in missing)} (found: {found}): it must hold {_FORMS}"
         )
-    masks = _real(path, "masks", arrays["masks"], ndim=3, shape="(M, H, W)").astype(np.float32)
+    with np.errstate(over="ignore"):  # too large a value becomes infinite, and is refused as such
+        masks = _real(path, "masks", arrays["masks"], ndim=3, shape="(M, H, W)").astype(np.float32)
     buckets = _real(path, "buckets", arrays["buckets"], ndim=1, shape="(M,)")
     if masks.size == 0:
         raise IngestError(f"{path}: `masks` is empty, {masks.shape}: give at least one mask of at least one pixel")
@@ -81,6 +82,8 @@ def read_measurement(path: Path | str) -> Measurement:
         raise IngestError(
             f"{path}: `masks` holds NaN or infinite values: replace them, or leave out those masks and their buckets"
         )
+    if not masks.any():
+        raise IngestError(f"{path}: `masks` are zero everywhere: nothing can be seen through them")
     _fits(path, "buckets", buckets, masks)
     if not np.isfinite(buckets).any():
         raise IngestError(f"{path}: `buckets` holds no finite value: give the signal measured with each mask")
@@ -105,6 +108,8 @@ def _haar(path: Path, arrays: Mapping[str, np.ndarray]) -> Measurement:
             f"{path}: `coefficients` is {coefficients.shape}: Haar coefficients are square, with a power of two from {COARSEST} "
             f"to {_LARGEST_HAAR} along each axis"
         )
+    if not np.isfinite(coefficients).any():
+        raise IngestError(f"{path}: `coefficients` holds no finite value: give the signal measured with each mask")
     reference, pixel_size_um = _reference(path, arrays, "ccd"), _pixel_size(path, arrays)
     return Measurement(haar_masks(size), coefficients.ravel(), None, reference, pixel_size_um, coarse_to_fine(size))
 

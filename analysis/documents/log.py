@@ -156,7 +156,9 @@ class LogWriter:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._open: set[str] = set()  # runs that this writer began or adopted
         self._runs: dict[str, str] = {}  # uid of a descriptor or resource -> uid of its run
+        self._unstored_stops: dict[str, dict[str, Any]] = {}
         # The RunEngine calls from its own thread, and a session may be closed from another.
         self._lock = threading.Lock()
         process = psutil.Process()
@@ -188,6 +190,10 @@ class LogWriter:
         body = encode(doc)
         with self._lock:
             run = self._run_of(name, doc)
+            if name != "start" and run not in self._open:
+                if name == "stop":
+                    return  # of a run whose start document was refused: for readers it never was
+                raise LogError(f"a {name} document belongs to run {run}, which is not open in {self.path}")
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 cursor = self._connection.execute(
@@ -196,18 +202,28 @@ class LogWriter:
                 if name == "start":
                     row = (run, cursor.lastrowid, *self._owner)
                     self._connection.execute("INSERT INTO runs VALUES (?, ?, NULL, ?, ?, ?)", row)
+                    self._open.add(run)
                 elif name == "stop":
                     self._connection.execute("UPDATE runs SET stop = ? WHERE uid = ?", (cursor.lastrowid, run))
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                if name == "stop":
+                    self._unstored_stops[run] = doc
                 raise LogError(
                     f"the {name} document of run {run} could not be stored in {self.path} ({error}). Nothing logged before it is "
                     "lost. Free disk space or mend the file's permissions, then scan again."
                 ) from error
             if name == "stop":
                 self._forget(run)
+
+    def _store_stops(self) -> None:
+        """Try again to end the runs whose stop documents the disk had no room for."""
+        for run, doc in list(self._unstored_stops.items()):
+            with contextlib.suppress(LogError):
+                self("stop", doc)
+                self._unstored_stops.pop(run, None)
 
     def adopt(self, run: str) -> None:
         """Continue a run that another process began and left open: this process is now its writer.
@@ -223,6 +239,7 @@ class LogWriter:
             )
             if cursor.rowcount != 1:
                 raise LogError(f"run {run} cannot be continued: it is not an open run of {self.path}")
+            self._open.add(run)
 
     def close(self) -> None:
         """Close the file. Later calls raise LogError."""
@@ -237,6 +254,7 @@ class LogWriter:
                 # A full disk or a busy file is no reason to stop: what is in the write-ahead log is safe there.
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self._store_stops()
         finally:
             connection.close()
 
@@ -270,6 +288,7 @@ class LogWriter:
             self._runs[decode(body)["uid"]] = run
 
     def _forget(self, run: str) -> None:
+        self._open.discard(run)
         self._runs = {uid: owner for uid, owner in self._runs.items() if owner != run}
 
 

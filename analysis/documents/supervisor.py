@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing import forkserver
@@ -23,7 +24,7 @@ from typing import Any
 
 from analysis.documents.compute import THREAD_VARIABLES
 from analysis.documents.job import LIVE, Job, Outcome, give_up, run_job
-from analysis.documents.log import LogError, LogReader, RunInfo, log_paths
+from analysis.documents.log import LogError, LogReader, RunInfo, RunState, log_paths
 from analysis.documents.mask_store import MaskSetMissing, MaskStore
 from analysis.documents.recipe import Recipe, derived_uid, recipes_of
 from analysis.ghost import METHODS
@@ -196,15 +197,17 @@ class Supervisor:
     def _launch(self) -> None:
         now = time.monotonic()
         running = [task for task in self._tasks if task.running]
-        slow = sum(task.slow for task in running)
+        # A scan may be paused for hours: the slow reconstruction of a run that goes on never keeps those of ended runs waiting.
+        slow = Counter(self._is_open(task) for task in running if task.slow)
         live = sum(task.live and not task.slow for task in running)
         catching_up = sum(not task.live and not task.slow for task in running)
         for task in self._tasks:
             if task.running or task.waits_for_masks or now < task.not_before:
                 continue
             if task.slow:
-                if slow < self._slow_at_once:
-                    slow += 1
+                is_open = self._is_open(task)
+                if slow[is_open] < self._slow_at_once:
+                    slow[is_open] += 1
                     self._start(task)
                 continue
             if task.live and live < FAST_AT_ONCE:
@@ -213,6 +216,9 @@ class Supervisor:
             elif not task.live and catching_up < CATCHING_UP_AT_ONCE:
                 catching_up += 1
                 self._start(task)
+
+    def _is_open(self, task: _Task) -> bool:
+        return self._raw.state(task.job.raw_uid) is RunState.OPEN
 
     def _start(self, task: _Task) -> None:
         receiving, sending = self._context.Pipe(duplex=False)

@@ -136,6 +136,43 @@ def test_services_whose_supervisor_was_killed_are_replaced(config, services, sta
     assert sum("documents.archiver" in name for name in names) == 1
 
 
+def test_services_that_hang_are_replaced_too(config, services, state_dir):
+    status = read_status(state_dir, "supervisor")
+    os.kill(status["services"]["archiver"]["pid"], signal.SIGSTOP)
+    os.kill(status["pid"], signal.SIGKILL)
+    time.sleep(0.5)
+    succeed(config, "up")
+    names = [" ".join(process.info["cmdline"]) for process in processes_of(state_dir)]
+    assert sum("archiver" in name for name in names) == 1
+
+
+def test_two_that_start_the_services_at_the_same_moment_share_them(config, state_dir):
+    succeed(config, "down")
+    command = [sys.executable, "-m", "ghostbeam", "--config", str(config), "up"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+    for one in both:
+        out, _ = one.communicate(timeout=90)
+        assert one.returncode == 0, out
+    assert sum("ghostbeam.supervisor" in process.cmdline() for process in psutil.process_iter() if _serves(process, config)) == 1
+
+
+def _serves(process: psutil.Process, config: Path) -> bool:
+    try:
+        return process.environ().get("GHOSTBEAM_CONFIG") == str(config)
+    except psutil.Error:
+        return False
+
+
+def test_a_second_demo_in_the_same_folder_is_refused(tmp_path):
+    import fcntl
+
+    with (tmp_path / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = ghostbeam(tmp_path / "none.toml", "demo", "--output", str(tmp_path))
+    assert done.returncode == 1
+    assert "another demo runs" in done.stderr
+
+
 def test_a_port_in_use_is_named_with_the_key_to_change(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -214,3 +214,40 @@ def test_a_reader_sees_a_document_soon(path):
     began = time.monotonic()
     while not reader.read():
         assert time.monotonic() - began < 2
+
+
+def test_a_run_whose_start_was_refused_never_was(path):
+    writer, reader = LogWriter(path), LogReader(path)
+    with pytest.raises(LogError, match="of type object"):
+        writer("start", {"uid": "u", "odd": object()})
+    writer("stop", stop("u"))  # a RunEngine sends it all the same
+    with pytest.raises(LogError, match="not open"):
+        writer("descriptor", descriptor("d", "u"))
+    assert reader.read() == []
+    assert reader.state("u") is RunState.UNKNOWN
+
+
+FULL_DISK = """
+import resource, signal, sys, time
+from analysis.documents.log import LogError, LogReader, LogWriter, RunState
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+writer = LogWriter(sys.argv[1])
+writer("start", {"uid": "run", "time": 1.0})
+before = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+stop = {"uid": "s", "run_start": "run", "time": 2.0, "exit_status": "abort", "num_events": {}}
+try:
+    writer("stop", stop)
+except LogError:
+    print("refused")
+resource.setrlimit(resource.RLIMIT_FSIZE, before)
+deadline = time.monotonic() + 20
+while LogReader(sys.argv[1]).state("run") is not RunState.ENDED and time.monotonic() < deadline:
+    time.sleep(0.1)
+print(LogReader(sys.argv[1]).state("run").value)
+"""
+
+
+def test_a_run_that_could_not_be_ended_for_want_of_space_ends_when_there_is_some(path):
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split("\n")[:2] == ["refused", "ended"]
