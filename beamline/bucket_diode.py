@@ -133,13 +133,16 @@ class BucketDiode(NumpyTyped, EpicsScaler):
                 current = self._counting is counted
                 if current:
                     self._counting = None
-            if current and not counted.success:
-                self.log.warning("%s: a count did not finish (%s); its readings are NaN", self.name, counted.exception())
-                self.lost.put(1)
-                self.count.put(0, wait=False)
-            elif current:
-                self._report_monitor()
-            outcome.set_finished()
+            try:
+                if current and not counted.success:
+                    self._give_up(counted.exception())
+                    self.count.put(0, wait=False)
+                elif current:
+                    self._report_monitor()
+            except Exception as error:  # whatever Channel Access raises when the IOC has just died
+                self._give_up(error)
+            finally:
+                outcome.set_finished()
 
         counted.add_callback(ended)
         self.count.put(1, wait=False, callback=lambda **_: end(counted))
@@ -165,6 +168,10 @@ class BucketDiode(NumpyTyped, EpicsScaler):
         """Stop counting and restore the count mode."""
         self.stop(success=True)
         return super().unstage()
+
+    def _give_up(self, cause: BaseException | None) -> None:
+        self.log.warning("%s: a count did not finish (%s); its readings are NaN", self.name, cause)
+        self.lost.put(1)
 
     def _report_monitor(self) -> None:
         seconds = self.elapsed.get()

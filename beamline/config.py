@@ -15,9 +15,11 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from beamline.config_checks import PREFIX, check_variables, expanded, http_uri, json_options
 from beamline.config_errors import ConfigError, explain, read_toml
 
 CONFIG_VARIABLE = "GHOSTBEAM_CONFIG"
+KEY_VARIABLE = "GHOSTBEAM_TILED_API_KEY"
 DEFAULT_FILE = "beamline.toml"
 
 
@@ -55,6 +57,12 @@ class MaskStageSection(_Section):
         description="Distance from a mask's position beyond which a realization is not to be trusted, in um. "
         "Default: a quarter of a mask pixel.",
     )
+
+    @model_validator(mode="after")
+    def _axes_differ(self) -> Self:
+        if self.y == self.x:
+            raise ValueError(f"y and x must differ: both name the motor {self.y!r}")
+        return self
 
 
 class SampleStageSection(_Section):
@@ -118,6 +126,11 @@ class MaskPlateSection(_Section):
     seed: int = Field(0, ge=0, description="Seed of the random masks.")
     file: Path | None = Field(None, description="NPZ file of another plate; it takes the place of the preset.")
 
+    @field_validator("file")
+    @classmethod
+    def _expanded(cls, file: Path | None) -> Path | None:
+        return None if file is None else expanded(file)
+
 
 class TiledSection(_Section):
     """The Tiled server. Its API key is never in this file: it comes from GHOSTBEAM_TILED_API_KEY or is made on first use."""
@@ -132,9 +145,7 @@ class TiledSection(_Section):
     @field_validator("uri")
     @classmethod
     def _is_http(cls, uri: str | None) -> str | None:
-        if uri is not None and not uri.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return uri
+        return None if uri is None else http_uri(uri)
 
     @field_validator("table_uri")
     @classmethod
@@ -167,6 +178,11 @@ class ReconstructionSection(_Section):
     threads: int = Field(1, ge=1, le=1024, description="Threads of each reconstruction.")
     niceness: int = Field(10, ge=0, le=19, description="Niceness of the worker's process: 19 yields to everything else.")
 
+    @field_validator("options")
+    @classmethod
+    def _are_json(cls, options: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return json_options(options)
+
     @property
     def recipes(self) -> list[dict[str, Any]]:
         """The recipes as they stand in a start document."""
@@ -177,7 +193,7 @@ class GhostbeamConfig(BaseSettings):
     """Everything that differs from one beamline to another."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="GHOSTBEAM_", env_nested_delimiter="__", allow_inf_nan=False
+        extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__", allow_inf_nan=False
     )
 
     simulated: bool = Field(True, description="Whether to start simulated IOCs and talk to those.")
@@ -195,6 +211,28 @@ class GhostbeamConfig(BaseSettings):
     tiled: TiledSection = Field(TiledSection(), description="The Tiled server.")
     simulation: SimulationSection = Field(SimulationSection(), description="The simulated beamline.")
     reconstruction: ReconstructionSection = Field(ReconstructionSection(), description="The reconstruction worker.")
+
+    @field_validator("state_dir", mode="before")
+    @classmethod
+    def _is_named(cls, state_dir: Any) -> Any:
+        if state_dir == "":
+            raise ValueError("must name a folder")
+        return state_dir
+
+    @field_validator("state_dir")
+    @classmethod
+    def _expanded(cls, state_dir: Path) -> Path:
+        return expanded(state_dir)
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        ca_port = self.simulation.ca_port
+        if self.simulated and self.tiled.uri is None and self.tiled.port in (ca_port, ca_port + 1):
+            raise ValueError(
+                f"[tiled] port {self.tiled.port} is taken by the simulated PVs: [simulation] ca_port is {ca_port}, and they need "
+                "the next one too. Change either"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -232,7 +270,11 @@ def load_config(path: str | Path | None = None) -> GhostbeamConfig:
     named = path if path is not None else os.environ.get(CONFIG_VARIABLE) or None
     if named is None and Path(DEFAULT_FILE).is_file():
         named = DEFAULT_FILE
-    file = None if named is None else Path(named).expanduser().absolute()
+    try:
+        file = None if named is None else expanded(Path(named)).absolute()
+    except ValueError as error:
+        raise ConfigError(f"the configuration file {named}: {error}") from None
+    check_variables(os.environ, GhostbeamConfig.model_fields, (CONFIG_VARIABLE, KEY_VARIABLE))
     values = {} if file is None else read_toml(file)
     source = "the environment" if file is None else str(file)
     try:
@@ -245,9 +287,9 @@ def load_config(path: str | Path | None = None) -> GhostbeamConfig:
 
 
 def _with_absolute_paths(config: GhostbeamConfig, folder: Path) -> GhostbeamConfig:
-    updates: dict[str, Any] = {"state_dir": folder / config.state_dir.expanduser()}
+    updates: dict[str, Any] = {"state_dir": folder / config.state_dir}
     if config.mask_plate.file is not None:
-        file = folder / config.mask_plate.file.expanduser()
+        file = folder / config.mask_plate.file
         updates["mask_plate"] = config.mask_plate.model_copy(update={"file": file})
     sample = folder / config.simulation.sample
     if sample.is_file():

@@ -24,7 +24,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         If it is absent, cannot be read or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
             f"there is no configuration file {path}: correct the path, or name none for a simulated beamline"

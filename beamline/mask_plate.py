@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -167,7 +166,8 @@ class MaskPlate:
             If the file is absent, is no NPZ file, lacks an array, or describes an impossible plate.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here, because np.load leaves a file open whose end is damaged.
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
                 return cls(
                     name=str(file["name"]),
                     patterns=file["patterns"],
@@ -176,7 +176,7 @@ class MaskPlate:
                 )
         except MaskPlateError as error:
             raise MaskPlateError(f"{path}: {error}") from None
-        except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # a damaged file can raise anything: zlib.error, tokenize.TokenError, NotImplementedError
             raise MaskPlateError(
                 f"cannot read a mask plate from {path}: {error}. "
                 "It must be an NPZ file with name, patterns, positions_mm and pixel_size_um, as MaskPlate.save writes"

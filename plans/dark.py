@@ -50,7 +50,7 @@ def dark_scan(
         If the hardware fails. What was measured until then stays a valid run.
     """
     user_md = check_md(md)
-    found, buckets = check_detectors(detectors)
+    found, buckets = check_detectors(detectors, shutter=shutter)
     check_count(num, "num")
     seconds = check_exposure(exposure)
     closed = check_shutter(shutter, "dark_scan")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from bluesky.protocols import Movable, Readable, Triggerable
+from bluesky.protocols import Movable, Readable, Stageable, Triggerable
 
 
 class Plate(Protocol):
@@ -54,6 +54,14 @@ class MaskPositioner(Movable, Readable, Protocol):
 
     def check_indices(self, indices: Iterable[int]) -> list[int]:
         """Raise if a mask cannot be reached."""
+
+
+@runtime_checkable
+class BeamShutter(Movable, Stageable, Protocol):
+    """A shutter that is set to "Open" and "Closed", and closes by itself when it is unstaged."""
+
+    def close_now(self) -> None:
+        """Close without waiting."""
 
 
 @runtime_checkable

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bluesky.protocols import HasName, Movable, Readable
+from bluesky.protocols import HasName, Readable
 
-from plans.protocols import BucketDetector, MaskPositioner, Plate
+from plans.protocols import BeamShutter, BucketDetector, MaskPositioner, Plate
 
 SHORTEST_EXPOSURE_S = 1e-5
 LONGEST_EXPOSURE_S = 3600.0
 MOST_REALIZATIONS = 1_000_000
 ORDERS = ("sequency", "random", "given")
-OWN_KEYS = ("ghost", "mask_set", "recipes")
-RECIPE_KEYS = ("method", "options", "seed", "device")
+OWN_KEYS = ("ghost", "mask_set", "num_points", "num_intervals", "recipes", "scan_id", "time", "uid")
+MESSAGE_KEYS = ("command", "obj", "run")
+"""What bluesky's message for opening a run uses itself."""
+
+RECIPE_KEYS = {"method": str, "options": dict, "seed": int, "device": str}
 
 
 class PlanRequestError(ValueError):
@@ -44,7 +47,7 @@ class GhostScanRequest:
         Seconds.
     dark_num : int
         Dark exposures before the scan.
-    shutter : Movable, optional
+    shutter : BeamShutter, optional
     recipes : list of dict
         Which reconstructions are asked for; empty where the worker is to choose.
     """
@@ -56,23 +59,34 @@ class GhostScanRequest:
     order: str
     exposure: float
     dark_num: int
-    shutter: Movable | None
+    shutter: BeamShutter | None
     recipes: list[dict[str, Any]]
 
 
-def check_detectors(detectors: Any) -> tuple[tuple[Readable, ...], tuple[BucketDetector, ...]]:
-    """Return all detectors, and those of them that give buckets."""
+def check_detectors(detectors: Any, **others: Any) -> tuple[tuple[Readable, ...], tuple[BucketDetector, ...]]:
+    """Return all detectors, and those of them that give buckets.
+
+    Parameters
+    ----------
+    detectors : iterable of devices
+    **others : device or None
+        What the plan drives itself, by parameter: neither that nor a part of it may be a detector too.
+    """
     if isinstance(detectors, (str, bytes)) or not isinstance(detectors, Iterable):
         raise PlanRequestError(f"detectors must be a list of devices, such as [diode], not {detectors!r}")
     found = tuple(detectors)
     for detector in found:
         check_device(detector, Readable, "detectors")
+        for parameter, other in others.items():
+            if other is not None and _root(detector) is _root(other):
+                raise PlanRequestError(f"detectors: {detector.name} belongs to the {parameter}, which the plan itself drives")
+    names = [detector.name for detector in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise PlanRequestError(f"detectors: {', '.join(twice)} stands there more than once")
     buckets = tuple(detector for detector in found if isinstance(detector, BucketDetector))
     if not buckets:
-        raise PlanRequestError(
-            f"none of the detectors {[detector.name for detector in found]} gives a bucket value: add the bucket detector, "
-            "such as diode"
-        )
+        raise PlanRequestError(f"none of the detectors {names} gives a bucket value: add the bucket detector, such as diode")
     return found, buckets
 
 
@@ -108,11 +122,11 @@ def check_count(value: Any, parameter: str, least: int = 1, most: int = MOST_REA
     return number
 
 
-def check_shutter(shutter: Any, needed_for: str) -> Movable:
+def check_shutter(shutter: Any, needed_for: str) -> BeamShutter:
     """Return the shutter, which must be there."""
     if shutter is None:
         raise PlanRequestError(f"{needed_for} needs a shutter: pass shutter=..., or leave that out")
-    check_device(shutter, Movable, "shutter")
+    check_device(shutter, BeamShutter, "shutter")
     return shutter
 
 
@@ -188,16 +202,19 @@ def choose_indices(plate: Plate, num: int | None, indices: Sequence[int] | None,
 
 def check_recipes(recipes: Any) -> list[dict[str, Any]]:
     """Return the recipes, each with a method and options."""
-    if isinstance(recipes, (str, bytes, dict)):
+    if recipes is not None and not isinstance(recipes, (list, tuple)):
         raise PlanRequestError(f"recipes must be a list such as ['tv'] or [{{'method': 'tv', 'options': {{}}}}], not {recipes!r}")
     checked: list[dict[str, Any]] = []
     for entry in recipes or ():
         recipe = {"method": entry} if isinstance(entry, str) else entry
         if not isinstance(recipe, dict) or not isinstance(recipe.get("method"), str):
             raise PlanRequestError(f"recipes: {entry!r} names no method; it must be like {{'method': 'tv', 'options': {{}}}}")
-        unknown = sorted(set(recipe) - set(RECIPE_KEYS))
-        if unknown or not isinstance(recipe.get("options", {}), dict):
-            raise PlanRequestError(f"recipes: {entry!r} may hold {', '.join(RECIPE_KEYS)} only, with a dict as options")
+        for key, value in recipe.items():
+            kind = RECIPE_KEYS.get(key)
+            if kind is None:
+                raise PlanRequestError(f"recipes: {entry!r} may hold {', '.join(RECIPE_KEYS)} only, not {key!r}")
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise PlanRequestError(f"recipes: {key} must be of type {kind.__name__}, not {value!r}")
         checked.append({"options": {}} | recipe)
     return checked
 
@@ -206,9 +223,11 @@ def check_md(md: Any) -> dict[str, Any]:
     """Return the user's metadata, which may not contradict what the plan itself knows."""
     if md is not None and not isinstance(md, dict):
         raise PlanRequestError(f"md must be a dict such as {{'sample': 'CAS'}}, not {md!r}")
-    for key in OWN_KEYS:
-        if md and key in md:
-            raise PlanRequestError(f"md: {key!r} is written by the plan; choose another name for yours")
+    for key in md or ():
+        if not isinstance(key, str):
+            raise PlanRequestError(f"md: keys must be text, not {key!r}")
+        if key in (*OWN_KEYS, *MESSAGE_KEYS):
+            raise PlanRequestError(f"md: {key!r} is taken by the plan or by bluesky; choose another name for yours")
     return dict(md or {})
 
 
@@ -236,13 +255,15 @@ def check_ghost_scan(
     ValueError
         If a mask is not on the plate or the stage may not go there.
     """
-    found, buckets = check_detectors(detectors)
     check_device(mask_stage, MaskPositioner, "mask_stage")
+    found, buckets = check_detectors(detectors, mask_stage=mask_stage, shutter=shutter)
     plate = check_masks(mask_stage, masks)
     seconds = check_exposure(exposure)
     check_count(seed, "seed", least=0, most=2**63)
     chosen, order = choose_indices(plate, num, indices, order, seed)
     chosen = mask_stage.check_indices(chosen)
+    if not isinstance(close_between, bool):
+        raise PlanRequestError(f"close_between must be True or False, not {close_between!r}")
     darks = (10 if shutter is not None else 0) if dark_num is None else check_count(dark_num, "dark_num", least=0)
     if shutter is not None or darks or close_between:
         shutter = check_shutter(shutter, "dark_num above 0" if darks else "close_between")
@@ -257,6 +278,10 @@ def check_ghost_scan(
         shutter=shutter,
         recipes=check_recipes(recipes),
     )
+
+
+def _root(device: Any) -> Any:
+    return getattr(device, "root", device)
 
 
 def _is_number(value: Any) -> bool:

@@ -71,12 +71,21 @@ class SessionMetadata(MutableMapping[str, Any]):
             fcntl.flock(lock, fcntl.LOCK_EX)
             stored = self._read()
             yield stored
-            draft = self._path.with_suffix(".tmp")
-            with open(draft, "w", encoding="utf-8") as file:
-                json.dump(stored, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, self._path)
+            try:
+                self._write(stored)
+            except OSError as error:
+                raise OSError(
+                    f"{self._path} could not be stored ({error.strerror}): the disk is full or not writable. "
+                    "Free space, scan again"
+                ) from None
+
+    def _write(self, stored: dict[str, Any]) -> None:
+        draft = self._path.with_suffix(".tmp")
+        with open(draft, "w", encoding="utf-8") as file:
+            json.dump(stored, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, self._path)
 
     def _read(self) -> dict[str, Any]:
         if not self._path.exists():

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import bluesky.preprocessors as bpp
+from bluesky import RunEngine
 from bluesky.suspenders import SuspenderBase, SuspendFloor
+from bluesky.utils import Msg, MsgGenerator, single_gen
 
 from beamline.config import BeamSection
 
+logger = logging.getLogger(__name__)
 
-def ring_current_suspender(ring_current: Any, minimum_ma: float, settle_s: float) -> SuspendFloor:
-    """Suspend while the ring current is low; the exposure during which it fell is repeated.
+POLL_S = 0.1
+"""How often a plan that is held looks whether the beam is back."""
+
+
+class RingCurrentSuspender(SuspendFloor):
+    """Suspends while the ring current is low; the exposure during which it fell is repeated.
+
+    bluesky's own looks at the current only when it changes while a plan runs, so `RE.resume()` would measure without beam
+    after a pause. This one holds every plan at its checkpoints too. The RunEngine repeats what follows a checkpoint when
+    it resumes, the waiting included.
 
     Parameters
     ----------
@@ -24,13 +37,40 @@ def ring_current_suspender(ring_current: Any, minimum_ma: float, settle_s: float
     settle_s : float
         How long to wait after the beam is back, in s.
     """
-    return SuspendFloor(
-        ring_current,
-        minimum_ma,
-        resume_thresh=1.1 * minimum_ma,
-        sleep=settle_s,
-        tripped_message=f"ring current below {minimum_ma:g} mA; waiting for beam",
-    )
+
+    def __init__(self, ring_current: Any, minimum_ma: float, settle_s: float):
+        super().__init__(
+            ring_current,
+            minimum_ma,
+            resume_thresh=1.1 * minimum_ma,
+            sleep=settle_s,
+            tripped_message=f"ring current below {minimum_ma:g} mA; waiting for beam",
+        )
+
+    def install(self, RE: RunEngine, *, event_type: str | None = None) -> None:
+        """Watch the current for this RunEngine, and hold its plans."""
+        super().install(RE, event_type=event_type)
+        RE.preprocessors.append(self._hold)
+
+    def remove(self) -> None:
+        """Stop watching."""
+        if self.RE is not None:
+            self.RE.preprocessors.remove(self._hold)
+        super().remove()
+
+    def _hold(self, plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
+        return (yield from bpp.plan_mutator(plan, self._then_wait))
+
+    def _then_wait(self, msg: Msg) -> tuple[None, MsgGenerator[Any] | None]:
+        return None, single_gen(Msg("wait_for", None, [self._beam])) if msg.command == "checkpoint" else None
+
+    async def _beam(self) -> None:
+        if not self.tripped:
+            return
+        logger.warning(self._tripped_message)
+        while self.tripped:
+            await asyncio.sleep(POLL_S)
+        await asyncio.sleep(self._sleep)
 
 
 class MonitorSuspender(SuspenderBase):
@@ -81,7 +121,7 @@ def beam_suspenders(ring_current: Any, diode: Any, shutter: Any, limits: BeamSec
     """
     suspenders: list[SuspenderBase] = []
     if limits.minimum_ma > 0:
-        suspenders.append(ring_current_suspender(ring_current, limits.minimum_ma, limits.settle_s))
+        suspenders.append(RingCurrentSuspender(ring_current, limits.minimum_ma, limits.settle_s))
     if limits.minimum_monitor_rate > 0:
         suspenders.append(
             MonitorSuspender(

@@ -5,6 +5,7 @@ for it nothing is started or connected.
 """
 
 # ruff: noqa: E402, F401 - the configuration must be applied before ophyd is imported; people type bp and bps
+import atexit
 import os
 import sys
 from functools import partial
@@ -69,6 +70,7 @@ if not LISTING:
     RE.waiting_hook = ProgressBarManager()
 
     catalogue = catalog.connect(services.uri, services.key)
+    atexit.register(catalogue.close)
     cat, processed = catalogue.raw, catalogue.processed
     live = Live(config.state_dir)
     replay = partial(replay, config=config)

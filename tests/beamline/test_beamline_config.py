@@ -66,6 +66,15 @@ def test_the_environment_beats_the_file(here, monkeypatch):
         ("[tiled]\nprt = 1", ["[tiled] prt: unknown key", "did you mean 'port'"]),
         ("[tiled]\nport = 99999", ["[tiled] port", "65535", "99999"]),
         ("[tiled]\nuri = 'localhost:8000'", ["[tiled] uri", "http://"]),
+        ("[tiled]\nuri = 'http://'", ["[tiled] uri", "name a host"]),
+        ("[tiled]\nuri = 'http://:8000'", ["[tiled] uri", "name a host"]),
+        ("[tiled]\nport = 5964", ["[tiled] port 5964", "ca_port"]),
+        ("[tiled]\nport = 5965", ["[tiled] port 5965", "ca_port"]),
+        ("[mask_stage]\ny = 'M1'\nx = 'M1'", ["mask_stage", "y and x must differ", "'M1'"]),
+        ("state_dir = ''", ["state_dir", "name a folder"]),
+        ("state_dir = '~nobody-at-all/x'", ["state_dir", "'~nobody-at-all'"]),
+        ("[mask_plate]\nfile = '~nobody-at-all/x'", ["[mask_plate] file", "'~nobody-at-all'"]),
+        ("[reconstruction.options.tv]\nsince = 2026-01-01", ["[reconstruction] options", "tv.since must be"]),
         ("[tiled]\ntable_uri = 'duckdb:///x'", ["[tiled] table_uri", "sqlite"]),
         ("[diode]\nbucket_channel = 2", ["diode", "must differ"]),
         ("[mask_plate]\npreset = 'silver'", ["[mask_plate] preset", "'copper'"]),
@@ -84,6 +93,37 @@ def test_a_malformed_file_gives_an_error_that_names_key_and_cure(here, text, say
         load_config(here / "bad.toml")
     for part in [*says, "bad.toml"]:
         assert part in str(caught.value)
+
+
+def test_the_tiled_port_is_free_where_nothing_is_simulated_or_started(here):
+    (here / "beamline.toml").write_text("simulated = false\n[tiled]\nport = 5964\n")
+    assert load_config().tiled.port == 5964
+    (here / "beamline.toml").write_text("[tiled]\nport = 5964\nuri = 'http://localhost:8000'\n")
+    assert load_config().tiled.uri == "http://localhost:8000"
+
+
+def test_a_file_with_a_byte_order_mark_is_read(here):
+    (here / "beamline.toml").write_text("[tiled]\nport = 1001\n", encoding="utf-8-sig")
+    assert load_config().tiled.port == 1001
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("GHOSTBEAM_SIMULATE", "did you mean GHOSTBEAM_SIMULATED"),
+        ("GHOSTBEAM_TILED_PORT", "GHOSTBEAM_TILED__PORT"),
+        ("GHOSTBEAM_TILD__PORT", "did you mean GHOSTBEAM_TILED"),
+    ],
+)
+def test_a_variable_that_would_set_nothing_is_refused(here, monkeypatch, name, says):
+    monkeypatch.setenv(name, "false")
+    with pytest.raises(ConfigError, match=f"{name} sets nothing.*{says}"):
+        load_config()
+
+
+def test_the_home_directory_of_nobody_is_an_error(here):
+    with pytest.raises(ConfigError, match="~nobody-at-all"):
+        load_config("~nobody-at-all/beamline.toml")
 
 
 def test_all_errors_of_a_file_are_told_at_once(here):

@@ -4,11 +4,11 @@ import time
 
 import numpy as np
 import pytest
-from ophyd.utils import UnknownStatusFailure
+from ophyd.utils import DisconnectedError, UnknownStatusFailure
 from soft_ioc import soft_ioc
 
-from beamline.config import GhostbeamConfig
-from beamline.factory import DevicesNotConnected, connect, make_devices
+from beamline.config import GhostbeamConfig, MaskStageSection
+from beamline.factory import DevicesNotConnected, connect, make_devices, make_mask_stage
 from beamline.mask_designs import hadamard, make_plate
 from beamline.mask_stage import MaskLimitError
 from beamline.shutter import ShutterError
@@ -148,6 +148,22 @@ def test_a_stalled_axis_fails_the_move_and_recovers(ioc, devices):
     time.sleep(0.1)
     devices.mask_stage.set(60).wait(5)
     assert devices.mask_stage.index.get() == 60
+
+
+def test_a_move_fails_at_once_when_the_ioc_dies(tmp_path):
+    PLATE.save(tmp_path / "plate.npz")
+    with soft_ioc(plate=tmp_path / "plate.npz") as ioc:
+        config = config_for(ioc.prefix)
+        stage = make_mask_stage(config.model_copy(update={"mask_stage": MaskStageSection(move_timeout_s=8)}))
+        connect([stage], 20)
+        stage.mount(PLATE)
+        ioc.put("FAULT:StalledAxis", 1)
+        status = stage.set(60)
+        time.sleep(0.1)
+        assert not status.done
+        ioc.process.kill()
+        with pytest.raises(DisconnectedError, match="was lost while it moved"):
+            status.wait(4)
 
 
 def test_devices_that_do_not_answer_are_all_named(running):

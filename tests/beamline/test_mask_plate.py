@@ -1,5 +1,10 @@
+import contextlib
 import hashlib
 import json
+import tempfile
+import tokenize
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +109,31 @@ def test_a_file_that_is_no_plate_is_refused(tmp_path):
     np.savez(tmp_path / "pickled.npz", name="x", patterns=np.array([None]), positions_mm=np.zeros((1, 2)), pixel_size_um=1)
     with pytest.raises(MaskPlateError, match="cannot read"):
         MaskPlate.load(tmp_path / "pickled.npz")
+
+
+@pytest.mark.parametrize("error", [zlib.error, NotImplementedError, tokenize.TokenError])
+def test_whatever_a_damaged_file_raises_names_the_file(tmp_path, plate, monkeypatch, error):
+    plate.save(tmp_path / "damaged.npz")
+
+    def damaged(*_, **__):
+        raise error("damaged")
+
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", damaged)
+    with pytest.raises(MaskPlateError, match=r"damaged\.npz"):
+        MaskPlate.load(tmp_path / "damaged.npz")
+
+
+@settings(max_examples=60, deadline=None)
+@given(where=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255))
+def test_a_damaged_byte_is_harmless_or_an_error_of_the_plate(where, value):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plate.npz"
+        make_plate("p", hadamard(4), 10.0).save(path)
+        content = bytearray(path.read_bytes())
+        content[int(where * len(content))] = value
+        path.write_bytes(content)
+        with contextlib.suppress(MaskPlateError):
+            MaskPlate.load(path)
 
 
 @pytest.mark.parametrize("order", ["sequency", "natural"])

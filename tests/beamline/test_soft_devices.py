@@ -4,6 +4,7 @@ import math
 import time
 
 import pytest
+from ophyd.signal import ReadTimeoutError
 from ophyd.utils import LimitError, UnknownStatusFailure
 from soft_devices import SoftBeamline, SoftDiode, SoftMaskStage, SoftShutter
 
@@ -169,6 +170,21 @@ def test_a_lost_trigger_reads_nan_until_the_next_one(beamline):
     diode.trigger().wait(1)
     assert diode.lost.get() == 0
     assert diode.read()["diode"]["value"] == 3.0
+
+
+def test_a_count_whose_readings_can_no_longer_be_fetched_is_lost_but_ends(beamline, monkeypatch):
+    diode = beamline.diode
+    diode.exposure.put(0.01)
+
+    def died(**_):
+        raise ReadTimeoutError("the IOC has died")
+
+    monkeypatch.setattr(diode.elapsed, "get", died)
+    diode.trigger().wait(1)
+    assert diode.lost.get() == 1
+    monkeypatch.undo()
+    diode.trigger().wait(1)
+    assert diode.lost.get() == 0
 
 
 @pytest.mark.parametrize("way", ["pause", "unstage", "stop"])

@@ -52,7 +52,8 @@ class Session:
         self.engine = RunEngine({})
         self.engine.subscribe(lambda name, doc: self.documents.append((name, dict(doc))))
         here = self.devices
-        self.engine.preprocessors.append(SupplementalData(baseline=[here.sample_stage, here.ring_current, here.shutter]))
+        self.baseline = SupplementalData(baseline=[here.sample_stage, here.ring_current, here.shutter])
+        self.engine.preprocessors.append(self.baseline)
 
     def scan(self, **kwargs):
         here = self.devices
@@ -70,6 +71,11 @@ class Session:
                     act()
 
         self.engine.subscribe(watch)
+
+    def pause(self):
+        """Ask for a pause from any thread."""
+        loop = self.engine.loop
+        loop.call_soon_threadsafe(lambda: loop.create_task(self.engine._request_pause_coro(False)))
 
     @property
     def stop(self):
@@ -170,14 +176,48 @@ def test_a_beam_dump_suspends_the_scan_and_no_bucket_is_without_beam(session):
     assert (monitor < 0.5 * np.median(monitor)).sum() <= 1
 
 
+@pytest.mark.parametrize("first", ["dump", "pause"])
+def test_a_scan_that_is_resumed_without_beam_waits_for_it_with_the_shutter_closed(session, first):
+    here = session.devices
+    for suspender in beam_suspenders(here.ring_current, here.diode, here.shutter, session.config.beam):
+        session.engine.install_suspender(suspender)
+
+    def dump():
+        session.ioc.put("FAULT:BeamDump", 1)
+        deadline = time.monotonic() + 5
+        while here.ring_current.get() > 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1)
+
+    def dump_and_pause():
+        dump()
+        session.pause()
+
+    session.at_event(5, session.pause if first == "pause" else lambda: threading.Thread(target=dump_and_pause).start())
+    with pytest.raises(RunEngineInterrupted):
+        session.scan(num=60)
+    if first == "pause":
+        dump()
+    waited = []
+
+    def restore():
+        waited.append((here.shutter.is_open, len(buckets(session.documents))))
+        session.ioc.put("FAULT:BeamDump", 0)
+
+    before = len(buckets(session.documents))
+    threading.Timer(0.7, restore).start()
+    session.engine.resume()
+    session.engine.clear_suspenders()
+    assert waited == [(False, before)] and before < 60
+    np.testing.assert_array_equal(buckets(session.documents, "mask_stage_index"), np.arange(60))
+    monitor = buckets(session.documents, "diode_monitor")
+    assert (monitor[before:] > 0.5 * np.median(monitor)).all()
+    assert session.engine.preprocessors == [session.baseline]
+
+
 @pytest.mark.parametrize("ending", ["resume", "abort", "stop", "halt"])
 def test_a_scan_can_be_paused(session, ending):
-    session.at_event(
-        4,
-        lambda: session.engine.loop.call_soon_threadsafe(
-            lambda: session.engine.loop.create_task(session.engine._request_pause_coro(False))
-        ),
-    )
+    session.at_event(4, session.pause)
     with pytest.raises(RunEngineInterrupted):
         session.scan(num=10)
     deadline = time.monotonic() + 2

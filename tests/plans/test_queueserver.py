@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from bluesky_queueserver.manager import profile_ops
 
-yaml = pytest.importorskip("yaml")
-profile_ops = pytest.importorskip("bluesky_queueserver.manager.profile_ops")
 ROOT = Path(__file__).parents[2]
 
 

@@ -19,8 +19,12 @@ BAD = [
     ({"detectors": "diode"}, "list of devices"),
     ({"detectors": beamline.diode}, "list of devices"),
     ({"detectors": []}, "bucket"),
-    ({"detectors": [beamline.mask_stage]}, "bucket"),
+    ({"detectors": [beamline.diode.monitor]}, "bucket"),
     ({"detectors": [beamline.diode, 7]}, "not such a device"),
+    ({"detectors": [beamline.diode, beamline.diode]}, "diode stands there more than once"),
+    ({"detectors": [beamline.diode, beamline.mask_stage]}, "mask_stage belongs to the mask_stage"),
+    ({"detectors": [beamline.diode, beamline.mask_stage.y]}, "mask_stage_y belongs to the mask_stage"),
+    ({"detectors": [beamline.diode, beamline.shutter.status]}, "belongs to the shutter"),
     ({"mask_stage": "mask_stage"}, "mask_stage: 'mask_stage' is a name"),
     ({"mask_stage": beamline.diode}, "MaskPositioner"),
     ({"masks": "gold"}, "'small' .* is mounted"),
@@ -55,12 +59,20 @@ BAD = [
     ({"dark_num": 3, "shutter": None}, "needs a shutter"),
     ({"close_between": True, "shutter": None}, "needs a shutter"),
     ({"shutter": "shutter"}, "shutter: 'shutter' is a name"),
+    ({"shutter": beamline.mask_stage}, "shutter: .*BeamShutter"),
+    ({"close_between": "no"}, "True or False"),
     ({"recipes": "tv"}, "list such as"),
+    ({"recipes": 5}, "list such as"),
     ({"recipes": [7]}, "names no method"),
     ({"recipes": [{"options": {}}]}, "names no method"),
     ({"recipes": [{"method": "tv", "option": {}}]}, "only"),
+    ({"recipes": [{"method": "tv", "options": [1]}]}, "options must be of type dict"),
+    ({"recipes": [{"method": "tv", "seed": "1"}]}, "seed must be of type int"),
+    ({"recipes": [{"method": "tv", "seed": True}]}, "seed must be of type int"),
+    ({"recipes": [{"method": "tv", "device": 0}]}, "device must be of type str"),
     ({"md": ["CAS"]}, "md must be a dict"),
-    ({"md": {"ghost": {}}}, "written by the plan"),
+    ({"md": {1: 2}}, "keys must be text, not 1"),
+    *(({"md": {key: 1}}, f"md: '{key}' is taken") for key in ("ghost", "uid", "time", "scan_id", "num_points", "command", "run")),
 ]
 
 
@@ -98,7 +110,16 @@ def test_a_refused_scan_opens_no_run():
 
 @pytest.mark.parametrize(
     ("change", "says"),
-    [({"num": 0}, "num"), ({"exposure": -1}, "exposure"), ({"shutter": None}, "shutter"), ({"detectors": []}, "bucket")],
+    [
+        ({"num": 0}, "num"),
+        ({"exposure": -1}, "exposure"),
+        ({"shutter": None}, "shutter"),
+        ({"detectors": []}, "bucket"),
+        ({"detectors": [beamline.diode] * 2}, "more than once"),
+        ({"detectors": [beamline.diode, beamline.shutter]}, "belongs to the shutter"),
+        ({"shutter": beamline.mask_stage}, "BeamShutter"),
+        ({"md": {"uid": "x"}}, "taken"),
+    ],
 )
 def test_a_bad_dark_scan_is_refused(change, says):
     with pytest.raises(ValueError, match=says):

@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +63,19 @@ def test_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r"session\.json.*move it away"):
         SessionMetadata(path)
+
+
+def test_a_full_disk_is_an_error_that_says_what_to_do(tmp_path, monkeypatch):
+    path = tmp_path / "session.json"
+    md = SessionMetadata(path)
+    assert md.next_scan_id() == 1
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"session\.json could not be stored \(No space left.*Free space") as caught:
+        md.next_scan_id()
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+    monkeypatch.undo()
+    assert md.next_scan_id() == 2
