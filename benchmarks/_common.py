@@ -1,0 +1,106 @@
+"""What every benchmark needs: its command line, and a report of its figures against what they must reach."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SCAN_SPEED = 10.0
+"""Of the simulated beamline: some 25 realizations/s, where the real one would make 2 or 3."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What one figure must reach.
+
+    Parameters
+    ----------
+    key : str
+        The figure's key in the JSON file.
+    meaning : str
+        What it measures, with the unit.
+    below, at_least, exactly : float, optional
+        The limit; at most one is given.
+    """
+
+    key: str
+    meaning: str
+    below: float | None = None
+    at_least: float | None = None
+    exactly: float | None = None
+
+    @property
+    def target(self) -> str:
+        """The limit, in words."""
+        for words, limit in (("below", self.below), ("at least", self.at_least), ("", self.exactly)):
+            if limit is not None:
+                return f"{words} {limit:g}".strip()
+        return ""
+
+    def holds(self, value: float) -> bool:
+        """Whether a figure reaches it; NaN never does."""
+        if self.below is not None:
+            return value < self.below
+        if self.at_least is not None:
+            return value >= self.at_least
+        return self.exactly is None or value == self.exactly
+
+
+def arguments_parser(description: str) -> argparse.ArgumentParser:
+    """The options that all benchmarks have."""
+    parser = argparse.ArgumentParser(
+        description=description.splitlines()[0],
+        epilog="\n".join(description.splitlines()[2:]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    parser.add_argument("--quick", action="store_true", help="less data: says that it works, not how fast it is")
+    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
+    return parser
+
+
+def add_speed(parser: argparse.ArgumentParser) -> None:
+    """An option for how fast a simulated scan is."""
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=SCAN_SPEED,
+        help="how many times faster than in life stages move and exposures pass (default: %(default)g; 1000: as fast as it goes)",
+    )
+
+
+def report(claims: Sequence[Claim], figures: Mapping[str, float], details: Sequence[str], file: Path | None) -> None:
+    """Print the figures and their limits, and write the figures to a file.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+        In the order in which they are printed; the file holds exactly their keys.
+    figures : mapping
+        Key to value.
+    details : sequence of str
+        Lines that explain the figures.
+    file : Path, optional
+        JSON file to write.
+    """
+    for line in details:
+        print(f"  {line}")
+    widths = [max(map(len, column)) for column in zip(*((claim.key, claim.meaning) for claim in claims), strict=True)]
+    for claim in claims:
+        value = figures[claim.key]
+        verdict = f"{claim.target}: {'reached' if claim.holds(value) else 'MISSED'}" if claim.target else ""
+        print(f"{claim.key:<{widths[0]}}  {value:>10.4g}  {claim.meaning:<{widths[1]}}  {verdict}".rstrip())
+    print(f"load of the machine at the end {os.getloadavg()[0]:.1f}, with {os.cpu_count()} cores")
+    if file is not None:
+        file.write_text(json.dumps({claim.key: figures[claim.key] for claim in claims}, indent=1) + "\n")
+
+
+def percentile(values: Sequence[float], fraction: float) -> float:
+    """The smallest value that this fraction of all values does not exceed; NaN of none."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(fraction * len(ordered)) - 1)] if ordered else math.nan

@@ -1,0 +1,87 @@
+"""A client of Tiled in a process of its own that follows images of reconstructions by Tiled's websocket.
+
+`python -m benchmarks._image_watcher URI COUNT` prints a line when it is ready and, when `COUNT` reconstructions have ended, a
+JSON list of what it saw: `[derived run, time, seq_num_last]` for each image as soon as it and its figures had been stored. In
+the end every image is read. The key is in the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+from bluesky_tiled_plugins import subscribe_to_streams
+
+from analysis.documents.catalog import API_KEY_VARIABLE, connect
+
+_LONGEST_S = 240.0
+_LARGEST_MESSAGE = 10_000_000  # bytes
+
+
+class Images:
+    """The images that came, by derived run.
+
+    Parameters
+    ----------
+    count : int
+        Reconstructions to wait for.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.seen: list[tuple[str, float, int]] = []
+        self.ended = threading.Event()
+        self._count = count
+        self._figures: dict[str, list[tuple[int, bool]]] = {}
+        self._images: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def take(self, update: Any) -> None:
+        """Take what Tiled pushes: rows of figures, or images."""
+        now = time.time()
+        with self._lock:
+            figures = self._figures.setdefault(update.run_uid, [])
+            before = self._complete(update.run_uid)
+            if update.data_keys == ("image",):
+                offset = update.update.offset
+                stored = update.update.shape[0] + (offset[0] if offset else 0)
+                self._images[update.run_uid] = max(stored, self._images.get(update.run_uid, 0))
+            else:
+                table = update.data()
+                figures += [(int(last), bool(final)) for last, final in zip(table["seq_num_last"], table["final"], strict=True)]
+            for last, _ in figures[before : self._complete(update.run_uid)]:
+                self.seen.append((update.run_uid, now, last))
+            finished = sum(bool(self._complete(run)) and self._figures[run][self._complete(run) - 1][1] for run in self._figures)
+            if finished == self._count:
+                self.ended.set()
+
+    def _complete(self, run: str) -> int:
+        """How many images of a run are there with their figures."""
+        return min(len(self._figures[run]), self._images.get(run, 0))
+
+
+def main() -> None:
+    """Watch until all have ended."""
+    uri, count = sys.argv[1:]
+    images = Images(int(count))
+    with connect(uri, os.environ[API_KEY_VARIABLE]) as catalog:
+        subscription = subscribe_to_streams(
+            catalog.processed, images.take, streams={"primary": ("image", "seq_num_last", "final")}, max_size=_LARGEST_MESSAGE
+        )
+        print("ready", flush=True)
+        if not images.ended.wait(_LONGEST_S):
+            raise TimeoutError("the reconstructions did not end")
+        subscription.disconnect()
+        for uid in {run for run, _, _ in images.seen}:
+            stored = catalog.processed[uid]["primary"].base["image"].read()
+            if len(stored) < sum(run == uid for run, _, _ in images.seen) or not np.isfinite(stored).all():
+                raise AssertionError(f"images of {uid} are not all there")
+    print(json.dumps(images.seen), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""A session in a process of its own: the real devices, plan and RunEngine on the simulated beamline.
+
+`python -m benchmarks._session --config FILE` reads one order a line from its standard input, a JSON object with the arguments
+of `Session.scan`, and answers each with one line of JSON. `SessionProcess` is the other end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from beamline.config import CONFIG_VARIABLE, GhostbeamConfig, apply_epics_environment, load_config
+
+_START_S = 40.0
+LAST_EVENT = "last event"
+
+
+class Session:
+    """What a session holds: connected devices, a RunEngine, the document log.
+
+    Parameters
+    ----------
+    config : GhostbeamConfig
+        Of a simulated beamline that is being served.
+    """
+
+    def __init__(self, config: GhostbeamConfig) -> None:
+        from bluesky import RunEngine
+
+        from analysis.documents.log import LogWriter, log_paths
+        from analysis.documents.mask_store import MaskStore
+        from beamline.factory import connect, make_devices
+        from beamline.plates import make_plate
+
+        self.devices = make_devices(config)
+        connect(self.devices, _START_S)
+        self.plate = make_plate(config)
+        self.devices.mask_stage.mount(self.plate)
+        MaskStore(config.state_dir).save(self.plate)
+        self.RE = RunEngine({})
+        self.log = LogWriter(log_paths(config.state_dir).raw)
+
+    def scan(self, *, num: int, exposure: float, logged: bool, hold: bool = False, recipes: Any = None) -> dict[str, Any]:
+        """Scan `num` masks.
+
+        Parameters
+        ----------
+        num : int
+            Realizations.
+        exposure : float
+            Of each, in s.
+        logged : bool
+            Whether the document log is subscribed; else nothing is.
+        hold : bool
+            After the last event say so and wait to be killed.
+        recipes : list, optional
+            Reconstructions to make.
+
+        Returns
+        -------
+        dict
+            "seconds" that the plan took, "cost_ms" of each document in the log's subscriber, and the run's "uid".
+        """
+        from plans import ghost_scan
+
+        costs: list[float] = []
+
+        def timed_log(name: str, doc: dict[str, Any]) -> None:
+            began = time.perf_counter()
+            self.log(name, doc)
+            costs.append(1e3 * (time.perf_counter() - began))
+            if hold and name == "event" and "mask_stage_index" in doc["data"] and doc["seq_num"] == num:
+                print(json.dumps({LAST_EVENT: True}), flush=True)
+                time.sleep(3600)
+
+        plan = ghost_scan(
+            [self.devices.diode],
+            self.devices.mask_stage,
+            self.plate,
+            num=num,
+            exposure=exposure,
+            order="given",
+            indices=[index % len(self.plate) for index in range(num)],
+            shutter=self.devices.shutter,
+            recipes=recipes,
+        )
+        token = self.RE.subscribe(timed_log) if logged else None
+        began = time.perf_counter()
+        uids: Any = self.RE(plan)
+        seconds = time.perf_counter() - began
+        if token is not None:
+            self.RE.unsubscribe(token)
+        return {"seconds": seconds, "cost_ms": costs, "uid": uids[0]}
+
+
+class SessionProcess:
+    """A session's process.
+
+    Parameters
+    ----------
+    config_file : Path
+        Configuration of the simulated beamline.
+    """
+
+    def __init__(self, config_file: Path) -> None:
+        command = [sys.executable, "-m", "benchmarks._session", "--config", str(config_file)]
+        environment = {**os.environ, CONFIG_VARIABLE: str(config_file)}
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        self.answer()
+
+    def order(self, **scan: Any) -> None:
+        """Begin a scan."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(scan) + "\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for the session's next answer."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the session ended with code {self._process.wait()}: see above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def scan(self, **scan: Any) -> dict[str, Any]:
+        """Scan, and wait for the end."""
+        self.order(**scan)
+        return self.answer()
+
+    def kill(self) -> None:
+        """`kill -9`, and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+
+def main() -> None:
+    """Follow orders until there are no more."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks._session", description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, required=True)
+    config = load_config(parser.parse_args().config)
+    apply_epics_environment(config)
+    session = Session(config)
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(session.scan(**json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

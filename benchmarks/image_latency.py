@@ -1,0 +1,109 @@
+"""How soon a bucket read shows in an image in Tiled, while a scan of 64x64 pixels goes on.
+
+The whole chain: soft IOC, RunEngine, document log, worker, archiver, Tiled; two fast methods; a scan whose stages move and
+whose exposures pass ten times as fast as in life. Another process follows the images by Tiled's websocket. Counted for every
+realization from the 64th on, from its event's time to the first image that includes it; the figures are those of the slower
+method.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from typing import Any
+
+from analysis.documents.catalog import API_KEY_VARIABLE
+from analysis.documents.log import LogReader
+from benchmarks._common import Claim, add_speed, arguments_parser, percentile, report
+from benchmarks._services import Services
+from benchmarks._session import SessionProcess
+
+CLAIMS = (
+    Claim("p95_ms", "ms from a bucket read to an image that includes it, p95", below=1000),
+    Claim("first_image_s", "s from the 64th realization to the first image", below=1),
+)
+METHODS = ("differential", "tv")
+FIRST = 64
+EXPOSURE_S = 0.1
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = arguments_parser(__doc__)
+    add_speed(parser)
+    arguments = parser.parse_args()
+    num = 200 if arguments.quick else 1024
+    with Services(methods=METHODS, seed=arguments.seed, speed=arguments.speed) as services:
+        services.start("repeater", "simulation", "tiled", "archiver", "worker")
+        scan, seen = scan_and_watch(services, num)
+        measured = {
+            record.doc["seq_num"]: record.doc["time"]
+            for record in LogReader(services.logs.raw).documents(scan["uid"])
+            if record.name == "event" and "mask_stage_index" in record.doc["data"]
+        }
+        processed = LogReader(services.logs.processed)
+        derived = {run.start["method"]: list(processed.documents(run.uid)) for run in processed.runs()}
+    figures = dict.fromkeys((claim.key for claim in CLAIMS), 0.0)
+    details = [f"{num} realizations at {num / scan['seconds']:.0f}/s"]
+    for method, records in derived.items():
+        events = [record for record in records if record.name == "event"]
+        images = [(at, last) for uid, at, last in seen if uid == records[0].run]
+        latency = latencies(measured, images)
+        logged = latencies(measured, [(record.logged_at, record.doc["data"]["seq_num_last"]) for record in events])
+        first = images[0][0] - measured[FIRST]
+        computing = 1e3 * statistics.median(record.doc["data"]["elapsed_s"] for record in events)
+        details += [
+            f"{method}: {len(images)} images; {_summary(latency)}; first image after {first:.2f} s",
+            f"  of that until it was in the document log {_summary(logged)}; computing {computing:.0f} ms",
+        ]
+        figures["p95_ms"] = max(figures["p95_ms"], percentile(latency, 0.95))
+        figures["first_image_s"] = max(figures["first_image_s"], first)
+    report(CLAIMS, figures, details, arguments.json)
+
+
+def scan_and_watch(services: Services, num: int) -> tuple[dict[str, Any], list[tuple[str, float, int]]]:
+    """Scan, and return what the session says of it and what `benchmarks._image_watcher` saw."""
+    watcher = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks._image_watcher", services.uri, str(len(METHODS))],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, API_KEY_VARIABLE: services.key},
+    )
+    session = SessionProcess(services.config_file)
+    try:
+        assert watcher.stdout is not None
+        watcher.stdout.readline()
+        scan = session.scan(num=num, exposure=EXPOSURE_S, logged=True)
+        printed, _ = watcher.communicate(timeout=300)
+    finally:
+        session.kill()
+        watcher.kill()
+        watcher.communicate()
+    return scan, json.loads(printed)
+
+
+def latencies(measured: dict[int, float], images: list[tuple[float, int]]) -> list[float]:
+    """How long each realization from the 64th on took to show (ms).
+
+    Parameters
+    ----------
+    measured : dict
+        When each realization was read (s since the epoch), by sequence number.
+    images : list of (float, int)
+        When an image came (s since the epoch), and the last realization in it.
+    """
+    return [
+        1e3 * (min(at for at, last in images if last >= seq_num) - time) for seq_num, time in measured.items() if seq_num >= FIRST
+    ]
+
+
+def _summary(latency_ms: list[float]) -> str:
+    middle, late = percentile(latency_ms, 0.5), percentile(latency_ms, 0.95)
+    return f"median {middle:.0f} ms, p95 {late:.0f} ms, longest {max(latency_ms):.0f} ms"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""What storing costs a scan: time spent in the RunEngine's one storing subscriber, and the rate of the scan with and without it.
+
+The time is measured around each call of the subscriber in a scan as fast as the simulation goes, while Tiled is up, stands
+still (SIGSTOP) and is dead (`kill -9`), with archiver and worker going on all the while. The rate is that of the whole plan
+with the subscriber and all services at work, over that of the same plan without any subscriber while the services stand
+still; in turns. `rate_ratio` is that of a scan whose stages move and whose exposures pass as in life; the ratio of the scan
+as fast as it goes, when processors are all that it waits for, is printed too.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from analysis.documents.recipe import Recipe, derived_uid
+from benchmarks._common import Claim, arguments_parser, percentile, report
+from benchmarks._services import Services
+from benchmarks._session import SessionProcess
+from ghostbeam.reprocess import wait_until_archived
+
+CLAIMS = (
+    Claim("p99_ms_up", "ms a document in the subscriber, p99, Tiled up", below=1),
+    Claim("p99_ms_stopped", "the same, Tiled stopped by SIGSTOP", below=1),
+    Claim("p99_ms_killed", "the same, Tiled killed", below=1),
+    Claim("rate_ratio", "scan rate with subscriber and services over without", at_least=0.95),
+)
+METHODS = ("differential", "tv")
+BUSY = ("tiled", "archiver", "worker")
+EXPOSURE_S = 0.1
+FLAT_OUT, AS_IN_LIFE = 1000.0, 1.0  # speed of the simulated devices
+WARM_UP = 5
+
+
+def main() -> None:
+    """Measure and report."""
+    arguments = arguments_parser(__doc__).parse_args()
+    quick = arguments.quick
+    with Services(methods=METHODS, seed=arguments.seed, speed=FLAT_OUT) as services:
+        fast, costs = measure(services, num=100 if quick else 400, pairs=1 if quick else 3)
+        with session_of(services) as session:
+            costs["stopped"], costs["killed"] = without_tiled(services, session, num=100 if quick else 400)
+    with Services(methods=METHODS, seed=arguments.seed, speed=AS_IN_LIFE) as services:
+        slow, _ = measure(services, num=8 if quick else 40, pairs=1 if quick else 3)
+    figures = {f"p99_ms_{state}": percentile(many, 0.99) for state, many in costs.items()}
+    figures["rate_ratio"] = ratio(slow)
+    details = [
+        f"{len(many)} documents, Tiled {state}: median {percentile(many, 0.5):.3f} ms, longest {max(many):.2f} ms"
+        for state, many in costs.items()
+    ]
+    for pace, rates in (("as in life", slow), ("as fast as it goes", fast)):
+        for logged, many in rates.items():
+            what = "with subscriber and services" if logged else "without any subscriber"
+            details.append(f"{pace}, realizations/s {what}: " + " ".join(f"{rate:.2f}" for rate in many))
+    details.append(f"ratio of the scan as fast as it goes: {ratio(fast):.3f}")
+    report(CLAIMS, figures, details, arguments.json)
+
+
+def measure(services: Services, *, num: int, pairs: int) -> tuple[dict[bool, list[float]], dict[str, list[float]]]:
+    """Scan with and without the subscriber in turns.
+
+    Returns
+    -------
+    rates : dict
+        Realizations/s of each scan, by whether it was logged.
+    costs : dict
+        Under "up" the ms of each document in the subscriber.
+    """
+    rates: dict[bool, list[float]] = {True: [], False: []}
+    costs: list[float] = []
+    services.start("repeater", "simulation", *BUSY)
+    with session_of(services) as session:
+        session.scan(num=WARM_UP, exposure=EXPOSURE_S, logged=False)  # the first scan also loads what a scan needs
+        for pair in range(pairs):
+            for logged in (True, False) if pair % 2 == 0 else (False, True):
+                if not logged:
+                    services.stop(*BUSY)
+                scan = session.scan(num=num, exposure=EXPOSURE_S, logged=logged)
+                rates[logged].append(num / scan["seconds"])
+                if logged:
+                    costs += scan["cost_ms"]
+                    _settle(services, scan["uid"])
+                else:
+                    services.resume(*BUSY)
+    return rates, {"up": costs}
+
+
+def without_tiled(services: Services, session: SessionProcess, *, num: int) -> tuple[list[float], list[float]]:
+    """The ms of each document in the subscriber while Tiled stands still, and after it has been killed."""
+    session.scan(num=WARM_UP, exposure=EXPOSURE_S, logged=False)
+    services.stop("tiled")
+    stopped = session.scan(num=num, exposure=EXPOSURE_S, logged=True)["cost_ms"]
+    services.kill("tiled")
+    return stopped, session.scan(num=num, exposure=EXPOSURE_S, logged=True)["cost_ms"]
+
+
+@contextmanager
+def session_of(services: Services) -> Iterator[SessionProcess]:
+    """A session for as long as the block lasts."""
+    session = SessionProcess(services.config_file)
+    try:
+        yield session
+    finally:
+        session.kill()
+
+
+def ratio(rates: dict[bool, list[float]]) -> float:
+    """Median over the pairs of the rate with, over the rate without."""
+    return statistics.median(a / b for a, b in zip(rates[True], rates[False], strict=True))
+
+
+def _settle(services: Services, uid: str) -> None:
+    """Wait until nothing is left to do for the next scan to suffer from."""
+    derived = [derived_uid(uid, Recipe.parse(recipe)) for recipe in services.config.reconstruction.recipes]
+    wait_until_archived(services.state_dir, [uid, *derived])
+
+
+if __name__ == "__main__":
+    main()
