@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from bluesky_tiled_plugins import subscribe_to_streams
 
-from analysis.documents.catalog import API_KEY_VARIABLE, connect
+from analysis.archive.catalog import API_KEY_VARIABLE, connect
 
 _LONGEST_S = 240.0
 _LARGEST_MESSAGE = 10_000_000  # bytes

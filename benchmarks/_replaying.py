@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from analysis.documents.catalog import api_key, connect
+from analysis.archive.catalog import api_key, connect
 from analysis.documents.recipe import Recipe
-from analysis.documents.replay import replay
+from analysis.offline.replay import replay
 from beamline.config import load_config
 from ghostbeam.services import tiled_uri
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from analysis.documents.catalog import Catalog, api_key, connect
+from analysis.archive.catalog import Catalog, api_key, connect
 from analysis.documents.log import LogPaths, log_paths
 from beamline.config import load_config
 from ghostbeam.services import Service, services, tiled_uri

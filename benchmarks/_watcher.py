@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from tiled.client.utils import ClientError
 
-from analysis.documents.catalog import API_KEY_VARIABLE, Catalog, connect
+from analysis.archive.catalog import API_KEY_VARIABLE, Catalog, connect
 
 POLL_S = 0.15
 READ_S = 0.5

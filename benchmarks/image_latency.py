@@ -15,7 +15,7 @@ import subprocess
 import sys
 from typing import Any
 
-from analysis.documents.catalog import API_KEY_VARIABLE
+from analysis.archive.catalog import API_KEY_VARIABLE
 from analysis.documents.log import LogReader
 from benchmarks._common import Claim, add_speed, arguments_parser, percentile, report
 from benchmarks._services import Services

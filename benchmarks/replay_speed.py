@@ -14,7 +14,7 @@ import time
 import uuid
 from typing import Any
 
-from analysis.documents.archive_writer import RunArchive
+from analysis.archive.run_archive import RunArchive
 from analysis.documents.mask_store import MaskStore
 from beamline.plates import make_plate
 from benchmarks._common import Claim, arguments_parser, report

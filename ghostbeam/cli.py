@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from analysis.documents.catalog import API_KEY_VARIABLE, CatalogError, api_key_file
+from analysis.archive.catalog import API_KEY_VARIABLE, CatalogError, api_key_file
 from analysis.documents.log import LogError
 from beamline.config import CONFIG_VARIABLE, GhostbeamConfig, load_config
 from beamline.config_errors import ConfigError
@@ -174,7 +174,7 @@ def env() -> None:
 
     Use it as: eval "$(ghostbeam env)"
     """
-    from analysis.documents.catalog import api_key, profile_folder, write_client_profile
+    from analysis.archive.catalog import api_key, profile_folder, write_client_profile
     from ghostbeam.services import tiled_uri
 
     config = load_config()

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from analysis.documents.catalog import api_key, profile_folder
+from analysis.archive.catalog import api_key, profile_folder
 from analysis.documents.status import read_status
 from beamline.config import GhostbeamConfig
 from ghostbeam.services import Service, services, tiled_uri

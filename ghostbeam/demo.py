@@ -18,9 +18,9 @@ from rich.live import Live as Display
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from analysis.documents.live import Live, LiveRun
 from analysis.documents.log import LogReader, LogWriter, log_paths
 from analysis.documents.mask_store import MaskStore
+from analysis.views.live import Live, LiveRun
 from beamline.config import CONFIG_VARIABLE, GhostbeamConfig, apply_epics_environment, load_config
 from ghostbeam.control import Running, ServiceError, down, ensure_up
 from ghostbeam.reprocess import wait_until_archived
@@ -221,7 +221,7 @@ def _wait_for_archive(config: GhostbeamConfig, uids: list[str], console: Console
 
 
 def _draw(config: GhostbeamConfig, uid: str, derived: list[LiveRun], output: Path) -> Path:
-    from analysis.documents.story import draw_story
+    from analysis.views.story import draw_story
     from sims.samples import make_sample
 
     shape = derived[0].image

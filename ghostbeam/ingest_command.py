@@ -8,13 +8,13 @@ from typing import Any
 
 from rich.console import Console
 
-from analysis.documents.catalog import CatalogError
-from analysis.documents.ingest import ingest
-from analysis.documents.ingest_file import IngestError
-from analysis.documents.live import Live, LiveRun
+from analysis.archive.catalog import CatalogError
 from analysis.documents.recipe import Recipe
-from analysis.documents.story import draw_story
 from analysis.ghost import METHODS
+from analysis.offline.ingest import ingest
+from analysis.offline.ingest_file import IngestError
+from analysis.views.live import Live, LiveRun
+from analysis.views.story import draw_story
 from beamline.config import GhostbeamConfig
 from ghostbeam.control import ServiceError
 from ghostbeam.reprocess import services, wait_until_archived

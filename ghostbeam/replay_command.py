@@ -9,13 +9,13 @@ from typing import Any
 
 from rich.console import Console
 
-from analysis.documents.catalog import Catalog, CatalogError, connect
+from analysis.archive.catalog import Catalog, CatalogError, connect
 from analysis.documents.mask_store import MaskStore
 from analysis.documents.recipe import Recipe, recipes_of
-from analysis.documents.replay import replay as replay_documents
-from analysis.documents.replay import verify
 from analysis.documents.run_spec import RunRefused
 from analysis.ghost import METHODS
+from analysis.offline.replay import replay as replay_documents
+from analysis.offline.replay import verify
 from beamline.config import GhostbeamConfig
 from ghostbeam.reprocess import find_run, mask_set_of, reconstructions_of, services, wait_until_archived
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import psutil
 
-from analysis.documents.archive_ledger import ArchiveLedger
-from analysis.documents.catalog import Catalog, CatalogError, connect
+from analysis.archive.archive_ledger import ArchiveLedger
+from analysis.archive.catalog import Catalog, CatalogError, connect
 from analysis.documents.log import LogReader, close_orphans, log_paths
 from analysis.documents.mask_store import MaskSet, MaskStore
 from analysis.documents.status import read_status

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.documents.catalog import ServerStorage, is_healthy, write_client_profile, write_server_configuration
+from analysis.archive.catalog import ServerStorage, is_healthy, write_client_profile, write_server_configuration
 from analysis.documents.status import read_status
 from beamline.config import GhostbeamConfig, epics_environment
 from beamline.plates import make_plate
@@ -99,7 +99,7 @@ def _tiled(config: GhostbeamConfig) -> Service:
     section = config.tiled
     storage = ServerStorage(section.database_uri, section.table_uri, section.redis_uri or "memory")
     write_server_configuration(config.state_dir, storage)
-    command = [sys.executable, "-m", "analysis.documents.tiled_server", "--state-dir", str(config.state_dir)]
+    command = [sys.executable, "-m", "analysis.archive.tiled_server", "--state-dir", str(config.state_dir)]
     command += ["--host", section.host, "--port", str(section.port)]
     return Service(
         "tiled",
@@ -113,7 +113,7 @@ def _tiled(config: GhostbeamConfig) -> Service:
 
 
 def _archiver(config: GhostbeamConfig) -> Service:
-    command = [sys.executable, "-m", "analysis.documents.archiver"]
+    command = [sys.executable, "-m", "analysis.archive.archiver"]
     command += ["--state-dir", str(config.state_dir), "--uri", tiled_uri(config)]
     # The archiver has its own way to try again; Tiled's would hold it up for 72 s after a server has died.
     return Service("archiver", command, _says_so(config.state_dir, "archiver"), {"TILED_RETRY_ATTEMPTS": "1", **_ONE_THREAD})
@@ -121,7 +121,7 @@ def _archiver(config: GhostbeamConfig) -> Service:
 
 def _worker(config: GhostbeamConfig) -> Service:
     section = config.reconstruction
-    command = ["nice", "-n", str(section.niceness), sys.executable, "-m", "analysis.documents.worker"]
+    command = ["nice", "-n", str(section.niceness), sys.executable, "-m", "analysis.worker.worker"]
     command += ["--state-dir", str(config.state_dir), "--threads", str(section.threads)]
     command += ["--recipes", json.dumps(section.recipes)]
     return Service("worker", command, _says_so(config.state_dir, "worker"))

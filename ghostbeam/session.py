@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis.documents.catalog import connect
+from analysis.archive.catalog import connect
 from beamline.config import GhostbeamConfig
 from ghostbeam.control import ensure_up
 

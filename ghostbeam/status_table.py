@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from analysis.documents.catalog import is_healthy
+from analysis.archive.catalog import is_healthy
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.status import read_status
 from beamline.config import GhostbeamConfig

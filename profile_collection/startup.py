@@ -26,10 +26,10 @@ from bluesky.preprocessors import SupplementalData
 from bluesky.utils import ProgressBarManager
 
 import plans
-from analysis.documents import catalog
-from analysis.documents.live import Live
+from analysis.archive import catalog
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.mask_store import MaskStore
+from analysis.views.live import Live
 from beamline.factory import connect, make_devices
 from beamline.plates import make_plate
 from ghostbeam.control import ensure_up

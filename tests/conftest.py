@@ -40,7 +40,7 @@ class TiledServer:
 
     @property
     def key(self) -> str:
-        from analysis.documents.catalog import api_key
+        from analysis.archive.catalog import api_key
 
         return api_key(self.state_dir)
 
@@ -49,10 +49,10 @@ class TiledServer:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        from analysis.documents.catalog import is_healthy, write_server_configuration
+        from analysis.archive.catalog import is_healthy, write_server_configuration
 
         write_server_configuration(self.state_dir)
-        command = [sys.executable, "-m", "analysis.documents.tiled_server", "--state-dir", str(self.state_dir)]
+        command = [sys.executable, "-m", "analysis.archive.tiled_server", "--state-dir", str(self.state_dir)]
         with (self.state_dir / "tiled.log").open("ab") as log:
             self.process = subprocess.Popen([*command, "--port", str(self.port)], stdout=log, stderr=log)
         deadline = time.monotonic() + 60

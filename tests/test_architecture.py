@@ -42,7 +42,7 @@ def test_the_arrows_between_packages_hold():
 
 # The modules of devices are not here: ophyd itself loads libca when it is imported.
 PACKAGES = ["beamline", "plans", "analysis", "sims", "ghostbeam"]
-MODULES = ["beamline.config", "beamline.plates", "analysis.documents.live", "analysis.ghost", "sims.ioc", "ghostbeam.cli"]
+MODULES = ["beamline.config", "beamline.plates", "analysis.views.live", "analysis.ghost", "sims.ioc", "ghostbeam.cli"]
 
 
 @pytest.mark.parametrize("module", PACKAGES + MODULES)
@@ -53,5 +53,5 @@ def test_importing_opens_nothing_and_loads_no_torch(module, tmp_path):
 
 def test_no_torch_in_the_interpreter_of_a_session(tmp_path):
     # What profile_collection/startup.py imports from ghostbeam and analysis.
-    for module in ("ghostbeam.control", "ghostbeam.reprocess", "analysis.documents.catalog"):
+    for module in ("ghostbeam.control", "ghostbeam.reprocess", "analysis.archive.catalog"):
         assert not probe(module, tmp_path)["torch"]

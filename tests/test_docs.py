@@ -19,11 +19,11 @@ from pydantic.fields import FieldInfo
 from soft_devices import SoftBeamline
 
 from analysis.documents.derived import DerivedRun, Standing, derived_start
-from analysis.documents.ingest import ingest
 from analysis.documents.ledger import REASONS, Ledger
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe
 from analysis.ghost import METHODS, Estimate
+from analysis.offline.ingest import ingest
 from beamline.config import GhostbeamConfig
 from ghostbeam.cli import app
 from plans import dark_scan, ghost_scan

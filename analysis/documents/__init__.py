@@ -1,5 +1,4 @@
-"""The document side: log, worker, archiver, catalogue, replay, ingest.
+"""Documents: the log that holds them, what those of a ghost-imaging scan mean, and those of a reconstruction.
 
-Everything that is stored or reconstructed goes over the document log (`analysis.documents.log`); nothing here is
-imported by a plan or a device.
+Everything that is stored or reconstructed goes over the document log (`analysis.documents.log`).
 """

@@ -177,7 +177,11 @@ class LogWriter:
             ) from error
 
         self._closed = threading.Event()
-        threading.Thread(target=self._checkpoint, name=f"checkpoint {self.path.name}", daemon=True).start()
+        # A thread and a connection of its own, made here so that what goes wrong is the caller's to hear.
+        self._housekeeping = threading.Thread(
+            target=self._checkpoint, args=(_connect(self.path),), name=f"checkpoint {self.path.name}", daemon=True
+        )
+        self._housekeeping.start()
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Append one document; when this returns, a reader in any process sees it.
@@ -244,11 +248,11 @@ class LogWriter:
     def close(self) -> None:
         """Close the file. Later calls raise LogError."""
         self._closed.set()
+        self._housekeeping.join()
         with self._lock:
             self._connection.close()
 
-    def _checkpoint(self) -> None:
-        connection = _connect(self.path)
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
         try:
             while not self._closed.wait(_CHECKPOINT_EVERY_S):
                 # A full disk or a busy file is no reason to stop: what is in the write-ahead log is safe there.

@@ -21,14 +21,14 @@ class Estimate:
     image : float32 array, (H, W)
         The object, in bucket units per unit of mask transmission and pixel.
     spread : float32 array, (H, W)
-        Standard error of `image` in the same unit; NaN where it isn't known.
+        Standard error of `image` in the same unit; NaN where it isn't known, as from one network fitted to all data.
     heldout_loss : float
         Mean squared error with which an image predicts buckets that had no part in it nor in the choice of any
         option, with the constant level left out, over the variance of those buckets: 0 is a perfect prediction, 1 that
         of a flat image, above 1 an image whose noise outweighs its signal. NaN where there are too few. Which image:
         correlations, the one of the realizations before (the last quarter of the scan counts); least squares, those
         without one group in eight, in turn; TV, one at the same weight without the eighth that chooses no
-        weight; Noise2Ghost, `image` itself, which never sees the sixteenth that is kept for this.
+        weight; methods that train a network, `image` itself, which never sees the sixteenth that is kept for this.
     figures : dict of float
         Further figures by name; always "frc_resolution_px", the resolution at which two images from separate
         halves of the realizations stop agreeing (pixels; NaN if there is no crossing).

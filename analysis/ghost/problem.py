@@ -28,7 +28,16 @@ _FEWEST = 16
 
 
 class Problem:
-    """Eq. 2 for the realizations so far: scales, groups and columns."""
+    """Eq. 2 for the realizations so far: scales, groups and columns.
+
+    Attributes
+    ----------
+    tells : bool
+        Whether the realizations tell of more than a level.
+    unexplained : float
+        Part of the variance of left-out buckets that the best image of `choose` doesn't predict: noise, for the most
+        part, if it is large; 0 before.
+    """
 
     def __init__(self, kernel: MaskKernel, store: Store, seed: int, nonnegative: bool) -> None:
         self._shape = kernel.shape
@@ -41,6 +50,7 @@ class Problem:
         # masks that are all alike still have a size, though no image follows from them
         self.scale = float(np.sqrt((spread if spread > 1e-12 * power else power) * masks.shape[1]))
         self.tells = False
+        self.unexplained = 0.0
         if spread <= 1e-12 * power or len(store) < 2:
             return
         sums = masks.sum(axis=1, dtype=np.float64)
@@ -66,10 +76,13 @@ class Problem:
         state = self._solve(self._solver.start(relative), rows, weights, tolerance, _CHOICE_ITERATIONS)
         if progress is not None:
             progress(0.5)
-        losses = np.zeros(len(_GRID))
+        losses, spans = np.zeros(len(_GRID)), np.zeros(len(_GRID))
         for index, (fold, _) in enumerate(trials):
-            losses[index % len(_GRID)] += self._missed(state.p[index] * np.float32(self.unit), fold)[0]
+            error, span = self._missed(state.p[index] * np.float32(self.unit), fold)
+            losses[index % len(_GRID)] += error
+            spans[index % len(_GRID)] += span
         best = int(np.argmin(losses))
+        self.unexplained = float(losses[best] / spans[best]) if spans[best] > 0 else 0.0
         shift = 0.0
         if 0 < best < len(_GRID) - 1:
             left, here, right = losses[best - 1 : best + 2]

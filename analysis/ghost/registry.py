@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .correlation import Correlation, Differential, Normalised
+from .gidc import DeepImagePrior
+from .inr import ImplicitRepresentation
 from .least_squares import LeastSquares
 from .n2g import Noise2Ghost
+from .n2i import Noise2Inverse
 from .reconstructor import Reconstructor
 from .tv import TotalVariation
 
@@ -42,9 +45,20 @@ def _described(kind: type[Reconstructor]) -> Method:
 
 
 METHODS: dict[str, Method] = {
-    kind.name: _described(kind) for kind in (Correlation, Differential, Normalised, LeastSquares, TotalVariation, Noise2Ghost)
+    kind.name: _described(kind)
+    for kind in (
+        Correlation,
+        Differential,
+        Normalised,
+        LeastSquares,
+        TotalVariation,
+        Noise2Ghost,
+        DeepImagePrior,
+        ImplicitRepresentation,
+        Noise2Inverse,
+    )
 }
-"""Every method by name, the quickest first."""
+"""Every method by name, the quickest first; those at the end are for comparison."""
 
 
 def make_reconstructor(

@@ -33,8 +33,7 @@ def split(masks: np.ndarray, buckets: np.ndarray, splits: int, permutations: int
     if not 2 <= splits <= count:
         raise ValueError(f"splits must be from 2 to the number of realizations, {count}, not {splits}")
     rows = masks.astype(np.float64)
-    kernel = rows @ rows.T
-    kernel[np.diag_indices_from(kernel)] += _RIDGE * np.trace(kernel) / count
+    kernel = _kernel(rows)
     coefficients = np.zeros((permutations * splits, count))
     targets = np.ones(coefficients.shape, dtype=bool)
     for permutation in range(permutations):
@@ -45,3 +44,15 @@ def split(masks: np.ndarray, buckets: np.ndarray, splits: int, permutations: int
             coefficients[index, members] = linalg.solve(part, buckets[members], assume_a="pos", check_finite=False)
             targets[index, members] = False
     return Splits(coefficients @ rows, targets)
+
+
+def pseudo_inverse(masks: np.ndarray, buckets: np.ndarray) -> np.ndarray:
+    """Return the least-squares image (N,) of all realizations, W^+ y, for masks (M, N) and buckets (M,)."""
+    rows = masks.astype(np.float64)
+    return linalg.solve(_kernel(rows), buckets, assume_a="pos", check_finite=False) @ rows
+
+
+def _kernel(rows: np.ndarray) -> np.ndarray:
+    kernel = rows @ rows.T
+    kernel[np.diag_indices_from(kernel)] += _RIDGE * np.trace(kernel) / len(rows)
+    return kernel

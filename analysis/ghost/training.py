@@ -1,91 +1,61 @@
-"""Training of Noise2Ghost's network (torch)."""
+"""Training of a network on one scan (torch)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from .splits import Splits
-from .unet import UNet
+from .objective import BucketTargets, ImageTargets, Objective
 
 _DAMPING = 0.98
 """Part taken off the residual along W 1. The masks' common level makes that direction stiffer than all others by
 orders of magnitude, and the level itself is known beforehand."""
+
+_SHARPNESS = 5.0
+"""Of the softplus, over the object's contrast: blunter ones keep an empty background from coming down to 0."""
 
 _WEIGHT_DECAY = 1e-2
 _EDGE = 1e-4
 """Rounds off |gradient| at 0, in units of the object's contrast."""
 
 
-@dataclass(frozen=True, eq=False)
-class Objective:
-    """What the network is trained on, in units that make residuals and images of order 1.
+class _DataTerm(Protocol):
+    def loss(self, index: int, image: torch.Tensor) -> torch.Tensor:
+        """Return the mean squared residual of an image (H, W) made from the input `index`."""
+        ...
 
-    Attributes
-    ----------
-    shape : (H, W)
-    inputs : (P K, N)
-        Sub-reconstructions of mean 0 and standard deviation 1.
-    masks : (M, N)
-        W over its scale.
-    buckets : (M,)
-        y over the scales of W and of the image.
-    rows : (P K, M)
-        Weight of each realization as a target of each input; 0 where the input knows it.
-    level : float
-        Mean of the object over its contrast.
-    contrast : float
-        Estimated standard deviation of the object; images are multiples of it.
-    weight : float
-        lambda of eq. 12 for one realization, in these units.
-    nonnegative : bool
-    """
 
-    shape: tuple[int, int]
-    inputs: np.ndarray
-    masks: np.ndarray
-    buckets: np.ndarray
-    rows: np.ndarray
-    level: float
-    contrast: float
-    weight: float
-    nonnegative: bool
+class _BucketTerm:
+    """||o_s^1/2 (W x - y)||^2 / sum o_s, with the constant direction damped."""
 
-    @classmethod
-    def of(
-        cls,
-        shape: tuple[int, int],
-        splits: Splits,
-        masks: np.ndarray,
-        buckets: np.ndarray,
-        *,
-        row: np.ndarray,
-        weight: float,
-        nonnegative: bool,
-    ) -> Objective:
-        """Return the objective for masks (M, N), buckets (M,), row weights (M,) of mean 1 and eq. 2's weight."""
-        sums = masks.sum(axis=1, dtype=np.float64)
-        lit = float((row * sums) @ sums)
-        level = float((row * sums) @ buckets) / lit if lit > 0 else 0.0
-        scale = np.sqrt(float(masks.var(axis=0, dtype=np.float64).mean()) * masks.shape[1])
-        residual = buckets - level * sums
-        # an object without any contrast still has a size
-        contrast = max(float(np.sqrt(row @ residual**2 / row.sum())) / scale, 1e-3 * abs(level))
-        inputs = splits.images - splits.images.mean()
-        return cls(
-            shape=shape,
-            inputs=inputs / max(float(inputs.std()), 1e-300),
-            masks=masks / scale,
-            buckets=buckets / (scale * contrast),
-            rows=splits.targets * row,
-            level=level / contrast,
-            contrast=contrast,
-            weight=weight / (scale**2 * contrast * len(buckets)),
-            nonnegative=nonnegative,
-        )
+    def __init__(self, targets: BucketTargets, damping: float, device: torch.device) -> None:
+        self._masks, self._buckets = _tensor(targets.masks, device), _tensor(targets.buckets, device)
+        rows = _tensor(targets.rows, device)
+        self._roots, self._sums = rows.sqrt(), rows.sum(dim=1)
+        # the direction of the constant level among each input's weighted residuals
+        constant = self._roots * self._masks.sum(dim=1)
+        self._constant = constant / constant.norm(dim=1, keepdim=True).clamp_min(1e-30)
+        self._damping = damping
+
+    def loss(self, index: int, image: torch.Tensor) -> torch.Tensor:
+        residual = self._roots[index] * (self._masks @ image.flatten() - self._buckets)
+        constant = self._constant[index]
+        residual = residual - self._damping * (residual @ constant) * constant
+        return residual.square().sum() / self._sums[index]
+
+
+class _ImageTerm:
+    """||x - t_s||^2 / N."""
+
+    def __init__(self, targets: ImageTargets, device: torch.device) -> None:
+        self._images = _tensor(targets.images, device)
+
+    def loss(self, index: int, image: torch.Tensor) -> torch.Tensor:
+        return (image - self._images[index]).square().mean()
 
 
 class Training:
@@ -93,16 +63,17 @@ class Training:
 
     Parameters
     ----------
-    features, levels : int
-        As for `UNet`.
+    network : torch.nn.Module
+        Makes images (B, 1, H, W) from inputs (B, channels, H, W).
     learning_rate : float
     seed : int
+        Of the order in which inputs are trained on.
     device : str
+    damped : bool
+        Whether the constant direction of the data term is damped.
     """
 
-    def __init__(self, features: int, levels: int, learning_rate: float, seed: int, device: str) -> None:
-        # the CPU's generator for every device, so that all begin with the same weights
-        network = UNet(features, levels, torch.Generator().manual_seed(seed))
+    def __init__(self, network: torch.nn.Module, learning_rate: float, seed: int, device: str, *, damped: bool = True) -> None:
         try:
             self._device = torch.device(device)
             self._network = network.to(self._device)
@@ -110,22 +81,23 @@ class Training:
             raise ValueError(f"device {device!r} can't be used: {error}; use cpu") from error
         self._optimiser = torch.optim.AdamW(self._network.parameters(), lr=learning_rate, weight_decay=_WEIGHT_DECAY)
         self._learning_rate = learning_rate
+        self._damping = _DAMPING if damped else 0.0
         self._order = np.random.default_rng((seed, 1))
         self._queue: list[int] = []
 
     def pose(self, objective: Objective) -> None:
         """Train on `objective` from now on."""
         self._objective = objective
-        inputs = self._tensor(objective.inputs).reshape(-1, 1, *objective.shape)
-        self._inputs = inputs.contiguous(memory_format=torch.channels_last)
-        self._masks, self._buckets = self._tensor(objective.masks), self._tensor(objective.buckets)
-        self._rows = self._tensor(objective.rows)
-        # the direction of the constant level among each input's weighted residuals
-        constant = self._rows.sqrt() * self._masks.sum(dim=1)
-        self._constant = constant / constant.norm(dim=1, keepdim=True).clamp_min(1e-30)
+        self._inputs = _tensor(objective.inputs, self._device).contiguous(memory_format=torch.channels_last)
+        targets = objective.targets
+        self._term: _DataTerm
+        if isinstance(targets, BucketTargets):
+            self._term = _BucketTerm(targets, self._damping, self._device)
+        else:
+            self._term = _ImageTerm(targets, self._device)
         # the inverse of softplus: an output of 0 means the mean level
-        level = max(objective.level, 1e-3)
-        self._offset = float(level + np.log(-np.expm1(-level)))
+        level = max(objective.units.level, 1e-3)
+        self._offset = float(level + np.log(-np.expm1(-_SHARPNESS * level)) / _SHARPNESS)
         self._queue.clear()
 
     def one_cycle(self, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
@@ -138,33 +110,43 @@ class Training:
             group["lr"] = learning_rate
 
     def step(self) -> None:
-        """Train one step on one sub-reconstruction, each in turn in shuffled order."""
+        """Train one step on one input, each in turn in shuffled order."""
         if not self._queue:
             self._queue = list(self._order.permutation(len(self._inputs)))
-        index = self._queue.pop()
-        image = self._image(index)
-        residual = self._rows[index].sqrt() * (self._masks @ image.flatten() - self._buckets)
-        constant = self._constant[index]
-        residual = residual - _DAMPING * (residual @ constant) * constant
-        along_y = functional.pad(image[1:] - image[:-1], (0, 0, 0, 1))
-        along_x = functional.pad(image[:, 1:] - image[:, :-1], (0, 1))
-        variation = (along_y.square() + along_x.square() + _EDGE**2).sqrt().sum()
-        loss = residual.square().sum() / self._rows[index].sum() + 2 * self._objective.weight * variation
+        self._step([self._queue.pop()])
+
+    def step_on_all(self) -> np.ndarray:
+        """Train one step on all inputs at once; return their images before it, as `predictions` does."""
+        return self._in_units(self._step(range(len(self._inputs))))
+
+    def _step(self, indices: Sequence[int]) -> torch.Tensor:
+        images = self._images(self._inputs[list(indices)])
+        loss = torch.stack([self._loss(index, image) for index, image in zip(indices, images, strict=True)]).mean()
         self._optimiser.zero_grad()
         loss.backward()
         self._optimiser.step()
+        return images.detach()
+
+    def _loss(self, index: int, image: torch.Tensor) -> torch.Tensor:
+        along_y = functional.pad(image[1:] - image[:-1], (0, 0, 0, 1))
+        along_x = functional.pad(image[:, 1:] - image[:, :-1], (0, 1))
+        variation = (along_y.square() + along_x.square() + _EDGE**2).sqrt().sum()
+        return self._term.loss(index, image) + 2 * self._objective.weight * variation
 
     def predictions(self) -> np.ndarray:
-        """Return the images N(x_pk) of all sub-reconstructions, float64 (P K, H, W), in the object's units."""
+        """Return the images that the network makes of each input by itself, float64 (S, H, W), in the object's units."""
         with torch.no_grad():
-            images = torch.stack([self._image(index) for index in range(len(self._inputs))])
-        return images.cpu().numpy().astype(np.float64) * self._objective.contrast
+            return self._in_units(torch.cat([self._images(one[None]) for one in self._inputs]))
 
-    def _image(self, index: int) -> torch.Tensor:
-        output = self._network(self._inputs[index : index + 1])[0, 0]
+    def _in_units(self, images: torch.Tensor) -> np.ndarray:
+        return images.cpu().numpy().astype(np.float64) * self._objective.units.contrast
+
+    def _images(self, inputs: torch.Tensor) -> torch.Tensor:
+        outputs = self._network(inputs)[:, 0]
         if self._objective.nonnegative:
-            return functional.softplus(output + self._offset)
-        return output + self._objective.level
+            return functional.softplus(outputs + self._offset, beta=_SHARPNESS)
+        return outputs + self._objective.units.level
 
-    def _tensor(self, values: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self._device)
+
+def _tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(device)

@@ -67,3 +67,10 @@ class UNet(nn.Module):
             out = nn.functional.interpolate(out, scale_factor=2, mode="bilinear", align_corners=True)
             out = block(torch.cat([fine, out[..., :height, :width]], dim=1))
         return self.last(out)
+
+
+def fitting_levels(shape: tuple[int, int], levels: int) -> int:
+    """Return how many halvings leave 4 pixels or more to normalise over at the coarsest level."""
+    while levels and -(-shape[0] // 2**levels) * -(-shape[1] // 2**levels) < 4:
+        levels -= 1
+    return levels

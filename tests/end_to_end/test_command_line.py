@@ -15,10 +15,10 @@ import psutil
 import pytest
 from conftest import free_port
 
-from analysis.documents.catalog import api_key, connect
-from analysis.documents.live import Live
+from analysis.archive.catalog import api_key, connect
 from analysis.documents.log import LogReader, RunState, log_paths
 from analysis.documents.status import read_status
+from analysis.views.live import Live
 from beamline.config import load_config
 from ghostbeam.control import ensure_up
 from ghostbeam.services import tiled_uri

@@ -3,7 +3,7 @@
 Two forms are read, as NPZ or HDF5 (datasets at the top):
 
 - `masks` (M, H, W), `buckets` (M,), and perhaps `errors` (M,), `reference` (H', W') and `pixel_size_um` (one number);
-- `coefficients` (N, N) of Haar masks as `analysis.documents.haar` describes them, and perhaps `ccd` (H', W'), a picture for
+- `coefficients` (N, N) of Haar masks as `analysis.offline.haar` describes them, and perhaps `ccd` (H', W'), a picture for
   reference, and `pixel_size_um`.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.haar import COARSEST, coarse_to_fine, haar_masks
+from analysis.offline.haar import COARSEST, coarse_to_fine, haar_masks
 
 _FORMS = "`masks` and `buckets`, or `coefficients` of Haar masks"
 _LARGEST_HAAR = 128  # 16384 masks of 128x128 pixels are 1 GB

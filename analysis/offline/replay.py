@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.compute import computed
 from analysis.documents.derived import ARRAYS, PLAN_NAME, DerivedRun, derived_start, software_versions
-from analysis.documents.job import nothing_usable
 from analysis.documents.ledger import Ledger
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.mask_store import MaskSet, MaskStore
 from analysis.documents.realizations import Batch, Realizations
 from analysis.documents.recipe import Recipe, recipes_of
-from analysis.documents.reconstruction import Timed
 from analysis.documents.run_spec import RunRefused, RunSpec
 from analysis.ghost import Estimate
+from analysis.worker.compute import computed
+from analysis.worker.job import nothing_usable
+from analysis.worker.reconstruction import Timed
 
 Documents = Iterable[tuple[str, Mapping[str, Any]]]
 

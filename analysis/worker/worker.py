@@ -1,6 +1,6 @@
 """The reconstruction worker: follows the document log and reconstructs every ghost-imaging run in it, while it goes on.
 
-Run it as `python -m analysis.documents.worker --state-dir DIR`. Killed at any moment and started again it goes on from the log.
+Run it as `python -m analysis.worker.worker --state-dir DIR`. Killed at any moment and started again it goes on from the log.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from analysis.documents.recipe import Recipe
 from analysis.documents.status import StatusFile, StopRequest, read_status
-from analysis.documents.supervisor import Supervisor
 from analysis.ghost import METHODS
+from analysis.worker.scheduler import Scheduler
 
 POLL_S = 0.03
 
@@ -56,22 +56,22 @@ def work(state_dir: Path, recipes: list[Recipe], *, slow_at_once: int = 1, threa
             ) from error
         stop = StopRequest()
         status = StatusFile(state_dir, "worker")
-        supervisor = Supervisor(state_dir, recipes, slow_at_once=slow_at_once, threads=threads)
+        scheduler = Scheduler(state_dir, recipes, slow_at_once=slow_at_once, threads=threads)
         try:
             while not stop:
-                supervisor.step(POLL_S)
-                figures = supervisor.status()
+                scheduler.step(POLL_S)
+                figures = scheduler.status()
                 status.write({"state": "running", **figures})
                 if until_idle and not figures["jobs"] and not figures["queued"]:
                     break
         finally:
-            supervisor.close()
-            status.write({"state": "stopped", **supervisor.status(), "jobs": []}, every_s=0)
+            scheduler.close()
+            status.write({"state": "stopped", **scheduler.status(), "jobs": []}, every_s=0)
 
 
 def main() -> None:
     """Follow the log until asked to stop."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.documents.worker", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m analysis.worker.worker", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--state-dir", type=Path, required=True, help="the state directory, with the document log and the mask sets"
     )

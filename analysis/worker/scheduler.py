@@ -22,12 +22,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from analysis.documents.compute import THREAD_VARIABLES
-from analysis.documents.job import LIVE, Job, Outcome, give_up, run_job
 from analysis.documents.log import LogError, LogReader, RunInfo, RunState, log_paths
 from analysis.documents.mask_store import MaskSetMissing, MaskStore
 from analysis.documents.recipe import Recipe, derived_uid, recipes_of
 from analysis.ghost import METHODS
+from analysis.worker.compute import THREAD_VARIABLES
+from analysis.worker.job import LIVE, Job, Outcome, give_up, run_job
 
 logger = logging.getLogger("ghostbeam.worker")
 
@@ -64,7 +64,7 @@ class _Task:
         return self.process is not None
 
 
-class Supervisor:
+class Scheduler:
     """Finds the reconstructions to do and runs each in a process.
 
     Parameters
@@ -298,7 +298,7 @@ def _start_fork_server(threads: int) -> Any:
     """A multiprocessing context whose server has imported what a job needs, with its number of threads."""
     context = multiprocessing.get_context("forkserver")
     # This module and `status` are what the command line's main module imports, and every child imports that too.
-    context.set_forkserver_preload(["analysis.documents.job", "analysis.documents.supervisor", "analysis.documents.status"])
+    context.set_forkserver_preload(["analysis.worker.job", "analysis.worker.scheduler", "analysis.documents.status"])
     # Left set: a server that dies is started again, and must have the same number of threads to give the same bits.
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     forkserver.ensure_running()

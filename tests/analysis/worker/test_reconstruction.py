@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from logged import log_run
 from made_runs import MadeRun, mask_set
 
-from analysis.documents.compute import ComputeError, computed
 from analysis.documents.realizations import Realizations
 from analysis.documents.recipe import Recipe
-from analysis.documents.reconstruction import Reconstruction
+from analysis.worker.compute import ComputeError, computed
+from analysis.worker.reconstruction import Reconstruction
 
 MASKS = mask_set()
 RUN = MadeRun(MASKS, num=100, values={5: {"diode": None}})

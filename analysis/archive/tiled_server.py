@@ -1,4 +1,4 @@
-"""The embedded Tiled server as a process: `python -m analysis.documents.tiled_server --state-dir DIR --port N`.
+"""The embedded Tiled server as a process: `python -m analysis.archive.tiled_server --state-dir DIR --port N`.
 
 `tiled serve config` would do the same, but prints the API key, so that it ends up in a log, and a line for every request.
 """
@@ -12,7 +12,7 @@ import uvicorn
 from tiled.config import parse_configs
 from tiled.server.app import build_app_from_config
 
-from analysis.documents.catalog import api_key, server_configuration_path
+from analysis.archive.catalog import api_key, server_configuration_path
 
 _LOGGING = {
     "version": 1,
@@ -25,7 +25,7 @@ _LOGGING = {
 
 def main() -> None:
     """Serve until asked to stop."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.documents.tiled_server", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m analysis.archive.tiled_server", description=__doc__.splitlines()[0])
     parser.add_argument("--state-dir", type=Path, required=True, help="the state directory; its tiled/config.yml is served")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
     parser.add_argument("--port", type=int, required=True, help="port to listen at")

@@ -22,8 +22,8 @@ from analysis.documents.log import LogReader, LogWriter, log_paths
 from analysis.documents.mask_store import MaskSet, MaskSetDiffers, MaskSetMissing, MaskStore
 from analysis.documents.realizations import Realizations
 from analysis.documents.recipe import Recipe, derived_uid
-from analysis.documents.reconstruction import Reconstruction
 from analysis.documents.run_spec import RunRefused, RunSpec
+from analysis.worker.reconstruction import Reconstruction
 
 LIVE = "live"  # the purpose of derived runs that a worker makes, and that the next one continues
 FIRST_UPDATE = 64  # realizations of the first estimate

@@ -1,6 +1,6 @@
 """A reconstruction in a process of its own, for a caller that mustn't load torch and can't choose the number of threads any more.
 
-`computed` starts `python -m analysis.documents.compute` and talks with it through its standard input and output.
+`computed` starts `python -m analysis.worker.compute` and talks with it through its standard input and output.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from analysis.documents.log import decode, encode
 from analysis.documents.mask_store import MaskStore
 from analysis.documents.realizations import Batch
 from analysis.documents.recipe import Recipe
-from analysis.documents.reconstruction import Reconstruction, Timed
 from analysis.documents.run_spec import RunRefused, RunSpec
 from analysis.ghost import Estimate
+from analysis.worker.reconstruction import Reconstruction, Timed
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """What tells the numerical libraries how many threads to use; read when they are loaded."""
@@ -107,7 +107,7 @@ def computed(
     }
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "analysis.documents.compute"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        [sys.executable, "-m", "analysis.worker.compute"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     )
     assert process.stdin is not None and process.stdout is not None
     try:

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow
 import pytest
 
-from analysis.documents.archive_ledger import ArchiveLedger
-from analysis.documents.catalog import CatalogError, connect
+from analysis.archive.archive_ledger import ArchiveLedger
+from analysis.archive.catalog import CatalogError, connect
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.mask_store import MaskSet, MaskStore
 from analysis.documents.status import read_status
@@ -57,7 +57,7 @@ class ArchiverProcess:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "analysis.documents.archiver", "--uri", self.server.uri]
+        command = [sys.executable, "-m", "analysis.archive.archiver", "--uri", self.server.uri]
         command += ["--state-dir", str(self.server.state_dir)]
         with (self.server.state_dir / "archiver.log").open("ab") as log:
             self.process = subprocess.Popen(command, env={**os.environ, "TILED_RETRY_ATTEMPTS": "1"}, stdout=log, stderr=log)

@@ -17,11 +17,11 @@ import pytest
 from logged import Stored, check_documents, derived_runs, log_run, write_raw
 from made_runs import MadeRun, mask_set
 
-from analysis.documents.job import Job, run_job
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.mask_store import MaskStore
 from analysis.documents.recipe import Recipe
 from analysis.documents.status import read_status
+from analysis.worker.job import Job, run_job
 
 MASKS = mask_set()
 
@@ -35,7 +35,7 @@ class Worker:
         self.family: list[psutil.Process] = []
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "analysis.documents.worker", "--state-dir", str(self.state_dir), *options]
+        command = [sys.executable, "-m", "analysis.worker.worker", "--state-dir", str(self.state_dir), *options]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE)
         return self.process
 

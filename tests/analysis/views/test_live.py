@@ -11,10 +11,10 @@ import pytest
 from logged import derived_runs, log_run
 from made_runs import MadeRun, mask_set
 
-from analysis.documents.job import Job, run_job
-from analysis.documents.live import SHOWN, Live
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.recipe import Recipe
+from analysis.views.live import SHOWN, Live
+from analysis.worker.job import Job, run_job
 
 MASKS = mask_set()
 
@@ -67,5 +67,5 @@ def test_only_the_last_ones_are_kept_and_those_that_run(tmp_path: Path) -> None:
 
 
 def test_it_loads_neither_torch_nor_tiled_nor_matplotlib() -> None:
-    code = "import sys, analysis.documents.live; print(*({'torch', 'tiled', 'matplotlib'} & set(sys.modules)))"
+    code = "import sys, analysis.views.live; print(*({'torch', 'tiled', 'matplotlib'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == ""

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.ingest_file import IngestError, Measurement, read_measurement
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.mask_store import MaskSet, MaskStore
 from analysis.documents.realizations import PRIMARY
 from analysis.documents.recipe import Recipe
+from analysis.offline.ingest_file import IngestError, Measurement, read_measurement
 
 PLAN_NAME = "ingest"
 REFERENCE = "reference"
@@ -31,7 +31,7 @@ def ingest(
     Parameters
     ----------
     path : Path
-        An NPZ or HDF5 file as `analysis.documents.ingest_file` describes it.
+        An NPZ or HDF5 file as `analysis.offline.ingest_file` describes it.
     state_dir : Path
         State directory with the document log and the mask sets.
     fraction : float

@@ -4,7 +4,7 @@ It trusts nothing. What it wrote of an ended run is read back and compared with 
 there is one cure for everything that can go wrong (a server that died, an append that may or may not have been stored, this
 process killed): the run is removed from Tiled and written anew from the log. So nothing is stored twice, and order is kept.
 
-Run it as `python -m analysis.documents.archiver --state-dir DIR --uri URI`; the key comes from the environment or the state
+Run it as `python -m analysis.archive.archiver --state-dir DIR --uri URI`; the key comes from the environment or the state
 directory.
 """
 
@@ -20,9 +20,9 @@ from typing import Any
 
 import httpx
 
-from analysis.documents.archive_ledger import ArchiveLedger
-from analysis.documents.archive_writer import RunArchive
-from analysis.documents.catalog import Catalog, CatalogError, api_key, connect
+from analysis.archive.archive_ledger import ArchiveLedger
+from analysis.archive.catalog import Catalog, CatalogError, api_key, connect
+from analysis.archive.run_archive import RunArchive
 from analysis.documents.log import LogReader, Record, close_orphans, log_paths
 from analysis.documents.mask_store import MaskStore
 from analysis.documents.status import StatusFile, StopRequest
@@ -287,7 +287,7 @@ def _server_is_gone(error: BaseException) -> bool:
 
 def main() -> None:
     """Follow the log until asked to stop."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.documents.archiver", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m analysis.archive.archiver", description=__doc__.splitlines()[0])
     parser.add_argument("--state-dir", type=Path, required=True, help="the state directory, with the document log")
     parser.add_argument("--uri", required=True, help="the Tiled server, e.g. http://127.0.0.1:8020")
     parser.add_argument("--until-settled", action="store_true", help="end when everything logged is in Tiled and verified")

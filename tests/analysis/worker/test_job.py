@@ -16,11 +16,11 @@ import pytest
 from logged import check_documents, derived_runs, log_run, write_raw
 from made_runs import MadeRun, mask_set
 
-from analysis.documents.job import Job, Outcome, UpdatePolicy, give_up, run_job
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.mask_store import MaskStore
 from analysis.documents.recipe import Recipe
 from analysis.ghost import make_reconstructor
+from analysis.worker.job import Job, Outcome, UpdatePolicy, give_up, run_job
 
 MASKS = mask_set()
 DIFFERENTIAL = Recipe("differential")
@@ -183,7 +183,7 @@ def test_giving_up_ends_the_derived_run_whatever_its_state(tmp_path: Path) -> No
 KILLED = """
 import sys
 from pathlib import Path
-from analysis.documents.job import Job, run_job
+from analysis.worker.job import Job, run_job
 from analysis.documents.recipe import Recipe
 recipe = Recipe(sys.argv[3])
 run_job(Job(Path(sys.argv[1]), sys.argv[2], recipe, (recipe,)))

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.ingest import REFERENCE
 from analysis.documents.log import LogReader, log_paths
+from analysis.offline.ingest import REFERENCE
 
 _SHOWN = 4  # estimates on the way
 

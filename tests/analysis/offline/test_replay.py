@@ -15,8 +15,8 @@ from made_runs import Documents, MadeRun, mask_set
 
 from analysis.documents.mask_store import MaskSetMissing, MaskStore
 from analysis.documents.recipe import Recipe
-from analysis.documents.replay import recipe_of, replay, verify
 from analysis.documents.run_spec import RunRefused
+from analysis.offline.replay import recipe_of, replay, verify
 
 MASKS = mask_set()
 RUN = MadeRun(MASKS, values={7: {"diode": float("nan")}})
@@ -27,7 +27,7 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("state")
     log_run(folder, RUN)
     # The worker's processes run with one thread, as their derived runs say; this one may have more.
-    command = [sys.executable, "-m", "analysis.documents.worker", "--state-dir", str(folder), "--until-idle"]
+    command = [sys.executable, "-m", "analysis.worker.worker", "--state-dir", str(folder), "--until-idle"]
     subprocess.run([*command, "--recipes", '["differential", "tv"]'], check=True, timeout=30)
     return folder
 
@@ -138,5 +138,5 @@ def test_a_mask_set_can_come_along(tmp_path: Path) -> None:
 
 
 def test_replaying_loads_no_torch_into_the_session() -> None:
-    code = "import sys, analysis.documents.replay, analysis.documents.live; sys.exit('torch' in sys.modules)"
+    code = "import sys, analysis.offline.replay, analysis.views.live; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,1 @@
+"""From the document log into Tiled: the archiver, the catalogue and the embedded server."""

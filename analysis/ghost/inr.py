@@ -1,0 +1,56 @@
+"""An implicit neural representation of the image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from .learned import Learned
+from .objective import BucketTargets, ImageTargets, Units, bucket_targets
+
+if TYPE_CHECKING:
+    import torch
+
+
+class ImplicitRepresentation(Learned):
+    """A network from coordinates to values, fitted to the buckets (Li et al., PNAS 120, 2023; Sitzmann et al. 2020).
+
+    x_n = N(place of n) with N trained to minimise 1/2 ||W x - y||^2 + weight * TV(x); N has Fourier embeddings and
+    sinusoidal layers of the size used for comparison in Noise2Ghost.
+    """
+
+    name: ClassVar[str] = "inr"
+    summary: ClassVar[str] = "implicit neural representation: a sinusoidal network of the coordinates, fitted to all realizations"
+    most_steps: ClassVar[int] = 100
+    defaults: ClassVar[dict[str, Any]] = {
+        "weight": None,
+        "steps": None,
+        "live_steps": 50,
+        "learning_rate": 2.5e-4,
+        "features": 512,
+        "layers": 3,
+        "embeddings": 256,
+        "bandwidth": 4.0,
+    }
+    least: ClassVar[dict[str, int]] = {**Learned.least, "features": 1, "layers": 1, "embeddings": 1}
+    weight_shares: ClassVar[tuple[float, ...]] = (1.0, 0.5, 2.0)
+
+    def _check_options(self) -> None:
+        super()._check_options()
+        bandwidth = self._given["bandwidth"]
+        if isinstance(bandwidth, bool) or not isinstance(bandwidth, int | float) or not 0 < bandwidth < np.inf:
+            raise ValueError(f"bandwidth must be a number above 0, not {bandwidth!r}")
+
+    def _network(self, generator: torch.Generator) -> torch.nn.Module:
+        from .sinusoidal import SinusoidalNetwork
+
+        given = self._given
+        return SinusoidalNetwork(given["features"], given["layers"], given["embeddings"], given["bandwidth"], generator)
+
+    def _views(
+        self, masks: np.ndarray, buckets: np.ndarray, row: np.ndarray, units: Units
+    ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
+        from .sinusoidal import coordinates
+
+        return coordinates(self.shape)[None], bucket_targets(masks, buckets, row[None], units)

@@ -1,0 +1,36 @@
+"""Noise2Inverse: a network that makes the sub-reconstructions of one part of the data out of those of another."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .learned import LearnedByUNet
+from .objective import BucketTargets, ImageTargets, Units, standardised
+from .splits import split
+
+
+class Noise2Inverse(LearnedByUNet):
+    """Noise2Inverse (Hendriksen et al., IEEE TCI 6, 1320, 2020) as in eq. 11 of Noise2Ghost, for comparison.
+
+    x = 1/(P K) sum_pk N(x_pk), with N trained to minimise ||N(x_pk) - 1/(K-1) sum_(i != k) x_pi||^2 for the
+    sub-reconstructions x_pk = W_pk^+ y_pk. Nothing else regularises unless a weight of total variation is given. The
+    targets lack what their realizations don't see, so with few realizations the contrast comes out too low. Errors of
+    the buckets bear on nothing but the level.
+    """
+
+    name: ClassVar[str] = "n2i"
+    summary: ClassVar[str] = "Noise2Inverse: network trained to turn least-squares images of parts of the scan into each other"
+    defaults: ClassVar[dict[str, Any]] = {**LearnedByUNet.defaults, "weight": 0.0, "splits": 4, "permutations": 6}
+    least: ClassVar[dict[str, int]] = {**LearnedByUNet.least, "splits": 2, "permutations": 1}
+    weight_shares: ClassVar[tuple[float, ...]] = (1.0,)
+
+    def _views(
+        self, masks: np.ndarray, buckets: np.ndarray, row: np.ndarray, units: Units
+    ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
+        splits = min(self._given["splits"], len(buckets))
+        images = split(masks, buckets, splits, self._given["permutations"], np.random.default_rng((self.seed, 2))).images
+        tuples = images.reshape(-1, splits, *self.shape) / units.contrast
+        others = (tuples.sum(axis=1, keepdims=True) - tuples) / (splits - 1)
+        return standardised(images, self.shape), ImageTargets(others.reshape(-1, *self.shape))

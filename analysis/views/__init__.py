@@ -1,0 +1,1 @@
+"""What people look at: the running reconstructions of a session, and the picture of a run."""
