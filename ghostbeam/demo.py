@@ -6,6 +6,7 @@ import fcntl
 import math
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -41,7 +42,7 @@ seed = {seed}
 
 [simulation]
 sample = "chromosomes"
-speed = 1000.0
+speed = 15.0
 seed = {seed}
 photons = 1e4
 ca_port = {ca_port}
@@ -253,7 +254,8 @@ def _quality(estimate: dict[str, Any]) -> tuple[str, str]:
 
 
 def _summarise(console: Console, uid: str, derived: list[LiveRun], picture: Path, running: Running) -> None:
-    command = f"ghostbeam --config {picture.parent / 'beamline.toml'}"
+    called = os.path.relpath(sys.argv[0]) if os.sep in sys.argv[0] else sys.argv[0]
+    command = f"{called} --config {picture.parent / 'beamline.toml'}"
     console.print()
     console.print(f"[bold]Done.[/bold] Run {uid}, stored and compared with the log document by document.")
     lines = [

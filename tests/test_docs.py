@@ -30,7 +30,7 @@ from plans import dark_scan, ghost_scan
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMING = {"docs/images/demo.png"}  # pictures that are drawn when a version is made
+COMING: set[str] = set()
 
 
 def page(name: str) -> str:
