@@ -176,7 +176,12 @@ class ReconstructionSection(_Section):
         {}, description="Options of each method: [reconstruction.options.METHOD]; the method itself checks them."
     )
     threads: int = Field(1, ge=1, le=1024, description="Threads of each reconstruction.")
-    niceness: int = Field(10, ge=0, le=19, description="Niceness of the worker's process: 19 yields to everything else.")
+    niceness: int = Field(
+        0,
+        ge=0,
+        le=19,
+        description="Niceness of the worker's process; each reconstruction adds 5 to it, a slow one 10. 19 yields to everything else.",
+    )
 
     @field_validator("options")
     @classmethod

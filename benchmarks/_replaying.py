@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.archive.catalog import api_key, connect
+from analysis.archive.stored_documents import stored_documents
 from analysis.documents.recipe import Recipe
 from analysis.offline.replay import replay
 from beamline.config import load_config
@@ -38,11 +39,10 @@ def main() -> None:
         run = catalog.raw[uid]
         baseline = _memory_mb("VmRSS")
         began = time.perf_counter()
-        documents = counted(run.documents())
         if kind == "replay":
-            replay(documents, config.state_dir, Recipe(METHOD))
+            replay(counted(stored_documents(run)), config.state_dir, Recipe(METHOD))
         else:
-            for _ in documents:
+            for _ in counted(run.documents()):
                 pass
         seconds = time.perf_counter() - began
     print(json.dumps({"documents": count, "seconds": seconds, "grown_mb": _memory_mb("VmHWM") - baseline}))

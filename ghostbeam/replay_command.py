@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from analysis.archive.catalog import Catalog, CatalogError, connect
+from analysis.archive.stored_documents import stored_documents
 from analysis.documents.mask_store import MaskStore
 from analysis.documents.recipe import Recipe, recipes_of
 from analysis.documents.run_spec import RunRefused
@@ -90,14 +91,14 @@ def _verify_one(catalog: Catalog, config: GhostbeamConfig, uid: str) -> Any:
     raw = catalog.raw[derived.metadata["start"]["derived_from"]]
     masks = mask_set_of(catalog, MaskStore(config.state_dir), raw.metadata["start"].get("mask_set", ""))
     try:
-        with closing(derived.documents()) as stored, closing(raw.documents()) as measured:
+        with closing(stored_documents(derived)) as stored, closing(stored_documents(raw)) as measured:
             return verify(stored, measured, config.state_dir, masks=masks)
     except (RunRefused, LookupError) as error:
         raise CatalogError(str(error)) from error
 
 
 def _told(run: Any, spinner: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    with closing(run.documents()) as documents:
+    with closing(stored_documents(run)) as documents:
         for number, (name, doc) in enumerate(documents):
             if number % 5000 == 4999:
                 spinner.update(f"reading the run: {number + 1} documents")

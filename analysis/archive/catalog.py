@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sqlite3
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,10 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
         # Without it `run.documents()` answers 406.
         "media_types": {"BlueskyRun": {"application/json-seq": "bluesky_tiled_plugins.exporters:json_seq_exporter"}},
     }
+    if storage.tables is None:
+        # The file keeps this mode. In the other one a reader makes appends fail with "database is locked".
+        with contextlib.closing(sqlite3.connect(folder / "tables.db")) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
     # Databases in production may have passwords in their addresses.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

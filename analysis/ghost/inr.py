@@ -22,7 +22,7 @@ class ImplicitRepresentation(Learned):
 
     name: ClassVar[str] = "inr"
     summary: ClassVar[str] = "implicit neural representation: a sinusoidal network of the coordinates, fitted to all realizations"
-    most_steps: ClassVar[int] = 100
+    usual_steps: ClassVar[int] = 100
     defaults: ClassVar[dict[str, Any]] = {
         "weight": None,
         "steps": None,

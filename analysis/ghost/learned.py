@@ -45,9 +45,9 @@ class Learned(Reconstructor):
     weight_shares: ClassVar[tuple[float, ...]]
     """Weights of total variation to try, relative to the one that is best without a network, which smooths by itself."""
 
-    most_steps: ClassVar[int]
-    """Steps where there is little noise, if not given. They become fewer with the part of the buckets' variance that total
-    variation can't predict: the longer a network trains, the better it fits noise."""
+    usual_steps: ClassVar[int]
+    """Steps at moderate noise, if not given. By the part of the buckets' variance that total variation can't predict they become
+    half as many, for the longer a network trains the better it fits noise, or three times as many where there is hardly any."""
 
     least: ClassVar[dict[str, int]] = {"live_steps": 1}
     """The options that are whole numbers, with their smallest values."""
@@ -60,7 +60,7 @@ class Learned(Reconstructor):
         self._seconds: float | None = None
         self._weight: float | None = None
         self._weighed_at = 0
-        self._unexplained = 0.0
+        self._unexplained = 0.4
 
     def _check_options(self) -> None:
         given = self._given
@@ -116,7 +116,8 @@ class Learned(Reconstructor):
     def _wanted_steps(self) -> int:
         if self._given["steps"] is not None:
             return int(self._given["steps"])
-        return round(self.most_steps * float(np.clip(1.5 - 1.1 * self._unexplained, 0.5, 1.0)))
+        noise = self._unexplained
+        return round(self.usual_steps * float(np.clip(1.5 - 1.1 * noise, 0.5, 1.0) + 2 * np.clip(1 - 10 * noise, 0.0, 1.0)))
 
     def _best_share(self, weight: float, taught: np.ndarray, steps: int, progress: Progress | None) -> float:
         """Return the share of `weight` whose image, of the `taught` realizations but a group, predicts the group best."""
@@ -258,7 +259,7 @@ class Learned(Reconstructor):
 class LearnedByUNet(Learned):
     """A method whose network is the U-net of Noise2Ghost."""
 
-    most_steps: ClassVar[int] = 400
+    usual_steps: ClassVar[int] = 400
     defaults: ClassVar[dict[str, Any]] = {
         "weight": None,
         "steps": None,

@@ -23,6 +23,7 @@ _CHOICE_TOLERANCE, _CHOICE_ITERATIONS = 3e-3, 80
 _TRUST_TOLERANCE = 10.0
 """Tolerance of the solutions for the figures of trust, relative to that of the image."""
 
+_UNKNOWN_PART = 0.4
 _FEWEST = 16
 """Realizations from which on a weight can be chosen by cross-validation."""
 
@@ -36,7 +37,7 @@ class Problem:
         Whether the realizations tell of more than a level.
     unexplained : float
         Part of the variance of left-out buckets that the best image of `choose` doesn't predict: noise, for the most
-        part, if it is large; 0 before.
+        part, if it is large; a middling value where there are too few to tell.
     """
 
     def __init__(self, kernel: MaskKernel, store: Store, seed: int, nonnegative: bool) -> None:
@@ -50,7 +51,7 @@ class Problem:
         # masks that are all alike still have a size, though no image follows from them
         self.scale = float(np.sqrt((spread if spread > 1e-12 * power else power) * masks.shape[1]))
         self.tells = False
-        self.unexplained = 0.0
+        self.unexplained = _UNKNOWN_PART
         if spread <= 1e-12 * power or len(store) < 2:
             return
         sums = masks.sum(axis=1, dtype=np.float64)
@@ -82,7 +83,7 @@ class Problem:
             losses[index % len(_GRID)] += error
             spans[index % len(_GRID)] += span
         best = int(np.argmin(losses))
-        self.unexplained = float(losses[best] / spans[best]) if spans[best] > 0 else 0.0
+        self.unexplained = float(losses[best] / spans[best]) if spans[best] > 0 else _UNKNOWN_PART
         shift = 0.0
         if 0 < best < len(_GRID) - 1:
             left, here, right = losses[best - 1 : best + 2]

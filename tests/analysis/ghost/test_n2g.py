@@ -117,3 +117,12 @@ def test_recipe_that_is_not_there_and_its_time_budget_are_refused():
         reconstruct(masks, buckets, recipe="slow")
     with pytest.raises(ValueError, match="published recipe takes no time_budget_s"):
         reconstruct(masks, buckets, recipe="published", time_budget_s=10)
+
+
+@pytest.mark.parametrize(("photons", "least", "most"), [(0.1, 200, 300), (None, 700, 1200)])
+def test_steps_follow_the_noise_unless_given(photons, least, most):
+    data = scan_of(blobs((12, 12), seed=5), 120, photons=photons, seed=1)
+    result = reconstruct(data.masks, data.buckets, features=2, levels=1, splits=2, permutations=1)
+    assert least <= result.options["steps"] <= most
+    fewer = reconstruct(data.masks, data.buckets, features=2, levels=1, splits=2, permutations=1, steps=7)
+    assert fewer.options["steps"] == 7
