@@ -180,7 +180,8 @@ class ReconstructionSection(_Section):
         0,
         ge=0,
         le=19,
-        description="Niceness of the worker's process; each reconstruction adds 5 to it, a slow one 10. 19 yields to everything else.",
+        description="Niceness of the worker's process; each reconstruction adds 5 to it, a slow one 10. "
+        "19 yields to everything else.",
     )
 
     @field_validator("options")
