@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from conftest import free_port
+from servers import free_port
 
 from analysis.archive.catalog import api_key, connect
 from analysis.documents.log import LogReader, RunState, log_paths
