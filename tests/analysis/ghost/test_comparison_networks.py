@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import blobs, scan_of
+from ghost_scans import blobs, scan_of
 
 from analysis.ghost import make_reconstructor, reconstruct
 from analysis.ghost.gidc import DeepImagePrior

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import blobs, hadamard_masks, scan_of
+from ghost_scans import blobs, hadamard_masks, scan_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

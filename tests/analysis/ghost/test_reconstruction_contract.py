@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import blobs, scan_of
+from ghost_scans import blobs, scan_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

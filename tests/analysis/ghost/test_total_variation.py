@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import blobs, hadamard_masks, scan_of
+from ghost_scans import blobs, hadamard_masks, scan_of
 
 from analysis.ghost import make_reconstructor, reconstruct
 from analysis.ghost.gradient import gradient, gradient_adjoint, total_variation
