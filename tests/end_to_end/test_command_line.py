@@ -133,7 +133,7 @@ def test_services_whose_supervisor_was_killed_are_replaced(config, services, sta
     time.sleep(0.5)
     succeed(config, "up")
     names = [" ".join(process.info["cmdline"]) for process in processes_of(state_dir)]
-    assert sum("documents.archiver" in name for name in names) == 1
+    assert sum("archive.archiver" in name for name in names) == 1
 
 
 def test_services_that_hang_are_replaced_too(config, services, state_dir):
