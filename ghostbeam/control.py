@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from analysis.archive.catalog import api_key, profile_folder
-from analysis.documents.status import read_status
+from analysis.documents.status import is_process, read_status
 from beamline.config import GhostbeamConfig
 from ghostbeam.services import Service, services, tiled_uri
 from ghostbeam.supervisor import NAME
@@ -157,15 +157,6 @@ def _is_ours(pid: int, state_dir: Path, name: str) -> bool:
     except psutil.Error:
         return False
     return str(state_dir) in command or (name == "repeater" and "ghostbeam.ca_repeater" in command)
-
-
-def is_process(pid: int, started: float) -> bool:
-    """Whether the process that had this number and began then (s since the epoch) still runs."""
-    try:
-        process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 1.0
-    except psutil.Error:
-        return False
 
 
 def _start_supervisor(state_dir: Path, config_file: str | None) -> subprocess.Popen[bytes]:

@@ -16,11 +16,12 @@ import psutil
 
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.catalog import Catalog, CatalogError, connect
-from analysis.documents.log import LogReader, close_orphans, log_paths
+from analysis.documents.log import LogReader, log_paths
 from analysis.documents.mask_store import MaskSet, MaskStore
-from analysis.documents.status import read_status
+from analysis.documents.orphans import close_orphans
+from analysis.documents.status import is_process, read_status
 from beamline.config import CONFIG_VARIABLE, GhostbeamConfig
-from ghostbeam.control import Running, down, ensure_up, is_process
+from ghostbeam.control import Running, down, ensure_up
 
 _SETTLED_S = 120.0
 _POLL_S = 0.2

@@ -23,8 +23,9 @@ import httpx
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.catalog import Catalog, CatalogError, api_key, connect
 from analysis.archive.run_archive import RunArchive
-from analysis.documents.log import LogReader, Record, close_orphans, log_paths
+from analysis.documents.log import LogReader, Record, log_paths
 from analysis.documents.mask_store import MaskStore
+from analysis.documents.orphans import close_orphans
 from analysis.documents.status import StatusFile, StopRequest
 
 logger = logging.getLogger("ghostbeam.archiver")

@@ -16,8 +16,7 @@ import socket
 import sqlite3
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,7 +164,7 @@ class LogWriter:
         self._owner = (socket.gethostname(), process.pid, process.create_time())
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = _connect(self.path)
+            self._connection = connect(self.path)
             self._connection.executescript(_SCHEMA)
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             # Moving pages from the write-ahead log into the file waits for the disk, some milliseconds: never in the thread
@@ -179,7 +178,7 @@ class LogWriter:
         self._closed = threading.Event()
         # A thread and a connection of its own, made here so that what goes wrong is the caller's to hear.
         self._housekeeping = threading.Thread(
-            target=self._checkpoint, args=(_connect(self.path),), name=f"checkpoint {self.path.name}", daemon=True
+            target=self._checkpoint, args=(connect(self.path),), name=f"checkpoint {self.path.name}", daemon=True
         )
         self._housekeeping.start()
 
@@ -361,7 +360,7 @@ class LogReader:
             if self._connection is None:
                 if not self.path.exists():
                     return []
-                self._connection = _connect(self.path)
+                self._connection = connect(self.path)
             try:
                 return self._connection.execute(query, parameters).fetchall()
             except sqlite3.Error as error:
@@ -370,86 +369,8 @@ class LogReader:
                 raise LogError(f"the document log {self.path} cannot be read ({error})") from error
 
 
-def close_orphans(path: Path | str, *, which: Callable[[dict[str, Any]], bool] = lambda start: True) -> list[str]:
-    """Write a stop document for every open run whose writing process is gone, so that it can be archived and reconstructed.
-
-    Parameters
-    ----------
-    path : Path
-        The log.
-    which : callable
-        Gets a run's start document and says whether the run may be closed (a reconstruction, say, is continued instead).
-
-    Returns
-    -------
-    list of str
-        The uids of the runs that were closed; their stop documents say `exit_status` "fail" and why.
-    """
-    path = Path(path)
-    if not path.exists():
-        return []
-    connection = _connect(path)
-    closed = []
-    try:
-        query = (
-            "SELECT runs.uid, host, pid, process_started, body FROM runs JOIN documents ON position = first WHERE stop IS NULL"
-        )
-        for uid, host, pid, started, body in connection.execute(query).fetchall():
-            if host != socket.gethostname() or _alive(pid, started) or not which(decode(body)):
-                continue
-            connection.execute("BEGIN IMMEDIATE")
-            still_open = connection.execute(
-                "SELECT 1 FROM runs WHERE uid = ? AND stop IS NULL AND pid = ? AND process_started = ?", (uid, pid, started)
-            ).fetchone()
-            if still_open:
-                stop = _stop_document(connection, uid)
-                row = (uid, time.time(), encode(stop))
-                position = connection.execute(
-                    "INSERT INTO documents (run, name, logged_at, body) VALUES (?, 'stop', ?, ?)", row
-                ).lastrowid
-                connection.execute("UPDATE runs SET stop = ? WHERE uid = ?", (position, uid))
-                closed.append(uid)
-            connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise LogError(f"the runs that were cut short could not be closed in {path} ({error})") from error
-    finally:
-        connection.close()
-    return closed
-
-
-def _stop_document(connection: sqlite3.Connection, run: str) -> dict[str, Any]:
-    num_events: dict[str, int] = {}
-    streams: dict[str, str] = {}
-    last = 0.0
-    query = "SELECT name, logged_at, body FROM documents WHERE run = ? ORDER BY position"
-    for name, logged_at, body in connection.execute(query, (run,)):
-        last = logged_at
-        doc = decode(body)
-        if name == "descriptor":
-            streams[doc["uid"]] = doc.get("name", "primary")
-            num_events.setdefault(doc.get("name", "primary"), 0)
-        elif name in ("event", "event_page"):
-            count = 1 if name == "event" else len(doc["seq_num"])
-            num_events[streams[doc["descriptor"]]] += count
-    return {
-        "uid": str(uuid.uuid4()),
-        "time": last,
-        "run_start": run,
-        "exit_status": "fail",
-        "reason": "cut short: the process that wrote this run ended before the run did",
-        "num_events": num_events,
-    }
-
-
-def _alive(pid: int, started: float) -> bool:
-    try:
-        process = psutil.Process(pid)
-        return bool(process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 1.0)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a log's file as both readers and writers need it. Raises LogError if it is of another version."""
     connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, SCHEMA_VERSION):

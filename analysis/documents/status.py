@@ -58,6 +58,15 @@ def read_status(state_dir: Path | str, name: str) -> dict[str, Any] | None:
         return None
 
 
+def is_process(pid: int, started: float) -> bool:
+    """Whether the process that had this number and began then (s since the epoch) still runs."""
+    try:
+        process = psutil.Process(pid)
+        return bool(process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 1.0)
+    except psutil.Error:
+        return False
+
+
 class StopRequest:
     """True once the process has been asked to end (SIGTERM or SIGINT). Make it in the main thread."""
 

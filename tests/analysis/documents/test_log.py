@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.documents.log import LogError, LogReader, LogWriter, RunState, close_orphans, decode, encode
+from analysis.documents.log import LogError, LogReader, LogWriter, RunState, decode, encode
+from analysis.documents.orphans import close_orphans
 
 
 def start(uid: str) -> dict:
