@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -45,7 +45,7 @@ def main() -> None:
         _fail(f"cannot use {error.filename}: {error.strerror}")
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     Console(stderr=True, highlight=False).print(f"[red]ghostbeam:[/red] {escape(message)}", soft_wrap=True)
     sys.exit(1)
 
@@ -135,6 +135,57 @@ def replay(
     if verify:
         raise typer.Exit(verify_stored(config, uid, console=console, as_json=as_json))
     replay_again(config, uid, method=method, options=options, seed=seed, console=console, as_json=as_json)
+
+
+@app.command()
+def reconstruct(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|UID",
+            help="NPZ or HDF5 with masks and buckets; or a run: five or more of its uid's first characters, or `last`.",
+        ),
+    ],
+    method: Annotated[str, typer.Option("--method", "-m", help="Reconstruct by this method.")] = "n2g",
+    compare: Annotated[str, typer.Option("--compare", "-c", help="Further methods, separated by commas.")] = "",
+    options: Annotated[str, typer.Option(help="Options of --method, as JSON.")] = "{}",
+    seed: Annotated[int | None, typer.Option(help="Seed of the reconstructions.", min=0)] = None,
+    device: Annotated[str | None, typer.Option(help="Where networks are trained, such as cuda. Default: cpu.")] = None,
+    time_budget: Annotated[float | None, typer.Option(help="What a method that trains a network may take, in s.")] = None,
+    fraction: Annotated[float, typer.Option(help="Use only this part of the realizations: a compressed acquisition.")] = 1.0,
+    reference: Annotated[Path | None, typer.Option(help="A picture of the object to compare with: NPY, TIFF, PNG.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the picture, or the picture itself, *.png.")] = Path(
+        "reconstructed"
+    ),
+    save: Annotated[Path | None, typer.Option(help="Save images and spreads too: *.npz or *.h5.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON.")] = False,
+) -> None:
+    """Reconstruct a file or a stored run by one or more methods, print a table and draw a picture. Nothing is stored in Tiled.
+
+    No service need run.
+    """
+    from ghostbeam.reconstruct_command import ReconstructError, run_reconstruct
+
+    try:
+        failed = run_reconstruct(
+            load_config(),
+            source,
+            method=method,
+            others=compare,
+            options=options,
+            seed=seed,
+            device=device,
+            time_budget_s=time_budget,
+            fraction=fraction,
+            reference=reference,
+            output=output,
+            save=save,
+            console=console,
+            as_json=as_json,
+        )
+    except ReconstructError as error:
+        _fail(str(error))
+    raise typer.Exit(failed)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from analysis.ghost import METHODS
 from analysis.offline.replay import replay as replay_documents
 from analysis.offline.replay import verify
 from beamline.config import GhostbeamConfig
+from ghostbeam.method_options import parsed_options
 from ghostbeam.reprocess import find_run, mask_set_of, reconstructions_of, services, wait_until_archived
 
 
@@ -32,7 +33,10 @@ def replay_again(
         If there is no such run or method, or the options make no sense.
     """
     quiet = Console(quiet=True) if as_json else console
-    chosen = _options(options)
+    try:
+        chosen = parsed_options(options)
+    except ValueError as error:
+        raise CatalogError(str(error)) from error
     with (
         quiet.status("starting") as spinner,
         services(config, spinner.update) as running,
@@ -114,13 +118,3 @@ def _recipe(
     if method is None or method == default.method:
         options = {**default.options, **options}
     return Recipe(method or default.method, options, default.seed if seed is None else seed)
-
-
-def _options(text: str) -> dict[str, Any]:
-    try:
-        options = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise CatalogError(f"--options {text!r} is not JSON ({error}): write it as '{{\"weight\": 0.01}}'") from error
-    if not isinstance(options, dict):
-        raise CatalogError(f"--options {text!r} must be a JSON object such as '{{\"weight\": 0.01}}'")
-    return options

@@ -38,4 +38,6 @@ def jackknife_spread(without: np.ndarray) -> np.ndarray:
     number = len(without)
     if number < 2:
         return np.full(without.shape[1:], np.nan)
-    return np.sqrt((number - 1) / number * np.sum((without - without.mean(axis=0)) ** 2, axis=0))
+    # in double precision: the squares of images in single precision may overflow
+    deviations = np.subtract(without, without.mean(axis=0), dtype=np.float64)
+    return np.sqrt((number - 1) / number * np.sum(deviations**2, axis=0))

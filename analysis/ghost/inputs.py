@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+import difflib
+import operator
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import numpy as np
+
+Errors = np.ndarray | Literal["poisson"] | None
+"""Standard errors of the buckets: an array like them, or "poisson" for buckets that are counts, or None if unknown."""
+
+LARGEST_MASK, SMALLEST_MASK = 1e15, 1e-15
+LARGEST_BUCKET, SMALLEST_BUCKET = 1e30, 1e-30
+"""Where single precision, and the squares of masks in it, still suffice."""
+
+LARGEST_SEED = 2**63 - 1
+"""What the random generators and the documents hold."""
 
 
 def checked_shape(shape: tuple[int, int]) -> tuple[int, int]:
     """Return `shape` as two positive ints, or raise ValueError."""
     try:
-        height, width = (int(length) for length in shape)
+        height, width = (operator.index(length) for length in shape)
     except (TypeError, ValueError):
         raise ValueError(f"shape must be two lengths (height, width) in pixels, not {shape!r}") from None
     if height < 1 or width < 1:
@@ -18,8 +31,40 @@ def checked_shape(shape: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
+def checked_whole(name: str, value: Any, largest: int | None = None) -> int:
+    """Return `value` as an int from 0 (to `largest`), or raise ValueError."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < 0 or (largest is not None and value > largest):
+        upper = "" if largest is None else f" to {largest:.3g}"
+        raise ValueError(f"{name} must be a whole number from 0{upper}, not {value!r}")
+    return int(value)
+
+
+def checked_seconds(seconds: Any) -> float:
+    """Return a time budget as a float above 0, which may be infinite, or raise ValueError."""
+    number = isinstance(seconds, int | float | np.integer | np.floating) and not isinstance(seconds, bool)
+    if not number or not seconds > 0:
+        raise ValueError(f"time_budget_s must be above 0 seconds, not {seconds!r}")
+    return float(seconds)
+
+
+def close_match(name: Any, known: Iterable[str]) -> str:
+    """Return a question whether a name much like the unknown `name` was meant, or nothing."""
+    matches = difflib.get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
+    return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def check_option_names(method: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ValueError, with a list of those that there are, if a method has no option of a name."""
+    valid = ["nonnegative", *known]
+    unknown = sorted(set(names) - set(valid))
+    if unknown:
+        meant = close_match(unknown[0], valid)
+        raise ValueError(f"{method} has no option {', '.join(unknown)}; its options are {', '.join(valid)}{meant}")
+
+
 def checked_batch(
-    masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None, shape: tuple[int, int], first: int = 0
+    masks: np.ndarray, buckets: np.ndarray, errors: Errors, shape: tuple[int, int], first: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Return a batch as float32 masks (B, N), float64 buckets (B,) and errors (B,) or None.
 
@@ -27,7 +72,8 @@ def checked_batch(
     ----------
     masks : array, (B, H, W)
         Any real, integer or boolean type.
-    buckets, errors : array, (B,)
+    buckets : array, (B,)
+    errors : array, (B,), or "poisson" or None
     shape : (H, W)
     first : int
         Number of the batch's first realization, for error messages.
@@ -35,31 +81,47 @@ def checked_batch(
     Raises
     ------
     ValueError
-        Wrong shape, lengths that differ, values that aren't real numbers, NaN or infinite values, errors that aren't
-        positive.
+        Wrong shape, lengths that differ, values that aren't real numbers, NaN, infinite or much too large values, errors that
+        aren't positive, negative counts.
     """
-    masks = _real("masks", masks)
-    buckets = _real("buckets", buckets)
+    masks, buckets = real("masks", masks), real("buckets", buckets)
     if masks.ndim != 3 or masks.shape[1:] != tuple(shape):
         raise ValueError(f"masks must have the shape (realizations, {shape[0]}, {shape[1]}), not {masks.shape}")
     if buckets.ndim != 1:
         raise ValueError(f"buckets must have one axis, (realizations,), not the shape {buckets.shape}")
     if len(masks) != len(buckets):
         raise ValueError(f"{len(masks)} masks but {len(buckets)} buckets: every realization is one mask and its bucket")
-    flat = np.array(masks, dtype=np.float32).reshape(len(masks), shape[0] * shape[1])
-    values = np.array(buckets, dtype=np.float64)
-    _finite("mask", np.isfinite(flat).all(axis=1), first)
-    _finite("bucket", np.isfinite(values), first)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused as too large
+        flat = np.array(masks, dtype=np.float32).reshape(len(masks), shape[0] * shape[1])
+        values = np.array(buckets, dtype=np.float64)
+    _within("mask", masks.reshape(flat.shape), LARGEST_MASK, first)
+    _within("bucket", buckets[:, np.newaxis], LARGEST_BUCKET, first)
     if errors is None:
         return flat, values, None
-    sigmas = np.array(_real("errors", errors), dtype=np.float64)
+    if isinstance(errors, str):
+        return flat, values, _counting_errors(errors, values, first)
+    sigmas = np.array(real("errors", errors), dtype=np.float64)
     if sigmas.shape != values.shape:
-        raise ValueError(f"errors must have the buckets' shape {values.shape}, not {sigmas.shape}")
-    _finite("error", np.isfinite(sigmas) & (sigmas > 0), first, "positive and finite")
+        raise ValueError(f"errors must have the buckets' shape {values.shape}, not {np.shape(errors)}")
+    _all_good("error", np.isfinite(sigmas) & (sigmas > 0), first, "positive and finite")
     return flat, values, sigmas
 
 
-def _real(name: str, values: np.ndarray) -> np.ndarray:
+def check_smallness(largest_mask: float, largest_bucket: float) -> None:
+    """Raise ValueError if all masks, or all buckets, are so small that an image of them vanishes in single precision.
+
+    Whether a value is too small shows only when all are there: among larger ones it is as good as 0.
+    """
+    if 0 < largest_mask < SMALLEST_MASK:
+        raise ValueError(f"no mask holds a value above {SMALLEST_MASK:g}: give masks as transmissions, about 0 to 1")
+    if 0 < largest_bucket < SMALLEST_BUCKET:
+        raise ValueError(f"no bucket is above {SMALLEST_BUCKET:g}: give buckets in a smaller unit")
+
+
+def real(name: str, values: Any) -> np.ndarray:
+    """Return `values` as an array of real numbers, or raise ValueError."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} hold masked values: leave those realizations out")
     try:
         array = np.asarray(values)
     except ValueError:
@@ -69,7 +131,30 @@ def _real(name: str, values: np.ndarray) -> np.ndarray:
     return array
 
 
-def _finite(name: str, good: Any, first: int, wanted: str = "finite") -> None:
+def largest(values: np.ndarray) -> float:
+    """Return the largest absolute value, 0 of an empty array."""
+    # without the copy that abs() makes, and right for the lowest integer too
+    return max(abs(float(values.max())), abs(float(values.min()))) if values.size else 0.0
+
+
+def _counting_errors(errors: str, counts: np.ndarray, first: int) -> np.ndarray:
+    """Return the standard errors of counts: their roots, and 1 for a count below 1."""
+    if errors != "poisson":
+        raise ValueError(f'errors must be an array, "poisson" for buckets that are counts, or None, not {errors!r}')
+    _all_good("bucket", counts >= 0, first, "a count, 0 or more, for Poisson errors")
+    return np.sqrt(np.maximum(counts, 1.0))
+
+
+def _within(name: str, rows: np.ndarray, limit: float, first: int) -> None:
+    if rows.dtype.kind != "f":
+        return
+    # both ends at once for each row: NaN is within nothing
+    lowest, highest = rows.min(axis=1, initial=0), rows.max(axis=1, initial=0)
+    _all_good(name, np.isfinite(lowest) & np.isfinite(highest), first, "finite")
+    _all_good(name, (lowest >= -limit) & (highest <= limit), first, f"from -{limit:g} to {limit:g}, in another unit if need be")
+
+
+def _all_good(name: str, good: Any, first: int, wanted: str) -> None:
     if not good.all():
         bad = first + np.flatnonzero(~good)
         listed = ", ".join(str(index) for index in bad[:5]) + (", ..." if len(bad) > 5 else "")

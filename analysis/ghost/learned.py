@@ -12,7 +12,7 @@ from .estimate import Estimate, Progress
 from .groups import groups_of
 from .objective import BucketTargets, ImageTargets, Objective, Units
 from .problem import TEST_GROUP, Problem, deviation, flat_estimate, row_weights
-from .reconstructor import Reconstructor
+from .reconstructor import Reconstructor, TimeBudgetTooShort
 from .store import Store
 from .total_variation import MaskKernel
 
@@ -90,7 +90,8 @@ class Learned(Reconstructor):
 
     def limit_time(self, seconds: float) -> None:
         """Ask that `finish` take no longer than this: it then times its first steps and does as many as fit."""
-        self._seconds = seconds
+        super().limit_time(seconds)
+        self._seconds = seconds if seconds < np.inf else None
 
     def _final(self, progress: Progress | None) -> Estimate:
         started = time.monotonic()
@@ -231,9 +232,9 @@ class Learned(Reconstructor):
         each = (time.monotonic() - started) / _TIMED_STEPS
         left = (seconds - (time.monotonic() - begun)) / trainings - each * len(objective.inputs) / 3
         if left < _FEWEST_STEPS * each:
-            raise ValueError(
-                f"time_budget_s is too short: {self.name} needs {_FEWEST_STEPS} steps of {each:.3g} s and the time to prepare "
-                f"them; give {seconds + trainings * (1.1 * _FEWEST_STEPS * each - left):.1f} s or more, or use tv"
+            raise TimeBudgetTooShort(
+                f"{self.name} needs {_FEWEST_STEPS} steps of {each:.3g} s and the time to prepare them",
+                seconds + trainings * (1.1 * _FEWEST_STEPS * each - left),
             )
         return int(left / each)
 

@@ -18,6 +18,9 @@ from .store import Store
 _TRUST_LIMIT = 2048
 """Live estimates of more realizations than this come without figures of trust, whose cost grows with M^3."""
 
+_ERROR_RANGE = 1e-12, 1e12
+"""Errors relative to the first one; beyond it a realization counts for nothing, or is all that counts."""
+
 _CHUNK = 512
 """Masks put into double precision at a time."""
 
@@ -47,7 +50,7 @@ class LeastSquares(Reconstructor):
         if errors is not None:
             if self._count == 0:
                 self._unit = errors[0]
-            relative = errors / self._unit
+            relative = np.clip(errors / self._unit, *_ERROR_RANGE)
             masks, buckets = (masks / relative[:, None]).astype(np.float32), buckets / relative
         self._store.append(masks, buckets, errors)
         while len(self._store) - len(self._kernel) >= BLOCK:

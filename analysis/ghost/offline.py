@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 
 from .estimate import Progress, Result
-from .registry import make_reconstructor
+from .inputs import Errors, checked_seconds, real
+from .reconstructor import Reconstructor, TimeBudgetTooShort
+from .registry import check_recipe, make_reconstructor
+
+_AT_ONCE = 2**26
+"""Mask pixels taken at a time, 268 MB in single precision."""
 
 
 def reconstruct(
@@ -16,7 +21,7 @@ def reconstruct(
     buckets: np.ndarray,
     method: str = "n2g",
     *,
-    errors: np.ndarray | None = None,
+    errors: Errors = None,
     nonnegative: bool = True,
     seed: int = 0,
     device: str = "cpu",
@@ -29,20 +34,21 @@ def reconstruct(
     Parameters
     ----------
     masks : array, (M, H, W)
-        Transmission of each mask; integer and boolean masks are taken as they are.
+        Transmission of each mask; integer and boolean masks are taken as they are. A `numpy.memmap` is read in parts.
     buckets : array, (M,) or (C, M)
         The single-pixel signal of each realization, y = sum_n w_n x_n + noise; or of C channels.
     method : str
         A key of `METHODS`.
-    errors : array, like `buckets`, optional
-        Standard errors of the buckets; realizations then count by their precision, where the method can.
+    errors : array, like `buckets`, or "poisson", optional
+        Standard errors of the buckets; realizations then count by their precision, where the method can. "poisson" is for
+        buckets that are counts: their errors are the roots of the counts, and 1 for counts below 1.
     nonnegative : bool
         Whether the object is known to be nowhere negative. Linear methods make no use of it.
     seed : int
     device : str
     time_budget_s : float, optional
         Wall time that the reconstruction should not exceed; iterative methods then do fewer steps, and say so
-        in the result's options. The fast methods take no notice.
+        in the result's options. The fast methods take no notice. Infinity is no limit.
     progress : callable, optional
         Called now and then with the fraction done, 0 to 1.
     **options
@@ -57,34 +63,44 @@ def reconstruct(
     ------
     ValueError
         Unknown method or option, and data that make no sense; the message names what and where.
+    MemoryError
+        The masks don't fit into memory; the message names their size and what to do.
     """
-    masks, buckets = np.asarray(masks), np.asarray(buckets)
+    masks, buckets = real("masks", masks), real("buckets", buckets)
     if masks.ndim != 3:
         raise ValueError(f"masks must have the shape (realizations, height, width), not {masks.shape}")
     if buckets.ndim not in (1, 2):
         raise ValueError(f"buckets must have the shape (realizations,) or (channels, realizations), not {buckets.shape}")
-    if buckets.ndim == 2:
-        if len(buckets) == 0:
-            raise ValueError("buckets of no channel: give (realizations,) or (channels, realizations)")
-        if errors is not None and np.shape(errors) != buckets.shape:
-            raise ValueError(f"errors must have the buckets' shape {buckets.shape}, not {np.shape(errors)}")
-        if time_budget_s is not None:
-            time_budget_s /= len(buckets)
-    if time_budget_s is not None and not time_budget_s > 0:
-        raise ValueError(f"time_budget_s must be above 0 seconds, not {time_budget_s!r}")
+    if len(buckets) == 0 and buckets.ndim == 2:
+        raise ValueError("buckets of no channel: give (realizations,) or (channels, realizations)")
+    if buckets.shape[-1] != len(masks):
+        turned = "; turn them, .T" if buckets.ndim == 2 and len(buckets) == len(masks) else ""
+        raise ValueError(
+            f"{len(masks)} masks but {buckets.shape[-1]} buckets: every realization is one mask and its bucket{turned}"
+        )
+    if not (errors is None or isinstance(errors, str)):
+        errors = real("errors", errors)
+        if errors.shape != buckets.shape:
+            raise ValueError(f"errors must have the buckets' shape {buckets.shape}, not {errors.shape}")
+    check_recipe(method, options)
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be a function that takes the fraction done, not {progress!r}")
+    seconds = np.inf if time_budget_s is None else checked_seconds(time_budget_s)
 
     started = time.monotonic()
     channels = np.atleast_2d(buckets)
-    sigmas = [None] * len(channels) if errors is None else list(np.atleast_2d(errors))
     estimates, used = [], []
-    for index, (values, sigma) in enumerate(zip(channels, sigmas, strict=True)):
+    for index, values in enumerate(channels):
         reconstructor = make_reconstructor(
             method, shape=masks.shape[1:], expected=len(masks), nonnegative=nonnegative, seed=seed, device=device, **options
         )
-        reconstructor.update(masks, values, sigma)
-        if time_budget_s is not None:
-            reconstructor.limit_time(time_budget_s)
-        estimates.append(reconstructor.finish(_part(progress, index, len(channels))))
+        if seconds < np.inf:
+            reconstructor.limit_time(seconds / len(channels))
+        _feed(reconstructor, masks, values, np.atleast_2d(errors)[index] if isinstance(errors, np.ndarray) else errors)
+        try:
+            estimates.append(reconstructor.finish(_part(progress, index, len(channels))))
+        except TimeBudgetTooShort as error:
+            raise TimeBudgetTooShort(error.reason, error.needed_s * len(channels)) from None
         used.append(reconstructor.options)
     single = buckets.ndim == 1
     return Result(
@@ -98,6 +114,14 @@ def reconstruct(
         update_points=[len(masks)],
         elapsed_s=time.monotonic() - started,
     )
+
+
+def _feed(reconstructor: Reconstructor, masks: np.ndarray, buckets: np.ndarray, errors: Errors) -> None:
+    """Give all realizations to `reconstructor`, so many at a time that a file of masks needn't be in memory whole."""
+    step = max(1, _AT_ONCE // masks[:1].size) if masks.size else 1
+    for first in range(0, len(masks), step):
+        part = slice(first, first + step)
+        reconstructor.update(masks[part], buckets[part], errors[part] if isinstance(errors, np.ndarray) else errors)
 
 
 def _part(progress: Progress | None, index: int, number: int) -> Progress | None:

@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .estimate import Estimate, Progress
-from .inputs import checked_batch, checked_shape
+from .inputs import (
+    LARGEST_SEED,
+    Errors,
+    check_option_names,
+    check_smallness,
+    checked_batch,
+    checked_seconds,
+    checked_shape,
+    checked_whole,
+    largest,
+)
+from .memory import memory_for
+
+
+class TimeBudgetTooShort(ValueError):
+    """A time budget in which nothing can be done.
+
+    Attributes
+    ----------
+    reason : str
+        What takes so long.
+    needed_s : float
+        What would suffice, seconds.
+    """
+
+    def __init__(self, reason: str, needed_s: float) -> None:
+        self.reason, self.needed_s = reason, needed_s
+        super().__init__(f"time_budget_s is too short: {reason}; give {np.ceil(10 * needed_s) / 10:.1f} s or more, or use tv")
 
 
 class Reconstructor(ABC):
@@ -44,22 +72,21 @@ class Reconstructor(ABC):
         device: str = "cpu",
         **options: Any,
     ) -> None:
-        unknown = sorted(set(options) - set(self.defaults))
-        if unknown:
-            valid = ", ".join(["nonnegative", *self.defaults])
-            raise ValueError(f"{self.name} has no option {', '.join(unknown)}; its options are {valid}")
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise ValueError(f"seed must be a whole number from 0, not {seed!r}")
+        check_option_names(self.name, options, self.defaults)
+        if not isinstance(device, str):
+            raise ValueError(f"device must be a name such as 'cpu' or 'cuda', not {device!r}")
         if not isinstance(nonnegative, bool | np.bool_):
             raise ValueError(f"nonnegative must be true or false, not {nonnegative!r}")
         self.shape = checked_shape(shape)
-        self.expected = expected
+        self.expected = None if expected is None else checked_whole("expected", expected)
         self.nonnegative = bool(nonnegative)
-        self.seed = int(seed)
+        self.seed = checked_whole("seed", seed, LARGEST_SEED)
         self.device = device
-        self._given = {**self.defaults, **options}
+        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
+        self._given = {**self.defaults, **plain}
         self._chosen: dict[str, Any] = {}
         self._count = 0
+        self._largest_mask = self._largest_bucket = 0.0
 
     @property
     def count(self) -> int:
@@ -74,34 +101,49 @@ class Reconstructor(ABC):
         """
         return {"nonnegative": self.nonnegative, **self._given, **self._chosen}
 
-    def update(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None = None) -> None:
+    def update(self, masks: np.ndarray, buckets: np.ndarray, errors: Errors = None) -> None:
         """Take further realizations: masks (B, H, W), buckets (B,), and standard errors (B,) of the buckets if known.
 
-        Results don't depend on how the realizations are cut into batches.
+        Errors may also be "poisson" for buckets that are counts. Results don't depend on how the realizations are cut into
+        batches.
         """
-        flat, values, sigmas = checked_batch(masks, buckets, errors, self.shape, self._count)
-        if not len(values):
-            return
-        self._take(flat, values, sigmas)
+        # errors far apart may overflow in a quotient, which then counts as infinite
+        with np.errstate(over="ignore"), memory_for(self.name, self._count + np.size(buckets), self.shape):
+            flat, values, sigmas = checked_batch(masks, buckets, errors, self.shape, self._count)
+            if not len(values):
+                return
+            self._take(flat, values, sigmas)
         self._count += len(values)
+        self._largest_mask = max(self._largest_mask, largest(np.asarray(masks)))
+        self._largest_bucket = max(self._largest_bucket, largest(values))
 
     def result(self, progress: Progress | None = None) -> Estimate:
         """Return the estimate from the realizations so far; may start from what an earlier call found."""
-        self._need_data()
-        return self._live(progress)
+        return self._finite(self._live, progress)
 
     def finish(self, progress: Progress | None = None) -> Estimate:
         """Return the final estimate: it depends on data, options and seed only, never on earlier `result` calls."""
-        self._need_data()
-        return self._final(progress)
+        return self._finite(self._final, progress)
 
     def limit_time(self, seconds: float) -> None:
         """Ask that `finish` take no longer than this; methods that always finish within seconds take no notice."""
-        return None
+        checked_seconds(seconds)
 
-    def _need_data(self) -> None:
+    def _finite(self, compute: Callable[[Progress | None], Estimate], progress: Progress | None) -> Estimate:
         if self._count == 0:
             raise ValueError("no realization yet: call update(masks, buckets) first")
+        check_smallness(self._largest_mask, self._largest_bucket)
+        # what overflows shows in the image, and is refused there
+        with np.errstate(over="ignore", invalid="ignore"), memory_for(self.name, self._count, self.shape):
+            estimate = compute(progress)
+        if not np.isfinite(estimate.image).all():
+            unusual = {name: value for name, value in self._given.items() if value != self.defaults[name]}
+            raise ValueError(
+                f"{self.name} finds no image in single precision for buckets up to {self._largest_bucket:.3g}, masks up to "
+                f"{self._largest_mask:.3g} and the options {unusual}: give them in units nearer to 1, or options nearer to the "
+                "defaults"
+            )
+        return estimate
 
     @abstractmethod
     def _take(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None) -> None:

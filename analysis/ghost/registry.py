@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from .correlation import Correlation, Differential, Normalised
 from .gidc import DeepImagePrior
+from .inputs import check_option_names, checked_shape, close_match
 from .inr import ImplicitRepresentation
 from .least_squares import LeastSquares
+from .memory import memory_for
 from .n2g import Noise2Ghost
 from .n2i import Noise2Inverse
 from .reconstructor import Reconstructor
@@ -80,6 +82,14 @@ def make_reconstructor(
     ValueError
         Unknown method or option, or a value that makes no sense; the message lists what is valid.
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; the methods are {', '.join(METHODS)}")
-    return METHODS[method].build(shape, expected=expected, nonnegative=nonnegative, seed=seed, device=device, **options)
+    check_recipe(method, options)
+    build = METHODS[method].build
+    with memory_for(method, expected if isinstance(expected, int) else 0, checked_shape(shape)):
+        return build(shape, expected=expected, nonnegative=nonnegative, seed=seed, device=device, **options)
+
+
+def check_recipe(method: str, options: Iterable[str]) -> None:
+    """Raise ValueError, with a list of those that there are, for an unknown method or names of options that it hasn't."""
+    if not isinstance(method, str) or method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; the methods are {', '.join(METHODS)}{close_match(method, METHODS)}")
+    check_option_names(method, options, METHODS[method].defaults)

@@ -76,9 +76,10 @@ class Training:
     def __init__(self, network: torch.nn.Module, learning_rate: float, seed: int, device: str, *, damped: bool = True) -> None:
         try:
             self._device = torch.device(device)
+            torch.ones(1, device=self._device).item()
             self._network = network.to(self._device)
         except (RuntimeError, AssertionError) as error:
-            raise ValueError(f"device {device!r} can't be used: {error}; use cpu") from error
+            raise ValueError(f"device {device!r} can't be used: {str(error).splitlines()[0]}; use cpu") from error
         self._optimiser = torch.optim.AdamW(self._network.parameters(), lr=learning_rate, weight_decay=_WEIGHT_DECAY)
         self._learning_rate = learning_rate
         self._damping = _DAMPING if damped else 0.0

@@ -45,7 +45,7 @@ class TotalVariation(Reconstructor):
             raise ValueError(f"weight must be a number from 0, or None to have it chosen, not {weight!r}")
         if not (_is_number(tolerance) and 0 < tolerance < 1):
             raise ValueError(f"tolerance must be a number between 0 and 1, not {tolerance!r}")
-        if not (_is_number(most) and most == int(most) and most >= 1):
+        if not (_is_number(most) and 1 <= most < np.inf and most == int(most)):
             raise ValueError(f"max_iterations must be a whole number from 1, not {most!r}")
 
     def _take(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None) -> None:

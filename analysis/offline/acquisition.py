@@ -1,0 +1,200 @@
+"""Masks and buckets as they were measured, from a file or from a run in the document log: no service need run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.documents.log import LogReader, log_paths
+from analysis.documents.mask_store import MaskSetMissing, MaskStore
+from analysis.documents.recipe import Recipe, recipes_of
+from analysis.documents.run_spec import RunRefused, RunSpec
+from analysis.offline.ingest import REFERENCE
+from analysis.offline.ingest_file import IngestError, read_measurement
+from analysis.offline.replay import read_run
+
+LAST = "last"
+"""Stands for the uid of the newest run."""
+
+_SHORTEST_UID = 5
+
+
+class RunUnknown(LookupError):
+    """The document log holds no run, or more than one, whose uid begins so."""
+
+
+@dataclass(frozen=True, eq=False)
+class Acquisition:
+    """Realizations that are fit for a reconstruction, and what is known of them.
+
+    Attributes
+    ----------
+    name : str
+        For people and for names of files.
+    masks : ndarray, float32, (M, H, W)
+        The mask of each realization.
+    buckets : ndarray, float64, (M,)
+        Its signal, corrected.
+    errors : ndarray, float64, (M,), or None
+        Standard errors of the buckets.
+    reference : ndarray, float32, (H', W'), or None
+        A picture of the same object, measured otherwise.
+    pixel_size_um : float or None
+        Size of a mask pixel on the object.
+    remarks : list of str
+        What of the data is not used, and why.
+    recipes : list of Recipe
+        The reconstructions that a run asks for itself.
+    uid : str or None
+        The run; None of a file.
+    """
+
+    name: str
+    masks: np.ndarray
+    buckets: np.ndarray
+    errors: np.ndarray | None
+    reference: np.ndarray | None
+    pixel_size_um: float | None
+    remarks: list[str]
+    recipes: list[Recipe]
+    uid: str | None
+
+
+def from_file(path: Path | str, *, fraction: float = 1.0) -> Acquisition:
+    """Read a file as `analysis.offline.ingest_file` describes it.
+
+    Parameters
+    ----------
+    path : Path
+        NPZ or HDF5.
+    fraction : float
+        How much of the realizations to use, the first ones (of Haar coefficients those of the coarse scales).
+
+    Raises
+    ------
+    IngestError
+        If the file is malformed.
+    """
+    path = Path(path)
+    measured = read_measurement(path)
+    order = measured.order[: _count(len(measured.order), fraction)]
+    used = order[np.isfinite(measured.buckets[order])]
+    if not len(used):
+        raise IngestError(f"{path}: none of the first {len(order)} `buckets` is finite: use a larger fraction")
+    missing = len(order) - len(used)
+    return Acquisition(
+        name=path.stem,
+        masks=measured.masks[used],
+        buckets=measured.buckets[used],
+        errors=None if measured.errors is None else measured.errors[used],
+        reference=measured.reference,
+        pixel_size_um=measured.pixel_size_um,
+        remarks=[f"{missing} of {len(order)} realizations left out: the bucket is not finite"] if missing else [],
+        recipes=[],
+        uid=None,
+    )
+
+
+def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0) -> Acquisition:
+    """Read a run; of one that goes on yet, what has come so far.
+
+    Parameters
+    ----------
+    state_dir : Path
+        State directory with the document log and the mask sets.
+    uid : str
+        Uid of a scan or of a reconstruction (then its scan's data are read), or five or more of its first characters, or "last".
+    fraction : float
+        How much of the usable realizations to use, the first ones.
+
+    Raises
+    ------
+    RunUnknown
+        If no run, or several, are meant.
+    RunRefused
+        If it isn't a ghost-imaging run, or nothing in it can be used.
+    MaskSetMissing, MaskSetDiffers
+        If its mask set isn't in the state directory.
+    LogError
+        If the log cannot be read.
+    """
+    state_dir = Path(state_dir)
+    uid = _whole_uid(state_dir, uid)
+    reader = LogReader(log_paths(state_dir).raw)
+    seen = _Seen()
+    try:
+        start, batch, ledger = read_run(seen.passing(reader, uid), state_dir)
+        spec = RunSpec.of(start)
+        patterns = MaskStore(state_dir).load(spec.mask_set).patterns
+    except MaskSetMissing as error:
+        raise MaskSetMissing(f"{error}, or let `ghostbeam replay {uid[:8]}` look for it in the catalogue") from error
+    finally:
+        reader.close()
+    if patterns.shape[1:] != spec.shape:
+        raise RunRefused(
+            f"the masks of run {uid[:8]} are {patterns.shape[1]}x{patterns.shape[2]} pixels, but its start document says "
+            f"{spec.shape[0]}x{spec.shape[1]}: it names another mask set than it was measured with"
+        )
+    batch = batch.part(0, _count(len(batch), fraction))
+    rejected = [f"{count} realizations left out: {reason.replace('_', ' ')}" for reason, count in ledger.rejected.most_common()]
+    lost = [f"{ledger.missing} realizations never arrived"] if ledger.missing else []
+    going_on = [] if seen.stopped else ["the run has not ended: these are the realizations so far"]
+    sample = str(start.get("sample") or "run")
+    return Acquisition(
+        name=f"{sample} ({uid[:8]})",
+        masks=patterns[batch.mask_index],
+        buckets=batch.bucket,
+        errors=batch.error,
+        reference=seen.reference,
+        pixel_size_um=start["ghost"].get("pixel_size_um"),
+        remarks=[*rejected, *lost, *going_on],
+        recipes=recipes_of(start, []),
+        uid=uid,
+    )
+
+
+class _Seen:
+    """What passes by in the documents of a run beside its realizations."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self.reference: np.ndarray | None = None
+
+    def passing(self, reader: LogReader, uid: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for record in reader.documents(uid):
+            self.stopped |= record.name == "stop"
+            if record.name == "event_page" and REFERENCE in record.doc["data"]:
+                self.reference = np.asarray(record.doc["data"][REFERENCE][0], dtype=np.float32)
+            yield record.name, record.doc
+
+
+def _whole_uid(state_dir: Path, beginning: str) -> str:
+    """Return the uid of the scan that is meant."""
+    paths = log_paths(state_dir)
+    scans = {run.uid: run.uid for run in LogReader(paths.raw).runs()}
+    if not scans:
+        raise RunUnknown(f"the document log in {state_dir} holds no run: scan, or choose another log with --config")
+    if beginning == LAST:
+        return list(scans)[-1]
+    if len(beginning) < _SHORTEST_UID:
+        raise RunUnknown(f"{beginning!r} is too short: give {_SHORTEST_UID} or more of the uid's first characters, or {LAST!r}")
+    derived = {run.uid: str(run.start.get("derived_from")) for run in LogReader(paths.processed).runs()}
+    found = {scan for uid, scan in (scans | derived).items() if uid.startswith(beginning) and scan in scans}
+    if not found:
+        raise RunUnknown(
+            f"no run in the document log in {state_dir} begins with {beginning!r}: {LAST!r} is the newest, {list(scans)[-1][:8]}"
+        )
+    if len(found) > 1:
+        raise RunUnknown(f"{len(found)} runs begin with {beginning!r}: give more of the uid's characters")
+    return found.pop()
+
+
+def _count(number: int, fraction: float) -> int:
+    if not 0 < fraction <= 1:
+        raise IngestError(f"the fraction of the realizations must be above 0 and at most 1, not {fraction}")
+    return math.ceil(fraction * number)

@@ -1,0 +1,171 @@
+"""`ghostbeam reconstruct`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from analysis.documents.mask_store import MaskSetMissing
+from analysis.documents.recipe import Recipe
+from analysis.ghost import METHODS
+from analysis.offline.acquisition import Acquisition, RunUnknown, from_file, from_log
+from analysis.offline.comparison import compare, read_reference, reference_for
+from analysis.offline.comparison_file import check_saving, save_comparison
+from analysis.offline.ingest_file import IngestError
+from analysis.views.comparison_figure import draw_comparison, is_own
+from beamline.config import GhostbeamConfig
+from ghostbeam.comparison_table import caption, comparison_table, document, options_told
+from ghostbeam.method_options import parsed_options
+
+_FILE_SUFFIXES = (".npz", ".h5", ".hdf5", ".nxs", ".hdf")
+
+
+class ReconstructError(RuntimeError):
+    """What was asked for cannot be done; the message says why and what to do."""
+
+
+def run_reconstruct(
+    config: GhostbeamConfig,
+    source: str,
+    *,
+    method: str,
+    others: str,
+    options: str,
+    seed: int | None,
+    device: str | None,
+    time_budget_s: float | None,
+    fraction: float,
+    reference: Path | None,
+    output: Path,
+    save: Path | None,
+    console: Console,
+    as_json: bool,
+) -> int:
+    """Reconstruct a file or a run by one or more methods, print a table, and draw a picture; nothing is stored in Tiled.
+
+    Returns
+    -------
+    int
+        0, or 1 if a compared method could make no image.
+
+    Raises
+    ------
+    ReconstructError
+        If the source, a method, an option or a place to write to makes no sense, which is found out before anything is computed,
+        or the method doesn't suit the data.
+    """
+    quiet = Console(quiet=True) if as_json else console
+    methods = list(dict.fromkeys([method, *(name.strip() for name in others.split(",") if name.strip())]))
+    try:
+        if save is not None:
+            check_saving(save)
+        given = parsed_options(options)
+        with quiet.status("reading the data"):
+            acquisition = _read(config, source, fraction)
+            recipes = [_recipe(config, acquisition, name, seed, device) for name in methods]
+            recipes[0] = replace(recipes[0], options={**recipes[0].options, **given})
+            shape = acquisition.masks.shape[1:]
+            pictured = acquisition.reference if reference is None else read_reference(reference, shape)
+            comparable = None if pictured is None else reference_for(pictured, shape)
+            picture = _place(output, source, acquisition, methods)
+        with _progress(quiet) as told, _threads(config.reconstruction.threads, methods):
+            comparison = compare(acquisition, recipes, reference=comparable, time_budget_s=time_budget_s, progress=told)
+    except (ValueError, RunUnknown, MaskSetMissing, MemoryError) as error:
+        raise ReconstructError(str(error)) from error
+    with quiet.status("drawing"):
+        title = caption(acquisition)
+        draw_comparison(picture, comparison, title=title, pixel_size_um=acquisition.pixel_size_um, reference=pictured)
+    if save is not None:
+        save_comparison(save, comparison, pixel_size_um=acquisition.pixel_size_um)
+    if as_json:
+        print(json.dumps(document(acquisition, comparison, picture=picture, saved=save)))
+        return 1 if comparison.failed else 0
+    console.print(f"Reconstructed {title}.", soft_wrap=True)
+    for remark in acquisition.remarks:
+        console.print(f"  {remark}", soft_wrap=True)
+    console.print(comparison_table(acquisition, comparison))
+    for line in options_told(comparison):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    for name, reason in comparison.failed.items():
+        console.print(f"[red]{name} made no image:[/red] ", end="")
+        console.print(reason, markup=False, soft_wrap=True)
+    console.print(f"  picture    {picture}", markup=False, soft_wrap=True)
+    if save is not None:
+        console.print(f"  arrays     {save}", markup=False, soft_wrap=True)
+    if acquisition.uid is None:
+        store = f"ghostbeam ingest {shlex.quote(source)} --method {method}"
+    else:
+        store = f"ghostbeam replay {acquisition.uid[:8]} --method {method}"
+    console.print(f"  store it   {store}  (nothing has been stored in Tiled)", markup=False, soft_wrap=True)
+    return 1 if comparison.failed else 0
+
+
+def _read(config: GhostbeamConfig, source: str, fraction: float) -> Acquisition:
+    path = Path(source)
+    if path.is_dir():
+        raise IngestError(f"{path} is a folder: give a file in it, or a run's uid")
+    if path.is_file() or path.suffix.lower() in _FILE_SUFFIXES or len(path.parts) > 1:
+        return from_file(path, fraction=fraction)
+    return from_log(config.state_dir, source, fraction=fraction)
+
+
+def _recipe(config: GhostbeamConfig, acquisition: Acquisition, method: str, seed: int | None, device: str | None) -> Recipe:
+    """The method as the run asks for it, or else with the configuration's options."""
+    asked = [recipe for recipe in acquisition.recipes if recipe.method == method]
+    recipe = asked[0] if asked else Recipe(method, config.reconstruction.options.get(method, {}))
+    return replace(recipe, seed=recipe.seed if seed is None else seed, device=device or recipe.device)
+
+
+def _place(output: Path, source: str, acquisition: Acquisition, methods: list[str]) -> Path:
+    """Where to draw the picture: `output` itself if it is a PNG, else in that folder under a name that says what it is."""
+    if output.suffix == ".png":
+        picture = output
+    else:
+        what = Path(source).stem if acquisition.uid is None else acquisition.uid[:8]
+        picture = output / f"{'_'.join([what, *methods])}.png"
+    if picture.exists() and not is_own(picture):
+        raise IngestError(f"{picture} is there and wasn't drawn by `ghostbeam reconstruct`: choose another --output")
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    return picture
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[str, float], None]]:
+    """A bar for each method, gone when all is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    tasks = {}
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+
+        def told(method: str, fraction: float) -> None:
+            if method not in tasks:
+                tasks[method] = progress.add_task(method, total=1.0)
+            progress.update(tasks[method], completed=fraction)
+
+        yield told
+
+
+@contextmanager
+def _threads(number: int, methods: list[str]) -> Iterator[None]:
+    """Let the numerical libraries use so many threads, as a reconstruction by the worker does."""
+    from threadpoolctl import threadpool_limits
+
+    if all(METHODS[method].fast for method in methods if method in METHODS):
+        with threadpool_limits(number):
+            yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        with threadpool_limits(number):
+            yield
+    finally:
+        torch.set_num_threads(before)
