@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,12 +15,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from analysis.documents.mask_store import MaskSetMissing
 from analysis.documents.recipe import Recipe
-from analysis.ghost import METHODS
 from analysis.offline.acquisition import Acquisition, RunUnknown, from_file, from_log
 from analysis.offline.comparison import compare, read_reference, reference_for
 from analysis.offline.comparison_file import check_saving, save_comparison
 from analysis.offline.ingest_file import IngestError
 from analysis.views.comparison_figure import draw_comparison, is_own
+from analysis.worker.compute import THREAD_VARIABLES
 from beamline.config import GhostbeamConfig
 from ghostbeam.comparison_table import caption, comparison_table, document, options_told
 from ghostbeam.method_options import parsed_options
@@ -75,7 +76,7 @@ def run_reconstruct(
             pictured = acquisition.reference if reference is None else read_reference(reference, shape)
             comparable = None if pictured is None else reference_for(pictured, shape)
             picture = _place(output, source, acquisition, methods)
-        with _progress(quiet) as told, _threads(config.reconstruction.threads, methods):
+        with _progress(quiet) as told, _threads(config.reconstruction.threads):
             comparison = compare(acquisition, recipes, reference=comparable, time_budget_s=time_budget_s, progress=told)
     except (ValueError, RunUnknown, MaskSetMissing, MemoryError) as error:
         raise ReconstructError(str(error)) from error
@@ -152,20 +153,18 @@ def _progress(console: Console) -> Iterator[Callable[[str, float], None]]:
 
 
 @contextmanager
-def _threads(number: int, methods: list[str]) -> Iterator[None]:
+def _threads(number: int) -> Iterator[None]:
     """Let the numerical libraries use so many threads, as a reconstruction by the worker does."""
     from threadpoolctl import threadpool_limits
 
-    if all(METHODS[method].fast for method in methods if method in METHODS):
-        with threadpool_limits(number):
-            yield
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(number)))  # for torch, which is loaded later
     try:
-        with threadpool_limits(number):
+        with threadpool_limits(number):  # for those that are loaded
             yield
     finally:
-        torch.set_num_threads(before)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -37,5 +37,6 @@ def memory_for(method: str, realizations: int, shape: tuple[int, int]) -> Iterat
             cause = error
     raise MemoryError(
         f"{method} finds no memory for {realizations} masks of {shape[0]}x{shape[1]} pixels ({size / 1e9:.3g} GB in single "
-        "precision): take fewer realizations, bin the pixels, or use differential, which keeps no masks"
+        "precision) and what it makes of them: take fewer realizations, bin the pixels, choose smaller options, or use "
+        "differential, which keeps no masks"
     ) from cause

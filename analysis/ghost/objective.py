@@ -31,10 +31,11 @@ class Units:
         sums = masks.sum(axis=1, dtype=np.float64)
         lit = float((row * sums) @ sums)
         level = float((row * sums) @ buckets) / lit if lit > 0 else 0.0
-        scale = float(np.sqrt(masks.var(axis=0, dtype=np.float64).mean() * masks.shape[1]))
+        # those without test realizations may all be alike though not all are; any scale serves then
+        scale = float(np.sqrt(masks.var(axis=0, dtype=np.float64).mean() * masks.shape[1])) or 1.0
         residual = buckets - level * sums
         # an object without any contrast still has a size
-        contrast = max(float(np.sqrt(row @ residual**2 / row.sum())) / scale, 1e-3 * abs(level))
+        contrast = max(float(np.sqrt(row @ residual**2 / row.sum())) / scale, 1e-3 * abs(level)) or 1.0
         return cls(masks=scale, contrast=contrast, level=level / contrast)
 
 

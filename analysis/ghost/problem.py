@@ -23,6 +23,9 @@ _CHOICE_TOLERANCE, _CHOICE_ITERATIONS = 3e-3, 80
 _TRUST_TOLERANCE = 10.0
 """Tolerance of the solutions for the figures of trust, relative to that of the image."""
 
+_LEAST_PRECISION = 1e-6
+"""Of a realization relative to the best one; far below what makes a difference."""
+
 _UNKNOWN_PART = 0.4
 _FEWEST = 16
 """Realizations from which on a weight can be chosen by cross-validation."""
@@ -145,7 +148,8 @@ class Problem:
 
 def row_weights(errors: np.ndarray) -> np.ndarray:
     """Return the weights of squared residuals, (M,) with mean 1, that follow from the buckets' errors (M,)."""
-    precision = (errors.min() / errors) ** 2
+    # none becomes 0: where the best realizations are left out the others must count
+    precision = np.maximum(errors.min() / errors, _LEAST_PRECISION) ** 2
     return precision / precision.mean()
 
 

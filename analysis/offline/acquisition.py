@@ -141,8 +141,8 @@ def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0) -> Acqui
             f"{spec.shape[0]}x{spec.shape[1]}: it names another mask set than it was measured with"
         )
     batch = batch.part(0, _count(len(batch), fraction))
-    rejected = [f"{count} realizations left out: {reason.replace('_', ' ')}" for reason, count in ledger.rejected.most_common()]
-    lost = [f"{ledger.missing} realizations never arrived"] if ledger.missing else []
+    rejected = [f"{_realizations(count)} left out: {reason.replace('_', ' ')}" for reason, count in ledger.rejected.most_common()]
+    lost = [f"{_realizations(ledger.missing)} never arrived"] if ledger.missing else []
     going_on = [] if seen.stopped else ["the run has not ended: these are the realizations so far"]
     sample = str(start.get("sample") or "run")
     return Acquisition(
@@ -198,3 +198,7 @@ def _count(number: int, fraction: float) -> int:
     if not 0 < fraction <= 1:
         raise IngestError(f"the fraction of the realizations must be above 0 and at most 1, not {fraction}")
     return math.ceil(fraction * number)
+
+
+def _realizations(number: int) -> str:
+    return f"{number} realization{'' if number == 1 else 's'}"

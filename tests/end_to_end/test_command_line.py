@@ -236,6 +236,17 @@ def test_a_replay_that_makes_no_sense_says_so(config, measured, arguments, messa
     assert "Traceback" not in done.stderr
 
 
+def test_methods_are_compared_on_a_stored_run_without_services(config, measured, state_dir, tmp_path):
+    succeed(config, "down")
+    before = LogReader(log_paths(state_dir).processed).last_position()
+    arguments = ["--method", "tv", "--compare", "differential", "--output", str(tmp_path / "one.png")]
+    out = succeed(config, "reconstruct", measured[:8], *arguments)
+    assert (tmp_path / "one.png").exists()
+    assert f"ghostbeam replay {measured[:8]} --method tv" in out
+    assert LogReader(log_paths(state_dir).processed).last_position() == before
+    assert "No services" in succeed(config, "down")
+
+
 def test_recover_brings_back_what_was_deleted_from_tiled(config, measured, state_dir):
     assert "Nothing was missing" in succeed(config, "recover")
     uri, key = tiled_uri(load_config(config)), api_key(state_dir)
