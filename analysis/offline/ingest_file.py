@@ -61,9 +61,16 @@ def read_measurement(path: Path | str) -> Measurement:
     Raises
     ------
     IngestError
-        If it isn't such a file, something is missing, or doesn't fit together.
+        If it isn't such a file, something is missing, doesn't fit together, or doesn't fit into memory.
     """
     path = Path(path)
+    try:
+        return _measurement(path)
+    except MemoryError as error:
+        raise IngestError(f"{path} does not fit into memory ({error}): leave out realizations, or bin the masks' pixels") from error
+
+
+def _measurement(path: Path) -> Measurement:
     arrays = _arrays(path)
     if "coefficients" in arrays and "masks" not in arrays:
         return _haar(path, arrays)
@@ -128,6 +135,8 @@ def _arrays(path: Path) -> dict[str, Any]:
 
             with h5py.File(path, "r") as file:
                 return {key: item[()] for key, item in file.items() if isinstance(item, h5py.Dataset)}
+    except MemoryError:
+        raise
     except Exception as error:  # whatever a damaged file makes of three libraries
         raise IngestError(f"{path} cannot be read ({error}): it is damaged or holds objects; write it anew") from error
     raise IngestError(f"{path} is neither an NPZ nor an HDF5 file: write one with {_FORMS}")
