@@ -21,7 +21,9 @@ def checked_shape(shape: tuple[int, int]) -> tuple[int, int]:
 def checked_batch(
     masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None, shape: tuple[int, int], first: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return a batch as float32 masks (B, N), float64 buckets (B,) and errors (B,) or None.
+    """Return a batch as masks (B, N) in the type given, float64 buckets (B,) and errors (B,) or None.
+
+    Masks are read block by block and not copied, so that they may lie in a file.
 
     Parameters
     ----------
@@ -46,9 +48,10 @@ def checked_batch(
         raise ValueError(f"buckets must have one axis, (realizations,), not the shape {buckets.shape}")
     if len(masks) != len(buckets):
         raise ValueError(f"{len(masks)} masks but {len(buckets)} buckets: every realization is one mask and its bucket")
-    flat = np.array(masks, dtype=np.float32).reshape(len(masks), shape[0] * shape[1])
+    flat = masks.reshape(len(masks), shape[0] * shape[1])
     values = np.array(buckets, dtype=np.float64)
-    _finite("mask", np.isfinite(flat).all(axis=1), first)
+    if masks.dtype.kind == "f":
+        _finite("mask", _finite_rows(flat), first)
     _finite("bucket", np.isfinite(values), first)
     if errors is None:
         return flat, values, None
@@ -57,6 +60,19 @@ def checked_batch(
         raise ValueError(f"errors must have the buckets' shape {values.shape}, not {sigmas.shape}")
     _finite("error", np.isfinite(sigmas) & (sigmas > 0), first, "positive and finite")
     return flat, values, sigmas
+
+
+def rows_at_once(pixels: int) -> int:
+    """Return how many masks of `pixels` to turn into single precision at a time: 16 MB or one."""
+    return max(1, 2**22 // pixels)
+
+
+def _finite_rows(masks: np.ndarray) -> np.ndarray:
+    """Return which masks (B, N) are finite in single precision, bool (B,)."""
+    finite = np.empty(len(masks), dtype=bool)
+    for start in range(0, len(masks), rows := rows_at_once(masks.shape[1])):
+        finite[start : start + rows] = np.isfinite(masks[start : start + rows].astype(np.float32)).all(axis=1)
+    return finite
 
 
 def _real(name: str, values: np.ndarray) -> np.ndarray:

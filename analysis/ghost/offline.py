@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .estimate import Progress, Result
+from .inputs import rows_at_once
 from .registry import make_reconstructor
 
 
@@ -29,7 +30,8 @@ def reconstruct(
     Parameters
     ----------
     masks : array, (M, H, W)
-        Transmission of each mask; integer and boolean masks are taken as they are.
+        Transmission of each mask; integer and boolean masks are taken as they are. Anything with a shape and slices will do,
+        as a memory-mapped array or a dataset of h5py's: it is read block by block and never held as a whole.
     buckets : array, (M,) or (C, M)
         The single-pixel signal of each realization, y = sum_n w_n x_n + noise; or of C channels.
     method : str
@@ -58,7 +60,9 @@ def reconstruct(
     ValueError
         Unknown method or option, and data that make no sense; the message names what and where.
     """
-    masks, buckets = np.asarray(masks), np.asarray(buckets)
+    # what lies in a file stays there
+    masks = masks if hasattr(masks, "shape") and hasattr(masks, "dtype") else np.asarray(masks)
+    buckets = np.asarray(buckets)
     if masks.ndim != 3:
         raise ValueError(f"masks must have the shape (realizations, height, width), not {masks.shape}")
     if buckets.ndim not in (1, 2):
@@ -66,14 +70,18 @@ def reconstruct(
     if buckets.ndim == 2:
         if len(buckets) == 0:
             raise ValueError("buckets of no channel: give (realizations,) or (channels, realizations)")
-        if errors is not None and np.shape(errors) != buckets.shape:
-            raise ValueError(f"errors must have the buckets' shape {buckets.shape}, not {np.shape(errors)}")
         if time_budget_s is not None:
             time_budget_s /= len(buckets)
     if time_budget_s is not None and not time_budget_s > 0:
         raise ValueError(f"time_budget_s must be above 0 seconds, not {time_budget_s!r}")
 
+    if len(masks) != buckets.shape[-1]:
+        raise ValueError(f"{len(masks)} masks but {buckets.shape[-1]} buckets: every realization is one mask and its bucket")
+    if errors is not None and np.shape(errors) != buckets.shape:
+        raise ValueError(f"errors must have the buckets' shape {buckets.shape}, not {np.shape(errors)}")
+
     started = time.monotonic()
+    rows = rows_at_once(max(1, masks.shape[1] * masks.shape[2]))
     channels = np.atleast_2d(buckets)
     sigmas = [None] * len(channels) if errors is None else list(np.atleast_2d(errors))
     estimates, used = [], []
@@ -81,7 +89,9 @@ def reconstruct(
         reconstructor = make_reconstructor(
             method, shape=masks.shape[1:], expected=len(masks), nonnegative=nonnegative, seed=seed, device=device, **options
         )
-        reconstructor.update(masks, values, sigma)
+        for start in range(0, len(masks), rows):
+            part = slice(start, start + rows)
+            reconstructor.update(masks[part], values[part], None if sigma is None else sigma[part])
         if time_budget_s is not None:
             reconstructor.limit_time(time_budget_s)
         estimates.append(reconstructor.finish(_part(progress, index, len(channels))))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .estimate import Estimate, Progress
-from .inputs import checked_batch, checked_shape
+from .inputs import checked_batch, checked_shape, rows_at_once
 
 
 class Reconstructor(ABC):
@@ -80,10 +80,11 @@ class Reconstructor(ABC):
         Results don't depend on how the realizations are cut into batches.
         """
         flat, values, sigmas = checked_batch(masks, buckets, errors, self.shape, self._count)
-        if not len(values):
-            return
-        self._take(flat, values, sigmas)
-        self._count += len(values)
+        self._check(flat)
+        for start in range(0, len(values), rows := rows_at_once(flat.shape[1])):
+            part = slice(start, start + rows)
+            self._take(flat[part].astype(np.float32), values[part], None if sigmas is None else sigmas[part])
+            self._count += len(values[part])
 
     def result(self, progress: Progress | None = None) -> Estimate:
         """Return the estimate from the realizations so far; may start from what an earlier call found."""
@@ -102,6 +103,10 @@ class Reconstructor(ABC):
     def _need_data(self) -> None:
         if self._count == 0:
             raise ValueError("no realization yet: call update(masks, buckets) first")
+
+    def _check(self, masks: np.ndarray) -> None:
+        """Raise ValueError for masks (B, N), of any real type, that the method can't take."""
+        return None
 
     @abstractmethod
     def _take(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None) -> None:
