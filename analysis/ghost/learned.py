@@ -14,7 +14,6 @@ from .objective import BucketTargets, ImageTargets, Objective, Units
 from .problem import TEST_GROUP, Problem, deviation, flat_estimate, row_weights
 from .reconstructor import Reconstructor
 from .store import Store
-from .total_variation import MaskKernel
 
 if TYPE_CHECKING:
     import torch
@@ -177,9 +176,7 @@ class Learned(Reconstructor):
         taught = self.count - int(self._tested().sum())
         if taught < 2 or self.shape == (1, 1):
             return None
-        kernel = MaskKernel(self.shape)
-        kernel.extend(self._store.masks)
-        problem = Problem(kernel, self._store, self.seed, self.nonnegative)
+        problem = Problem(self.shape, self._store, self.seed, self.nonnegative)
         return problem if problem.tells else None
 
     def _find_weight(self, problem: Problem) -> float:
