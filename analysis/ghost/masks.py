@@ -162,6 +162,11 @@ class MaskRows:
         return MaskRows(self._masks, self._chosen, self._unit * unit)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(M, N)."""
+        return len(self), self.pixels
+
+    @property
     def sums(self) -> np.ndarray:
         """Sum of each mask's pixels, float64 (M,)."""
         return self._masks.sums[self._chosen] / self._unit
@@ -180,3 +185,22 @@ class MaskRows:
         spread_out = np.zeros((len(coefficients), len(self._masks)))
         spread_out[:, self._chosen] = coefficients
         return self._masks.adjoint(spread_out) / self._unit
+
+    def dense(self, start: int, stop: int) -> np.ndarray:
+        """Return the masks from number `start` to `stop` of those chosen, float32 (stop - start, N)."""
+        chosen = self._chosen[start:stop]
+        first, last = int(chosen.min()), int(chosen.max())
+        return self._masks.dense(first, last + 1)[chosen - first] / np.float32(self._unit)
+
+
+def sums_of(masks: np.ndarray | MaskRows) -> np.ndarray:
+    """Return the sum of each mask's pixels, float64 (M,), of masks (M, N)."""
+    return masks.sums if isinstance(masks, MaskRows) else masks.sum(axis=1, dtype=np.float64)
+
+
+def spread_of(masks: np.ndarray | MaskRows) -> float:
+    """Return the variance over realizations, averaged over pixels, of masks (M, N)."""
+    if isinstance(masks, MaskRows):
+        mean = masks.adjoint(np.full((1, len(masks)), 1 / len(masks)))
+        return max(float(masks.squares.mean()) / masks.pixels - float(np.mean(mean**2)), 0.0)
+    return float(masks.var(axis=0, dtype=np.float64).mean())

@@ -53,7 +53,9 @@ class Problem:
         Of all masks of a problem that isn't large, if it is at hand.
     """
 
-    def __init__(self, shape: tuple[int, int], store: Store, seed: int, nonnegative: bool, kernel: MaskKernel | None = None) -> None:
+    def __init__(
+        self, shape: tuple[int, int], store: Store, seed: int, nonnegative: bool, kernel: MaskKernel | None = None
+    ) -> None:
         self._shape, self._buckets, self._matrix = shape, store.buckets, store.matrix
         self._groups = groups_of(seed, len(store))
         self._row = row_weights(store.errors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .masks import Masks
+from .masks import MaskRows, Masks
 
 MOST_REALIZATIONS = 2048
 MOST_ENTRIES = 2**25
@@ -59,6 +59,10 @@ class Store:
     def masks(self) -> np.ndarray:
         """Masks, float32 (M, N), made anew: for problems that aren't large."""
         return self.matrix.dense()
+
+    def rows(self, chosen: np.ndarray) -> np.ndarray | MaskRows:
+        """Return the masks chosen by bool (M,), an array (M', N) unless the problem is large."""
+        return MaskRows(self.matrix, np.flatnonzero(chosen)) if self.is_large else self.masks[chosen]
 
     @property
     def buckets(self) -> np.ndarray:

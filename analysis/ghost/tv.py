@@ -73,10 +73,7 @@ class TotalVariation(Reconstructor):
             weight, self._chosen_at = problem.choose(progress), self.count
         elif weight is None and warm is not None:
             weight = self._warm_share * problem.flattening
-        if warm is None:
-            state = problem.fresh(weight)
-        else:
-            state = warm.grown(problem.projection).scaled(self._warm_unit / problem.unit)
+        state = problem.fresh(weight) if warm is None else warm.grown(problem.projection).scaled(self._warm_unit / problem.unit)
         self._warm = problem.finish(state, weight, _LIVE_TOLERANCE, _LIVE_ITERATIONS)
         self._warm_share, self._warm_unit = weight / problem.flattening, problem.unit
         return problem.estimate(self._warm)
