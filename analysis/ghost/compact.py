@@ -38,7 +38,7 @@ class Block(Protocol):
 
 
 def compact(masks: np.ndarray) -> Block:
-    """Return masks, float32 (B, N), as bits if each has two values, as bytes if all are whole numbers to 255, else as they are."""
+    """Return masks, float32 (B, N), as bits if each has two values, else as bytes if all are whole numbers to 255."""
     # one mask tells most sets that don't have two values
     if _two_valued(masks[:1]) and _two_valued(masks):
         return BitBlock(masks)
