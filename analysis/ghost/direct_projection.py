@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from scipy import linalg
 
@@ -93,6 +95,9 @@ class DirectProjection:
     gain : float32
         Norm of the shared mask, over the scale: it enters as one more row of the size of the others, times the gain.
     """
+
+    drops_columns: ClassVar[bool] = False
+    """Whether columns that have converged are left out of what remains, for each costs time."""
 
     def __init__(self, kernel: MaskKernel, scale: float) -> None:
         self.shape, self.screen = kernel.shape, kernel.screen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from .gradient import ScreenedPoisson, gradient, gradient_adjoint
@@ -28,6 +30,9 @@ class IterativeProjection:
     gain : float32
         Norm of the shared mask w0, over the scale: it enters as one more row of the size of the others, times the gain.
     """
+
+    drops_columns: ClassVar[bool] = True
+    """Whether columns that have converged are left out of what remains, for each costs time."""
 
     def __init__(self, masks: Masks, shape: tuple[int, int], scale: float) -> None:
         self.shape, self.screen = shape, ScreenedPoisson(shape, PLAIN_PENALTY)

@@ -53,6 +53,19 @@ class State:
         names = ("r", "d", "p", "ur", "ud", "up")
         return replace(self, **{name: getattr(self, name) * np.float32(factor) for name in names})
 
+    def columns(self, chosen: np.ndarray) -> State:
+        """Return the state of some columns, by their numbers."""
+        return State(
+            r=self.r[chosen], d=self.d[:, chosen], p=self.p[chosen], ur=self.ur[chosen], ud=self.ud[:, chosen], up=self.up[chosen],
+            penalty=self.penalty[chosen],
+        )  # fmt: skip
+
+    def put(self, chosen: np.ndarray, columns: State) -> None:
+        """Replace some columns, by their numbers."""
+        for name in ("r", "p", "ur", "up", "penalty"):
+            getattr(self, name)[chosen] = getattr(columns, name)
+        self.d[:, chosen], self.ud[:, chosen] = columns.d, columns.ud
+
     def grown(self, projection: Projection) -> State:
         """Return the state with the realizations added that `projection` has and it has not."""
         known = self.realizations
@@ -120,14 +133,40 @@ class TotalVariationSolver:
         State
             Its `p` are the images (S, H, W), in units of x over the unit of the buckets given.
         """
+        buckets, rows, weights = (values.astype(np.float32) for values in (buckets, rows, weights))
+        whole, going, iteration = state.columns(np.arange(len(weights))), np.arange(len(weights)), 0
+        while len(going) and iteration < max_iterations:
+            part = whole.columns(going)
+            iteration, part, done = self._run(
+                part, buckets, rows[going], weights[going], tolerance[going], iteration, max_iterations
+            )
+            whole.put(going, part)
+            going = going[~done]
+        return whole
+
+    def _run(
+        self,
+        state: State,
+        buckets: np.ndarray,
+        rows: np.ndarray,
+        weights: np.ndarray,
+        tolerance: np.ndarray,
+        iteration: int,
+        max_iterations: int,
+    ) -> tuple[int, State, np.ndarray]:
+        """Iterate from number `iteration` on until all columns have converged, or half of them where each costs time.
+
+        Return the number of the last iteration, the state, and which columns have converged.
+        """
         projection = self.projection
         projection.begin(state.p)
-        buckets, rows, weights = (values.astype(np.float32) for values in (buckets, rows, weights))
         a, b, mix = np.float32(DATA_PENALTY), np.float32(PLAIN_PENALTY), np.float32(_OVER_RELAXATION)
         r, d, p, ur, ud, up, penalty = (
             state.r, state.d, state.p, state.ur, state.ud, state.up, state.penalty
         )  # fmt: skip
-        for iteration in range(1, max_iterations + 1):
+        done = np.zeros(len(weights), dtype=bool)
+        while iteration < max_iterations:
+            iteration += 1
             t = projection.screen.solve(gradient_adjoint(*(d - ud)) + b * (p - up))
             x, wx = projection.onto(t, r - ur)
             dx = np.stack(gradient(x))
@@ -146,7 +185,8 @@ class TotalVariationSolver:
                 primal = _norm(wx - r, dx - d, x - p) / np.maximum(size, _TINY)
                 moved = (new - old for new, old in zip((r, d, p), before, strict=True))
                 dual = _norm(*moved) / np.maximum(np.maximum(_norm(ur, ud, up), _RESOLVED * size), _TINY)
-                if (np.maximum(primal, dual) < tolerance).all():
+                done = np.maximum(primal, dual) < tolerance
+                if done.all() or (projection.drops_columns and 2 * done.sum() >= len(done)):
                     break
                 # balancing for ever could cycle: it ends two thirds of the way
                 if iteration < 2 * max_iterations // 3:
@@ -154,7 +194,7 @@ class TotalVariationSolver:
                     change = np.where(np.abs(np.log(ratio)) > 0.35, np.clip(ratio, 0.5, 2.0), 1.0).astype(np.float32)
                     penalty = penalty * change
                     ur, ud, up = ur / change[:, None], ud / change[:, None, None], up / change[:, None, None]
-        return State(r, d, p, ur, ud, up, penalty)
+        return iteration, State(r, d, p, ur, ud, up, penalty), done
 
     def _fit(self, wanted: np.ndarray, buckets: np.ndarray, rows: np.ndarray, k: np.ndarray) -> np.ndarray:
         """Return the r that minimises 1/2 sum_m o_m (r_m + g r_0 - y_m)^2 + k/2 |r - wanted|^2; r_0 is the last."""
