@@ -92,6 +92,8 @@ class LeastSquares(Reconstructor):
     def _iteratively(self) -> Estimate:
         """Return the estimate by conjugate gradients."""
         members = self._members()
+        if len(members) < 3:
+            return self._estimate(self._iterated(np.ones((1, self.count)))[0])
         rows = np.ones((1 + len(members) + 2, self.count))
         for column, member in enumerate(members, start=1):
             rows[column, member] = 0.0
