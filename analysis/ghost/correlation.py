@@ -114,13 +114,12 @@ class Normalised(_FromAverages):
     name: ClassVar[str] = "normalised"
     summary: ClassVar[str] = "correlation of buckets divided by the mask's total transmission"
 
-    def _take(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None) -> None:
-        if masks.min() < 0:
+    def _check(self, masks: np.ndarray) -> None:
+        if len(masks) and masks.min() < 0:
             raise ValueError(
                 "normalised ghost imaging divides by each mask's sum and needs masks that are nowhere negative; "
                 "use differential or least_squares"
             )
-        super()._take(masks, buckets, errors)
 
     @staticmethod
     def _image(means: Means) -> np.ndarray:

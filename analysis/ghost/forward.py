@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+
+from .inputs import rows_at_once
 
 
 class MaskOperator:
@@ -11,11 +15,11 @@ class MaskOperator:
     Parameters
     ----------
     masks : array, (M, H, W)
-        Transmission of each mask; kept in the type given.
+        Transmission of each mask; kept in the type given, and where it lies.
 
     Notes
     -----
-    Products are summed in float64. The operator passes ``<W x, y> = <x, W' y>``.
+    Products are summed in float64, block by block. The operator passes ``<W x, y> = <x, W' y>``.
     """
 
     def __init__(self, masks: np.ndarray) -> None:
@@ -32,10 +36,18 @@ class MaskOperator:
         """Return the buckets (M,) of an image (H, W): y_m = sum_n w_mn x_n."""
         if image.shape != self.image_shape:
             raise ValueError(f"the image must have the masks' shape {self.image_shape}, not {image.shape}")
-        return self.matrix.astype(np.float64, copy=False) @ image.reshape(-1).astype(np.float64)
+        flat = image.reshape(-1).astype(np.float64)
+        return np.concatenate([np.zeros(0), *(self.matrix[part].astype(np.float64, copy=False) @ flat for part in self._parts())])
 
     def adjoint(self, buckets: np.ndarray) -> np.ndarray:
         """Return the back-projection (H, W) of buckets (M,): x_n = sum_m w_mn y_m."""
         if buckets.shape != (len(self),):
             raise ValueError(f"{len(self)} buckets are needed, one a mask, not the shape {buckets.shape}")
-        return (buckets.astype(np.float64) @ self.matrix.astype(np.float64, copy=False)).reshape(self.image_shape)
+        flat = np.zeros(self.matrix.shape[1])
+        for part in self._parts():
+            flat += buckets[part].astype(np.float64) @ self.matrix[part].astype(np.float64, copy=False)
+        return flat.reshape(self.image_shape)
+
+    def _parts(self) -> Iterator[slice]:
+        for start in range(0, len(self), rows := rows_at_once(max(1, self.matrix.shape[1]))):
+            yield slice(start, start + rows)

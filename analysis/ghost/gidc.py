@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from .learned import LearnedByUNet
+from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Units, bucket_targets, standardised
 from .splits import pseudo_inverse
 
@@ -23,7 +24,7 @@ class DeepImagePrior(LearnedByUNet):
     weight_shares: ClassVar[tuple[float, ...]] = (1.0, 0.5, 2.0)
 
     def _views(
-        self, masks: np.ndarray, buckets: np.ndarray, row: np.ndarray, units: Units
+        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units
     ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
         image = pseudo_inverse(masks, buckets)
         return standardised(image[None], self.shape), bucket_targets(masks, buckets, row[None], units)

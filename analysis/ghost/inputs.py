@@ -66,7 +66,9 @@ def check_option_names(method: str, names: Iterable[str], known: Iterable[str]) 
 def checked_batch(
     masks: np.ndarray, buckets: np.ndarray, errors: Errors, shape: tuple[int, int], first: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return a batch as float32 masks (B, N), float64 buckets (B,) and errors (B,) or None.
+    """Return a batch as masks (B, N) in the type given, float64 buckets (B,) and errors (B,) or None.
+
+    Masks are read block by block and not copied, so that they may lie in a file.
 
     Parameters
     ----------
@@ -91,10 +93,10 @@ def checked_batch(
         raise ValueError(f"buckets must have one axis, (realizations,), not the shape {buckets.shape}")
     if len(masks) != len(buckets):
         raise ValueError(f"{len(masks)} masks but {len(buckets)} buckets: every realization is one mask and its bucket")
+    flat = masks.reshape(len(masks), shape[0] * shape[1])
     with np.errstate(over="ignore"):  # what becomes infinite is refused as too large
-        flat = np.array(masks, dtype=np.float32).reshape(len(masks), shape[0] * shape[1])
         values = np.array(buckets, dtype=np.float64)
-    _within("mask", masks.reshape(flat.shape), LARGEST_MASK, first)
+    _within("mask", flat, LARGEST_MASK, first)
     _within("bucket", buckets[:, np.newaxis], LARGEST_BUCKET, first)
     if errors is None:
         return flat, values, None
@@ -105,6 +107,11 @@ def checked_batch(
         raise ValueError(f"errors must have the buckets' shape {values.shape}, not {np.shape(errors)}")
     _all_good("error", np.isfinite(sigmas) & (sigmas > 0), first, "positive and finite")
     return flat, values, sigmas
+
+
+def rows_at_once(pixels: int) -> int:
+    """Return how many masks of `pixels` to turn into single precision at a time: 16 MB or one."""
+    return max(1, 2**22 // pixels)
 
 
 def check_smallness(largest_mask: float, largest_bucket: float) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .learned import Learned
+from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Units, bucket_targets
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class ImplicitRepresentation(Learned):
         return SinusoidalNetwork(given["features"], given["layers"], given["embeddings"], given["bandwidth"], generator)
 
     def _views(
-        self, masks: np.ndarray, buckets: np.ndarray, row: np.ndarray, units: Units
+        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units
     ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
         from .sinusoidal import coordinates
 

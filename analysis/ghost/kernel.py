@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
+from .groups import BLOCK
+
 
 class GrowingKernel:
     """Cholesky factor L of K = W W' + ridge * s (M, M), extended by a block of rows at a time.
@@ -38,9 +40,8 @@ class GrowingKernel:
         rows = rows.astype(np.float64)
         own = rows @ rows.T
         if self._constant == 0.0:
-            lit = np.diag(own)[np.diag(own) > 0]
             # dark masks alone: any constant serves, their part of the factor stays apart from the rest
-            self._constant = self._ridge * float(lit.mean()) if len(lit) else 0.0
+            self._constant = self._ridge * mean_of_lit(np.diag(own))
         own[np.diag_indices_from(own)] += self._constant or 1.0
         count, end = self._count, self._count + len(rows)
         if end > len(self._factor):
@@ -65,6 +66,15 @@ class GrowingKernel:
         """Return K^-1, float64 (M, M)."""
         lower = linalg.lapack.dpotri(self.factor.T, lower=0)[0]
         return np.triu(lower) + np.triu(lower, 1).T
+
+
+def mean_of_lit(squares: np.ndarray) -> float:
+    """Return the mean squared norm of the masks that aren't dark of the first block that isn't, from all squared norms (M,)."""
+    for start in range(0, len(squares), BLOCK):
+        block = squares[start : start + BLOCK]
+        if block.any():
+            return float(block[block > 0].mean())
+    return 0.0
 
 
 def without_groups(inverse: np.ndarray, solution: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

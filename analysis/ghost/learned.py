@@ -10,11 +10,11 @@ import numpy as np
 
 from .estimate import Estimate, Progress
 from .groups import groups_of
+from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Objective, Units
 from .problem import TEST_GROUP, Problem, deviation, flat_estimate, row_weights
 from .reconstructor import Reconstructor, TimeBudgetTooShort
 from .store import Store
-from .total_variation import MaskKernel
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +81,7 @@ class Learned(Reconstructor):
 
     @abstractmethod
     def _views(
-        self, masks: np.ndarray, buckets: np.ndarray, row: np.ndarray, units: Units
+        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units
     ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
         """Return inputs (S, channels, H, W) and targets for masks (M, N), buckets (M,) and row weights (M,)."""
 
@@ -178,9 +178,7 @@ class Learned(Reconstructor):
         taught = self.count - int(self._tested().sum())
         if taught < 2 or self.shape == (1, 1):
             return None
-        kernel = MaskKernel(self.shape)
-        kernel.extend(self._store.masks)
-        problem = Problem(kernel, self._store, self.seed, self.nonnegative)
+        problem = Problem(self.shape, self._store, self.seed, self.nonnegative)
         return problem if problem.tells else None
 
     def _find_weight(self, problem: Problem) -> float:
@@ -198,7 +196,7 @@ class Learned(Reconstructor):
 
     def _objective(self, weight: float, taught: np.ndarray) -> Objective:
         """Return the objective of the realizations `taught`, bool (M,)."""
-        masks, buckets = self._store.masks[taught], self._store.buckets[taught]
+        masks, buckets = self._store.rows(taught), self._store.buckets[taught]
         row = row_weights(self._store.errors[taught])
         units = Units.of(masks, buckets, row)
         inputs, targets = self._views(masks, buckets, row, units)
@@ -251,10 +249,15 @@ class Learned(Reconstructor):
     def _missed(self, image: np.ndarray, held: np.ndarray) -> float:
         """Return the error, over the variance, with which an image predicts the buckets `held`, bool (M,)."""
         values = self._store.buckets[held]
-        residual = values - self._store.masks[held].astype(np.float64) @ image.reshape(-1)
+        residual = values - self._predicted(image, held)
         row = row_weights(self._store.errors[held])
         span = deviation(values, row)
         return deviation(residual, row) / span if span > 0 else float("nan")
+
+    def _predicted(self, image: np.ndarray, held: np.ndarray) -> np.ndarray:
+        """Return the buckets of an image (H, W) behind the masks `held`, bool (M,)."""
+        masks, flat = self._store.rows(held), image.reshape(-1).astype(np.float64)
+        return masks.forward(flat[None])[0] if isinstance(masks, MaskRows) else masks.astype(np.float64) @ flat
 
 
 class LearnedByUNet(Learned):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,9 +10,10 @@ from scipy import linalg
 
 from analysis.metrics import frc_resolution
 
+from .conjugate_gradients import least_squares_images
 from .estimate import Estimate, Progress
 from .groups import BLOCK, groups_of, jackknife_spread
-from .kernel import GrowingKernel, without_groups
+from .kernel import GrowingKernel, mean_of_lit, without_groups
 from .reconstructor import Reconstructor
 from .store import Store
 
@@ -24,12 +26,16 @@ _ERROR_RANGE = 1e-12, 1e12
 _CHUNK = 512
 """Masks put into double precision at a time."""
 
+_LIVE_ENTRIES = 4 * 10**8
+"""Live iterations of large problems may read this many entries of masks: a fraction of a second."""
+
 
 class LeastSquares(Reconstructor):
     """The image of least norm among those that fit the buckets best, x = W^+ y (eq. 5 of Noise2Ghost for one split).
 
     x = W' a with (W W' + ridge) a = y; realizations with known errors are divided by them first. The
-    negative values that noise makes are left as they are: the image is linear in the buckets.
+    negative values that noise makes are left as they are: the image is linear in the buckets. Large problems are solved by
+    conjugate gradients, live ones by a few from the image before.
     """
 
     name: ClassVar[str] = "least_squares"
@@ -43,58 +49,112 @@ class LeastSquares(Reconstructor):
         if isinstance(ridge, bool) or not isinstance(ridge, int | float) or not 1e-10 <= ridge <= 1e3:
             raise ValueError(f"ridge must be a number from 1e-10 to 1e3, not {ridge!r}")
         self._store = Store(self.shape[0] * self.shape[1], self.expected)
-        self._kernel = GrowingKernel(float(ridge))
-        self._unit = 1.0
+        self._ridge = float(ridge)
+        self._kernel = GrowingKernel(self._ridge)
+        self._last: np.ndarray | None = None
 
     def _take(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None) -> None:
-        if errors is not None:
-            if self._count == 0:
-                self._unit = errors[0]
-            relative = np.clip(errors / self._unit, *_ERROR_RANGE)
-            masks, buckets = (masks / relative[:, None]).astype(np.float32), buckets / relative
         self._store.append(masks, buckets, errors)
-        while len(self._store) - len(self._kernel) >= BLOCK:
-            known = len(self._kernel)
-            self._kernel.extend(self._store.masks[known : known + BLOCK], self._store.masks[:known])
 
     def _live(self, progress: Progress | None) -> Estimate:
-        return self._estimate(with_trust=self.count <= _TRUST_LIMIT)
+        if not self._store.is_large:
+            return self._directly(with_trust=self.count <= _TRUST_LIMIT)
+        start = None if self._last is None else self._last.reshape(1, -1).astype(np.float64)
+        iterations = max(1, _LIVE_ENTRIES // (self.count * self._store.matrix.pixels))
+        self._last = self._iterated(np.ones((1, self.count)), start=start, iterations=iterations)[0]
+        return self._estimate(self._last)
 
     def _final(self, progress: Progress | None) -> Estimate:
-        return self._estimate(with_trust=True)
+        return self._iteratively() if self._store.is_large else self._directly(with_trust=True)
 
-    def _estimate(self, with_trust: bool) -> Estimate:
-        kernel, masks, buckets = self._kernel, self._store.masks, self._store.buckets
-        known = len(kernel)
-        if known < len(masks):
+    def _directly(self, with_trust: bool) -> Estimate:
+        """Return the estimate by the factor of the kernel."""
+        known = len(self._kernel) + (self.count - len(self._kernel)) // BLOCK * BLOCK
+        while len(self._kernel) < known:
+            end = len(self._kernel) + BLOCK
+            self._kernel.extend(self._scaled(len(self._kernel), end), self._scaled(0, len(self._kernel)))
+        kernel, masks, buckets = self._kernel, self._scaled(0, self.count), self._store.buckets / self._relative
+        if known < self.count:
             kernel = kernel.copy()
             kernel.extend(masks[known:], masks[:known])
         solution = linalg.cho_solve((kernel.factor, True), buckets, check_finite=False)
-        image = self._image(solution[None])[0]
-        nothing = Estimate(image, np.full_like(image, np.nan), float("nan"), {"frc_resolution_px": float("nan")})
-        groups = groups_of(self.seed, len(masks))
-        present = np.unique(groups)
-        if not with_trust or len(present) < 3:
-            return nothing
+        image = self._images(masks, solution[None])[0]
+        members = self._members()
+        if not with_trust or len(members) < 3:
+            return self._estimate(image)
         inverse = kernel.inverse()
-        members = [np.flatnonzero(groups == group) for group in present]
         left_out = [without_groups(inverse, solution, member) for member in members]
-        spread = jackknife_spread(self._image(np.array([without for without, _ in left_out])))
-        halves = [without_groups(inverse, solution, np.flatnonzero(groups % 2 == half))[0] for half in (0, 1)]
-        errors = [np.sum((residual - residual.mean()) ** 2) for _, residual in left_out]
-        spans = [np.sum((buckets[member] - buckets[member].mean()) ** 2) for member in members]
-        return Estimate(
-            image=image,
-            spread=spread.astype(np.float32),
-            heldout_loss=float(sum(errors) / sum(spans)) if sum(spans) > 0 else float("nan"),
-            figures={"frc_resolution_px": frc_resolution(*self._image(np.array(halves)))},
+        halves = [without_groups(inverse, solution, np.concatenate(members[half::2]))[0] for half in (0, 1)]
+        return self._estimate(
+            image,
+            self._images(masks, np.array([without for without, _ in left_out])),
+            [(residual, buckets[member]) for (_, residual), member in zip(left_out, members, strict=True)],
+            self._images(masks, np.array(halves)),
         )
 
-    def _image(self, solutions: np.ndarray) -> np.ndarray:
+    def _iteratively(self) -> Estimate:
+        """Return the estimate by conjugate gradients."""
+        members = self._members()
+        if len(members) < 3:
+            return self._estimate(self._iterated(np.ones((1, self.count)))[0])
+        rows = np.ones((1 + len(members) + 2, self.count))
+        for column, member in enumerate(members, start=1):
+            rows[column, member] = 0.0
+        for half in (0, 1):
+            rows[-2 + half, np.concatenate(members[half::2])] = 0.0
+        images = self._iterated(rows)
+        predicted = self._store.matrix.forward(images[1:-2].reshape(len(members), -1))
+        buckets, relative = self._store.buckets, self._relative
+        left_out = [
+            ((buckets[member] - one[member]) / relative[member], buckets[member] / relative[member])
+            for one, member in zip(predicted, members, strict=True)
+        ]
+        return self._estimate(images[0], images[1:-2], left_out, images[-2:])
+
+    def _members(self) -> list[np.ndarray]:
+        """Return the realizations of each group that is present."""
+        groups = groups_of(self.seed, self.count)
+        return [np.flatnonzero(groups == group) for group in np.unique(groups)]
+
+    def _estimate(
+        self,
+        image: np.ndarray,
+        without: np.ndarray | None = None,
+        left_out: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+        halves: np.ndarray | None = None,
+    ) -> Estimate:
+        """Return the estimate, with figures of trust from images without each group, residuals and buckets, and halves."""
+        if without is None or halves is None:
+            return Estimate(image, np.full_like(image, np.nan), float("nan"), {"frc_resolution_px": float("nan")})
+        errors = [np.sum((residual - residual.mean()) ** 2) for residual, _ in left_out]
+        spans = [np.sum((buckets - buckets.mean()) ** 2) for _, buckets in left_out]
+        return Estimate(
+            image=image,
+            spread=jackknife_spread(without).astype(np.float32),
+            heldout_loss=float(sum(errors) / sum(spans)) if sum(spans) > 0 else float("nan"),
+            figures={"frc_resolution_px": frc_resolution(*halves)},
+        )
+
+    @property
+    def _relative(self) -> np.ndarray:
+        """Errors of the buckets relative to the first, (M,)."""
+        return np.clip(self._store.errors / self._store.errors[0], *_ERROR_RANGE)
+
+    def _scaled(self, start: int, stop: int) -> np.ndarray:
+        """Return the masks from number `start` to `stop` over their relative errors, float32."""
+        return (self._store.matrix.dense(start, stop) / self._relative[start:stop, None]).astype(np.float32)
+
+    def _images(self, masks: np.ndarray, solutions: np.ndarray) -> np.ndarray:
         """Return the images W' a, float32 (S, H, W), of kernel solutions (S, M)."""
-        masks = self._store.masks
         flat = np.zeros((len(solutions), masks.shape[1]))
         # in double precision: with more realizations than pixels large coefficients cancel
         for start in range(0, len(masks), _CHUNK):
             flat += solutions[:, start : start + _CHUNK] @ masks[start : start + _CHUNK].astype(np.float64)
         return flat.reshape(-1, *self.shape).astype(np.float32)
+
+    def _iterated(self, rows: np.ndarray, **options: Any) -> np.ndarray:
+        """Return the images, float32 (S, H, W), of the realizations that `rows` (S, M) counts."""
+        precision = self._relative**-2
+        ridge = self._ridge * mean_of_lit(self._store.matrix.squares * precision)
+        images = least_squares_images(self._store.matrix, self._store.buckets, rows * precision, ridge, **options)
+        return images.reshape(-1, *self.shape).astype(np.float32)

@@ -10,6 +10,7 @@ import numpy as np
 from .estimate import Progress
 from .groups import groups_of
 from .learned import VALIDATION_GROUP, LearnedByUNet, tell
+from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Objective, Units, bucket_targets, standardised
 from .problem import Problem
 from .splits import split
@@ -95,7 +96,7 @@ class Noise2Ghost(LearnedByUNet):
         return np.hypot(super()._spread(predictions, problem, weight), np.nan_to_num(_SPREAD_FACTOR * jackknife))
 
     def _views(
-        self, masks: np.ndarray, buckets: np.ndarray, row: np.ndarray, units: Units
+        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units
     ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
         splits = min(self._given["splits"], len(buckets))
         parts = split(masks, buckets, splits, self._given["permutations"], np.random.default_rng((self.seed, 2)))

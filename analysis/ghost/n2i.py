@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .learned import LearnedByUNet
+from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Units, standardised
 from .splits import split
 
@@ -27,7 +28,7 @@ class Noise2Inverse(LearnedByUNet):
     weight_shares: ClassVar[tuple[float, ...]] = (1.0,)
 
     def _views(
-        self, masks: np.ndarray, buckets: np.ndarray, row: np.ndarray, units: Units
+        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units
     ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
         splits = min(self._given["splits"], len(buckets))
         images = split(masks, buckets, splits, self._given["permutations"], np.random.default_rng((self.seed, 2))).images

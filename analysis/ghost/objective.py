@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .masks import MaskRows, spread_of, sums_of
+
 
 @dataclass(frozen=True, eq=False)
 class Units:
@@ -26,13 +28,13 @@ class Units:
     level: float
 
     @classmethod
-    def of(cls, masks: np.ndarray, buckets: np.ndarray, row: np.ndarray) -> Units:
+    def of(cls, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray) -> Units:
         """Return the units for masks (M, N), buckets (M,) and row weights (M,) of mean 1."""
-        sums = masks.sum(axis=1, dtype=np.float64)
+        sums = sums_of(masks)
         lit = float((row * sums) @ sums)
         level = float((row * sums) @ buckets) / lit if lit > 0 else 0.0
         # those without test realizations may all be alike though not all are; any scale serves then
-        scale = float(np.sqrt(masks.var(axis=0, dtype=np.float64).mean() * masks.shape[1])) or 1.0
+        scale = float(np.sqrt(spread_of(masks) * masks.shape[1])) or 1.0
         residual = buckets - level * sums
         # an object without any contrast still has a size
         contrast = max(float(np.sqrt(row @ residual**2 / row.sum())) / scale, 1e-3 * abs(level)) or 1.0
@@ -51,7 +53,7 @@ class BucketTargets:
         Weight of each realization as a target of each input; 0 where the input knows it.
     """
 
-    masks: np.ndarray
+    masks: np.ndarray | MaskRows
     buckets: np.ndarray
     rows: np.ndarray
 
@@ -90,7 +92,7 @@ class Objective:
     nonnegative: bool
 
 
-def bucket_targets(masks: np.ndarray, buckets: np.ndarray, rows: np.ndarray, units: Units) -> BucketTargets:
+def bucket_targets(masks: np.ndarray | MaskRows, buckets: np.ndarray, rows: np.ndarray, units: Units) -> BucketTargets:
     """Return masks (M, N) and buckets (M,) in `units` as targets with the weights `rows` (S, M)."""
     return BucketTargets(masks / units.masks, buckets / (units.masks * units.contrast), rows)
 

@@ -34,7 +34,8 @@ def reconstruct(
     Parameters
     ----------
     masks : array, (M, H, W)
-        Transmission of each mask; integer and boolean masks are taken as they are. A `numpy.memmap` is read in parts.
+        Transmission of each mask; integer and boolean masks are taken as they are. Anything with a shape and slices will do,
+        as a memory-mapped array or a dataset of h5py's: it is read block by block and never held as a whole.
     buckets : array, (M,) or (C, M)
         The single-pixel signal of each realization, y = sum_n w_n x_n + noise; or of C channels.
     method : str
@@ -66,7 +67,9 @@ def reconstruct(
     MemoryError
         The masks don't fit into memory; the message names their size and what to do.
     """
-    masks, buckets = real("masks", masks), real("buckets", buckets)
+    if np.ma.isMaskedArray(masks) or not (hasattr(masks, "shape") and hasattr(masks, "dtype")):  # what lies in a file stays there
+        masks = real("masks", masks)
+    buckets = real("buckets", buckets)
     if masks.ndim != 3:
         raise ValueError(f"masks must have the shape (realizations, height, width), not {masks.shape}")
     if buckets.ndim not in (1, 2):
@@ -118,7 +121,7 @@ def reconstruct(
 
 def _feed(reconstructor: Reconstructor, masks: np.ndarray, buckets: np.ndarray, errors: Errors) -> None:
     """Give all realizations to `reconstructor`, so many at a time that a file of masks needn't be in memory whole."""
-    step = max(1, _AT_ONCE // masks[:1].size) if masks.size else 1
+    step = max(1, _AT_ONCE // max(1, masks.shape[1] * masks.shape[2]))
     for first in range(0, len(masks), step):
         part = slice(first, first + step)
         reconstructor.update(masks[part], buckets[part], errors[part] if isinstance(errors, np.ndarray) else errors)

@@ -6,10 +6,12 @@ import numpy as np
 
 from analysis.metrics import frc_resolution
 
+from .direct_projection import DirectProjection, MaskKernel
 from .estimate import Estimate, Progress
 from .groups import groups_of, jackknife_spread
+from .iterative_projection import IterativeProjection
 from .store import Store
-from .total_variation import MaskKernel, State, TotalVariationSolver, flattening_weight
+from .total_variation import Projection, State, TotalVariationSolver, flattening_weight
 
 TEST_GROUP = 7
 """Its buckets choose no weight; the loss on them is the one that is quoted."""
@@ -41,31 +43,48 @@ class Problem:
     unexplained : float
         Part of the variance of left-out buckets that the best image of `choose` doesn't predict: noise, for the most
         part, if it is large; a middling value where there are too few to tell.
+    projection : DirectProjection or IterativeProjection
+        The latter for large problems.
+
+    Parameters
+    ----------
+    shape : (H, W)
+    store : Store
+    seed : int
+    nonnegative : bool
+    kernel : MaskKernel, optional
+        Of all masks of a problem that isn't large, if it is at hand.
     """
 
-    def __init__(self, kernel: MaskKernel, store: Store, seed: int, nonnegative: bool) -> None:
-        self._shape = kernel.shape
-        self._kernel, self._buckets = kernel, store.buckets
-        masks = store.masks
+    def __init__(
+        self, shape: tuple[int, int], store: Store, seed: int, nonnegative: bool, kernel: MaskKernel | None = None
+    ) -> None:
+        self._shape, self._buckets, self._matrix = shape, store.buckets, store.matrix
         self._groups = groups_of(seed, len(store))
         self._row = row_weights(store.errors)
-        spread = float(masks.var(axis=0, dtype=np.float64).mean())
-        power = float(np.einsum("mn,mn->", masks, masks, dtype=np.float64)) / masks.size
+        self._kernel = None if store.is_large else _kernel_of(store, shape) if kernel is None else kernel
+        spread, power = _spread_and_power(store)
         # masks that are all alike still have a size, though no image follows from them
-        self.scale = float(np.sqrt((spread if spread > 1e-12 * power else power) * masks.shape[1]))
+        self.scale = float(np.sqrt((spread if spread > 1e-12 * power else power) * store.matrix.pixels))
         self.tells = False
         self.unexplained = _UNKNOWN_PART
         if spread <= 1e-12 * power or len(store) < 2:
             return
-        sums = masks.sum(axis=1, dtype=np.float64)
+        sums = store.matrix.sums
         level = (self._row * sums) @ self._buckets / ((self._row * sums) @ sums) if sums.any() else 0.0
         residual = (self._buckets - level * sums) * self._row
-        self.flattening = flattening_weight((residual @ masks).reshape(self._shape))
+        back = store.matrix.adjoint(residual[None])[0] if self._kernel is None else residual @ store.masks
+        self.flattening = flattening_weight(back.reshape(self._shape))
         # of the size of the image, so that single precision serves for buckets in any unit
         self.unit = float(np.hypot(level, np.sqrt(np.mean(residual**2)) / self.scale))
         self.tells = self.flattening > 0
         if self.tells:
-            self._solver = TotalVariationSolver(kernel, self.scale, nonnegative)
+            self.projection: Projection
+            if self._kernel is None:
+                self.projection = IterativeProjection(store.matrix, shape, self.scale)
+            else:
+                self.projection = DirectProjection(self._kernel, self.scale)
+            self._solver = TotalVariationSolver(self.projection, nonnegative)
 
     def choose(self, progress: Progress | None) -> float:
         """Return the weight whose images predict left-out buckets best, the constant level left aside."""
@@ -81,8 +100,9 @@ class Problem:
         if progress is not None:
             progress(0.5)
         losses, spans = np.zeros(len(_GRID)), np.zeros(len(_GRID))
+        predicted = self._predicted(state.p * np.float32(self.unit))
         for index, (fold, _) in enumerate(trials):
-            error, span = self._missed(state.p[index] * np.float32(self.unit), fold)
+            error, span = self._missed(predicted[index], fold)
             losses[index % len(_GRID)] += error
             spans[index % len(_GRID)] += span
         best = int(np.argmin(losses))
@@ -114,7 +134,7 @@ class Problem:
         present = len(np.unique(self._groups)) == TEST_GROUP + 1
         without, tested, halves = images[1:5], images[5], images[6:8]
         spread = jackknife_spread(without) if present else np.full(self._shape, np.nan)
-        error, span = self._missed(tested, (TEST_GROUP,))
+        error, span = self._missed(self._predicted(tested[None])[0], (TEST_GROUP,))
         return Estimate(
             image=images[0].astype(np.float32),
             spread=spread.astype(np.float32),
@@ -122,8 +142,11 @@ class Problem:
             figures={"frc_resolution_px": frc_resolution(*halves) if present else float("nan")},
         )
 
-    def _predicted(self, image: np.ndarray) -> np.ndarray:
-        return self._kernel.predict(image[None])[0].astype(np.float64)
+    def _predicted(self, images: np.ndarray) -> np.ndarray:
+        """Return the buckets W x, float64 (S, M), of images (S, H, W)."""
+        if self._kernel is None:
+            return self._matrix.forward(images.reshape(len(images), -1))
+        return np.concatenate([self._kernel.predict(image[None]) for image in images]).astype(np.float64)
 
     def _columns(self) -> np.ndarray:
         """Row weights: all, all but each pair of groups, all but the test group, the two halves."""
@@ -135,14 +158,14 @@ class Problem:
     def _without(self, groups: tuple[int, ...]) -> np.ndarray:
         return np.where(np.isin(self._groups, groups), 0.0, self._row)
 
-    def _missed(self, image: np.ndarray, groups: tuple[int, ...]) -> tuple[float, float]:
-        """Return the squared error of the groups' buckets and their squared deviation from their mean."""
+    def _missed(self, predicted: np.ndarray, groups: tuple[int, ...]) -> tuple[float, float]:
+        """Return the squared error of the groups' buckets, as predicted (M,), and their squared deviation from their mean."""
         held = np.isin(self._groups, groups)
         row = self._row[held]
         if not len(row):
             return 0.0, 0.0
         values = self._buckets[held]
-        residual = values - self._predicted(image)[held]
+        residual = values - predicted[held]
         return deviation(residual, row), deviation(values, row)
 
 
@@ -153,9 +176,26 @@ def row_weights(errors: np.ndarray) -> np.ndarray:
     return precision / precision.mean()
 
 
+def _kernel_of(store: Store, shape: tuple[int, int]) -> MaskKernel:
+    kernel = MaskKernel(shape)
+    kernel.extend(store.masks)
+    return kernel
+
+
+def _spread_and_power(store: Store) -> tuple[float, float]:
+    """Return the variance of the masks over realizations and their mean square, averaged over pixels."""
+    if store.is_large:
+        power = float(store.matrix.squares.mean()) / store.matrix.pixels
+        return power - float(np.mean((store.matrix.total / len(store)) ** 2)), power
+    masks = store.masks
+    return float(masks.var(axis=0, dtype=np.float64).mean()), float(
+        np.einsum("mn,mn->", masks, masks, dtype=np.float64)
+    ) / masks.size
+
+
 def flat_estimate(store: Store, shape: tuple[int, int], nonnegative: bool) -> Estimate:
     """Return the flat image that fits best: all that realizations tell whose masks, or buckets, don't vary."""
-    sums = store.masks.sum(axis=1, dtype=np.float64)
+    sums = store.matrix.sums
     level = float(store.buckets @ sums / (sums @ sums)) if sums.any() else 0.0
     image = np.full(shape, max(level, 0.0) if nonnegative else level, dtype=np.float32)
     return Estimate(image, np.full_like(image, np.nan), float("nan"), {"frc_resolution_px": float("nan")})

@@ -19,6 +19,7 @@ from .inputs import (
     checked_shape,
     checked_whole,
     largest,
+    rows_at_once,
 )
 from .memory import memory_for
 
@@ -107,14 +108,16 @@ class Reconstructor(ABC):
         Errors may also be "poisson" for buckets that are counts. Results don't depend on how the realizations are cut into
         batches.
         """
+        count = self._count + np.size(buckets)
         # errors far apart may overflow in a quotient, which then counts as infinite
-        with np.errstate(over="ignore"), memory_for(self.name, self._count + np.size(buckets), self.shape):
+        with np.errstate(over="ignore"), memory_for(self.name, max(count, self.expected or 0), self.shape):
             flat, values, sigmas = checked_batch(masks, buckets, errors, self.shape, self._count)
-            if not len(values):
-                return
-            self._take(flat, values, sigmas)
-        self._count += len(values)
-        self._largest_mask = max(self._largest_mask, largest(np.asarray(masks)))
+            self._check(flat)
+            for start in range(0, len(values), rows := rows_at_once(flat.shape[1])):
+                part = slice(start, start + rows)
+                self._take(flat[part].astype(np.float32), values[part], None if sigmas is None else sigmas[part])
+                self._count += len(values[part])
+        self._largest_mask = max(self._largest_mask, largest(flat))
         self._largest_bucket = max(self._largest_bucket, largest(values))
 
     def result(self, progress: Progress | None = None) -> Estimate:
@@ -144,6 +147,10 @@ class Reconstructor(ABC):
                 "defaults"
             )
         return estimate
+
+    def _check(self, masks: np.ndarray) -> None:
+        """Raise ValueError for masks (B, N), of any real type, that the method can't take."""
+        return None
 
     @abstractmethod
     def _take(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None) -> None:

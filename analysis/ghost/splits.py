@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from .conjugate_gradients import least_squares_images
+from .masks import MaskRows
+
 _RIDGE = 1e-6
 """Relative to the masks' mean squared norm: keeps repeated masks solvable."""
 
@@ -27,29 +30,37 @@ class Splits:
     targets: np.ndarray
 
 
-def split(masks: np.ndarray, buckets: np.ndarray, splits: int, permutations: int, generator: np.random.Generator) -> Splits:
+def split(
+    masks: np.ndarray | MaskRows, buckets: np.ndarray, splits: int, permutations: int, generator: np.random.Generator
+) -> Splits:
     """Return the sub-reconstructions of masks (M, N) and buckets (M,)."""
     count = len(buckets)
     if not 2 <= splits <= count:
         raise ValueError(f"splits must be from 2 to the number of realizations, {count}, not {splits}")
-    rows = masks.astype(np.float64)
-    kernel = _kernel(rows)
-    coefficients = np.zeros((permutations * splits, count))
-    targets = np.ones(coefficients.shape, dtype=bool)
+    targets = np.ones((permutations * splits, count), dtype=bool)
     for permutation in range(permutations):
         shuffled = generator.permutation(count)
         for number in range(splits):
-            members, index = np.sort(shuffled[number::splits]), permutation * splits + number
-            part = kernel[np.ix_(members, members)]
-            coefficients[index, members] = linalg.solve(part, buckets[members], assume_a="pos", check_finite=False)
-            targets[index, members] = False
-    return Splits(coefficients @ rows, targets)
+            targets[permutation * splits + number, shuffled[number::splits]] = False
+    return Splits(_least_squares(masks, buckets, ~targets), targets)
 
 
-def pseudo_inverse(masks: np.ndarray, buckets: np.ndarray) -> np.ndarray:
+def pseudo_inverse(masks: np.ndarray | MaskRows, buckets: np.ndarray) -> np.ndarray:
     """Return the least-squares image (N,) of all realizations, W^+ y, for masks (M, N) and buckets (M,)."""
+    return _least_squares(masks, buckets, np.ones((1, len(buckets)), dtype=bool))[0]
+
+
+def _least_squares(masks: np.ndarray | MaskRows, buckets: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the least-squares images, float64 (S, N), of the realizations that each row of `known` (S, M) holds."""
+    if isinstance(masks, MaskRows):
+        return least_squares_images(masks, buckets, known.astype(np.float64), _RIDGE * float(masks.squares.mean()))
     rows = masks.astype(np.float64)
-    return linalg.solve(_kernel(rows), buckets, assume_a="pos", check_finite=False) @ rows
+    kernel = _kernel(rows)
+    coefficients = np.zeros(known.shape)
+    for index, members in enumerate(map(np.flatnonzero, known)):
+        part = kernel[np.ix_(members, members)]
+        coefficients[index, members] = linalg.solve(part, buckets[members], assume_a="pos", check_finite=False)
+    return coefficients @ rows
 
 
 def _kernel(rows: np.ndarray) -> np.ndarray:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from .masks import MaskRows, Masks
+
+MOST_REALIZATIONS = 2048
+MOST_ENTRIES = 2**25
+"""Up to these numbers M and M N methods solve systems of M x M directly; beyond, they iterate with products by the masks."""
+
 
 class Store:
     """Masks and buckets in the order they came.
@@ -14,17 +20,21 @@ class Store:
         Pixels N of a mask.
     expected : int, optional
         Realizations to make room for at once.
+
+    Attributes
+    ----------
+    matrix : Masks
+        W (M, N), kept compactly.
     """
 
     def __init__(self, pixels: int, expected: int | None = None) -> None:
-        self._masks = np.empty((max(int(expected or 0), 64), pixels), dtype=np.float32)
-        self._buckets = np.empty(len(self._masks))
-        self._errors = np.empty(len(self._masks))
+        self.matrix = Masks(pixels)
+        self._buckets = np.empty(max(int(expected or 0), 64))
+        self._errors = np.empty(len(self._buckets))
         self._with_errors: bool | None = None
-        self._count = 0
 
     def __len__(self) -> int:
-        return self._count
+        return len(self.matrix)
 
     def append(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None) -> None:
         """Keep a batch; errors must come with every batch or with none."""
@@ -32,34 +42,34 @@ class Store:
             self._with_errors = errors is not None
         if self._with_errors is not (errors is not None):
             raise ValueError("errors must be given for every realization or for none")
-        end = self._count + len(buckets)
-        if end > len(self._masks):
-            room = max(end, 2 * len(self._masks))
-            self._masks = _grown(self._masks, room, self._count)
-            self._buckets = _grown(self._buckets, room, self._count)
-            self._errors = _grown(self._errors, room, self._count)
-        self._masks[self._count : end] = masks
-        self._buckets[self._count : end] = buckets
-        self._errors[self._count : end] = 1.0 if errors is None else errors
-        self._count = end
+        start, end = len(self), len(self) + len(buckets)
+        if end > len(self._buckets):
+            room = max(end, 2 * len(self._buckets))
+            self._buckets, self._errors = (np.resize(values, room) for values in (self._buckets, self._errors))
+        self.matrix.append(masks)
+        self._buckets[start:end] = buckets
+        self._errors[start:end] = 1.0 if errors is None else errors
+
+    @property
+    def is_large(self) -> bool:
+        """Whether systems of M x M, and dense masks, are too large."""
+        return len(self) > MOST_REALIZATIONS or len(self) * self.matrix.pixels > MOST_ENTRIES
 
     @property
     def masks(self) -> np.ndarray:
-        """Masks, float32 (M, N); a view."""
-        return self._masks[: self._count]
+        """Masks, float32 (M, N), made anew: for problems that aren't large."""
+        return self.matrix.dense()
+
+    def rows(self, chosen: np.ndarray) -> np.ndarray | MaskRows:
+        """Return the masks chosen by bool (M,), an array (M', N) unless the problem is large."""
+        return MaskRows(self.matrix, np.flatnonzero(chosen)) if self.is_large else self.masks[chosen]
 
     @property
     def buckets(self) -> np.ndarray:
         """Buckets, float64 (M,); a view."""
-        return self._buckets[: self._count]
+        return self._buckets[: len(self)]
 
     @property
     def errors(self) -> np.ndarray:
         """Standard errors of the buckets, float64 (M,), 1 where none were given; a view."""
-        return self._errors[: self._count]
-
-
-def _grown(array: np.ndarray, room: int, used: int) -> np.ndarray:
-    larger = np.empty((room, *array.shape[1:]), dtype=array.dtype)
-    larger[:used] = array[:used]
-    return larger
+        return self._errors[: len(self)]

@@ -13,90 +13,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import linalg
 
+from .direct_projection import DirectProjection
 from .gradient import ScreenedPoisson, gradient, gradient_adjoint
+from .iterative_projection import IterativeProjection
+from .penalties import DATA_PENALTY, PLAIN_PENALTY
 
-_DATA_PENALTY = 3.0
-_PLAIN_PENALTY = 1.0
-"""Penalties of the copies of W x and of x in units of that of D x. Of nine pairs tried these converge fastest over
-a range of 100 in weight."""
+Projection = DirectProjection | IterativeProjection
 
 _OVER_RELAXATION = 1.6
 _CHECK_EVERY = 10
 _TINY = np.float32(1e-30)
 _RESOLVED = np.float32(1e-2)
 """Multipliers smaller than this part of the copies count as this large: rounding of the copies moves them."""
-
-
-class MaskKernel:
-    """Masks C = W - 1 w0' with what the solver needs of them, grown by blocks.
-
-    w0, the mean of the first block's masks, takes off the level that all masks share: what remains has
-    eigenvalues of one size, so that single precision does.
-
-    Parameters
-    ----------
-    shape : (H, W)
-    """
-
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self.shape = shape
-        self.screen = ScreenedPoisson(shape, _PLAIN_PENALTY)
-        pixels = shape[0] * shape[1]
-        self.shared = np.zeros(pixels, dtype=np.float32)
-        self.shared_smooth = np.zeros(pixels, dtype=np.float32)
-        self._masks = np.empty((0, pixels), dtype=np.float32)
-        self._smooth = np.empty((0, pixels), dtype=np.float32)
-        self._kernel = np.empty((0, 0), dtype=np.float32)
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def extend(self, masks: np.ndarray) -> None:
-        """Add masks, float32 (B, N)."""
-        start, end = self._count, self._count + len(masks)
-        if start == 0:
-            self.shared = masks.mean(axis=0, dtype=np.float64).astype(np.float32)
-            self.shared_smooth = self._smoothed(self.shared[None])[0]
-        if end > len(self._masks):
-            room = max(end, 2 * len(self._masks))
-            self._masks, self._smooth = (_grown(rows, (room, rows.shape[1])) for rows in (self._masks, self._smooth))
-            self._kernel = _grown(self._kernel, (room, room))
-        self._masks[start:end] = masks - self.shared
-        self._smooth[start:end] = self._smoothed(self._masks[start:end])
-        cross = self._smooth[start:end] @ self._masks[:end].T
-        self._kernel[start:end, :end] = cross
-        self._kernel[:end, start:end] = cross.T
-        self._count = end
-
-    def truncate(self, count: int) -> None:
-        """Forget all masks after the first `count`."""
-        self._count = min(self._count, count)
-
-    def _smoothed(self, masks: np.ndarray) -> np.ndarray:
-        return self.screen.solve(masks.reshape(-1, *self.shape)).reshape(masks.shape)
-
-    @property
-    def masks(self) -> np.ndarray:
-        """C, float32 (M, N); a view."""
-        return self._masks[: self._count]
-
-    @property
-    def smooth(self) -> np.ndarray:
-        """C B^-1 with B = D'D + c, float32 (M, N); a view."""
-        return self._smooth[: self._count]
-
-    @property
-    def kernel(self) -> np.ndarray:
-        """C B^-1 C', float32 (M, M); a view."""
-        return self._kernel[: self._count, : self._count]
-
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """Return W x, (S, M), for images (S, H, W)."""
-        flat = images.reshape(len(images), -1)
-        return flat @ self.masks.T + (flat @ self.shared)[:, None]
 
 
 @dataclass
@@ -124,12 +53,25 @@ class State:
         names = ("r", "d", "p", "ur", "ud", "up")
         return replace(self, **{name: getattr(self, name) * np.float32(factor) for name in names})
 
-    def grown(self, kernel: MaskKernel, scale: float) -> State:
-        """Return the state with the realizations added that `kernel` has and it has not."""
+    def columns(self, chosen: np.ndarray) -> State:
+        """Return the state of some columns, by their numbers."""
+        return State(
+            r=self.r[chosen], d=self.d[:, chosen], p=self.p[chosen], ur=self.ur[chosen], ud=self.ud[:, chosen], up=self.up[chosen],
+            penalty=self.penalty[chosen],
+        )  # fmt: skip
+
+    def put(self, chosen: np.ndarray, columns: State) -> None:
+        """Replace some columns, by their numbers."""
+        for name in ("r", "p", "ur", "up", "penalty"):
+            getattr(self, name)[chosen] = getattr(columns, name)
+        self.d[:, chosen], self.ud[:, chosen] = columns.d, columns.ud
+
+    def grown(self, projection: Projection) -> State:
+        """Return the state with the realizations added that `projection` has and it has not."""
         known = self.realizations
-        new = self.p.reshape(len(self.p), -1) @ kernel.masks[known:].T / np.float32(scale)
-        r = np.hstack([self.r[:, :known], new, self.r[:, known:]])
-        ur = np.hstack([self.ur[:, :known], np.zeros_like(new), self.ur[:, known:]])
+        rows = projection.rows(self.p).astype(np.float32)
+        r = np.hstack([self.r[:, :known], rows[:, known:-1], self.r[:, known:]])
+        ur = np.hstack([self.ur[:, :known], np.zeros_like(rows[:, known:-1]), self.ur[:, known:]])
         return replace(self, r=r, ur=ur)
 
 
@@ -138,34 +80,18 @@ class TotalVariationSolver:
 
     Parameters
     ----------
-    kernel : MaskKernel
-    scale : float
-        Masks are divided by it; chosen so that masks of independent pixels have eigenvalues near M / N.
+    projection : DirectProjection or IterativeProjection
+        Masks divided by a scale, chosen so that masks of independent pixels have eigenvalues near M / N.
     nonnegative : bool
     """
 
-    def __init__(self, kernel: MaskKernel, scale: float, nonnegative: bool) -> None:
-        self._kernel, self._nonnegative = kernel, nonnegative
-        self._scale = np.float32(scale)
-        # the shared mask enters as one more row of the size of the others, times the gain g
-        self._gain = np.float32(np.linalg.norm(kernel.shared.astype(np.float64)) / scale)
-        shared = kernel.shared / (self._gain * self._scale) if self._gain > 0 else kernel.shared
-        smooth = kernel.shared_smooth / (self._gain * self._scale) if self._gain > 0 else kernel.shared_smooth
-        self._shared, self._shared_smooth = shared, smooth
-        count = len(kernel)
-        system = np.empty((count + 1, count + 1), dtype=np.float32, order="F")
-        system[:count, :count] = kernel.kernel / self._scale**2
-        system[count, :count] = kernel.masks @ smooth / self._scale
-        system[count, count] = shared @ smooth
-        system[np.diag_indices(count + 1)] += np.float32(1 / _DATA_PENALTY)
-        factor, _ = linalg.lapack.spotrf(system, lower=1, overwrite_a=1)
-        inverse, _ = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
-        self._inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    def __init__(self, projection: Projection, nonnegative: bool) -> None:
+        self.projection, self._nonnegative = projection, nonnegative
 
     def start(self, relative_weights: np.ndarray) -> State:
         """Return the state of an empty image, for weights given relative to `flattening_weight`."""
         columns = len(relative_weights)
-        rows, image = (columns, len(self._kernel) + 1), (columns, *self._kernel.shape)
+        rows, image = (columns, len(self.projection) + 1), (columns, *self.projection.shape)
         # the penalties that residual balancing ended with in trials, as a power of the weight
         penalty = 0.6 * np.clip(relative_weights, 1e-4, 1.0) ** 0.7
 
@@ -207,21 +133,42 @@ class TotalVariationSolver:
         State
             Its `p` are the images (S, H, W), in units of x over the unit of the buckets given.
         """
-        kernel, columns = self._kernel, len(weights)
-        masks, smooth = kernel.masks / self._scale, kernel.smooth / self._scale
         buckets, rows, weights = (values.astype(np.float32) for values in (buckets, rows, weights))
-        a, b, mix = np.float32(_DATA_PENALTY), np.float32(_PLAIN_PENALTY), np.float32(_OVER_RELAXATION)
+        whole, going, iteration = state.columns(np.arange(len(weights))), np.arange(len(weights)), 0
+        while len(going) and iteration < max_iterations:
+            part = whole.columns(going)
+            iteration, part, done = self._run(
+                part, buckets, rows[going], weights[going], tolerance[going], iteration, max_iterations
+            )
+            whole.put(going, part)
+            going = going[~done]
+        return whole
+
+    def _run(
+        self,
+        state: State,
+        buckets: np.ndarray,
+        rows: np.ndarray,
+        weights: np.ndarray,
+        tolerance: np.ndarray,
+        iteration: int,
+        max_iterations: int,
+    ) -> tuple[int, State, np.ndarray]:
+        """Iterate from number `iteration` on until all columns have converged, or half of them where each costs time.
+
+        Return the number of the last iteration, the state, and which columns have converged.
+        """
+        projection = self.projection
+        projection.begin(state.p)
+        a, b, mix = np.float32(DATA_PENALTY), np.float32(PLAIN_PENALTY), np.float32(_OVER_RELAXATION)
         r, d, p, ur, ud, up, penalty = (
             state.r, state.d, state.p, state.ur, state.ud, state.up, state.penalty
         )  # fmt: skip
-        for iteration in range(1, max_iterations + 1):
-            # projection: the x nearest to all copies, by the matrix inversion lemma on the masks' side
-            t = kernel.screen.solve(gradient_adjoint(*(d - ud)) + b * (p - up)).reshape(columns, -1)
-            wanted = r - ur
-            missing = wanted - np.column_stack([t @ masks.T, t @ self._shared])
-            e = missing @ self._inverse
-            x = (t + e[:, :-1] @ smooth + e[:, -1:] * self._shared_smooth).reshape(p.shape)
-            wx = wanted - e / a
+        done = np.zeros(len(weights), dtype=bool)
+        while iteration < max_iterations:
+            iteration += 1
+            t = projection.screen.solve(gradient_adjoint(*(d - ud)) + b * (p - up))
+            x, wx = projection.onto(t, r - ur)
             dx = np.stack(gradient(x))
 
             before = (r, d, p)
@@ -238,7 +185,8 @@ class TotalVariationSolver:
                 primal = _norm(wx - r, dx - d, x - p) / np.maximum(size, _TINY)
                 moved = (new - old for new, old in zip((r, d, p), before, strict=True))
                 dual = _norm(*moved) / np.maximum(np.maximum(_norm(ur, ud, up), _RESOLVED * size), _TINY)
-                if (np.maximum(primal, dual) < tolerance).all():
+                done = np.maximum(primal, dual) < tolerance
+                if done.all() or (projection.drops_columns and 2 * done.sum() >= len(done)):
                     break
                 # balancing for ever could cycle: it ends two thirds of the way
                 if iteration < 2 * max_iterations // 3:
@@ -246,11 +194,11 @@ class TotalVariationSolver:
                     change = np.where(np.abs(np.log(ratio)) > 0.35, np.clip(ratio, 0.5, 2.0), 1.0).astype(np.float32)
                     penalty = penalty * change
                     ur, ud, up = ur / change[:, None], ud / change[:, None, None], up / change[:, None, None]
-        return State(r, d, p, ur, ud, up, penalty)
+        return iteration, State(r, d, p, ur, ud, up, penalty), done
 
     def _fit(self, wanted: np.ndarray, buckets: np.ndarray, rows: np.ndarray, k: np.ndarray) -> np.ndarray:
         """Return the r that minimises 1/2 sum_m o_m (r_m + g r_0 - y_m)^2 + k/2 |r - wanted|^2; r_0 is the last."""
-        own, shared, g = wanted[:, :-1], wanted[:, -1:], self._gain
+        own, shared, g = wanted[:, :-1], wanted[:, -1:], self.projection.gain
         pull = rows * k / (rows + k)
         level = (k * shared + g * (pull * (buckets - own)).sum(axis=1, keepdims=True)) / (
             k + g**2 * pull.sum(axis=1, keepdims=True)
@@ -271,10 +219,4 @@ def flattening_weight(backprojection: np.ndarray) -> float:
 
 
 def _norm(r: np.ndarray, d: np.ndarray, p: np.ndarray) -> np.ndarray:
-    return np.sqrt(_DATA_PENALTY * (r**2).sum(axis=1) + (d**2).sum(axis=(0, 2, 3)) + _PLAIN_PENALTY * (p**2).sum(axis=(1, 2)))
-
-
-def _grown(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    larger = np.empty(shape, dtype=array.dtype)
-    larger[: array.shape[0], : array.shape[1]] = array
-    return larger
+    return np.sqrt(DATA_PENALTY * (r**2).sum(axis=1) + (d**2).sum(axis=(0, 2, 3)) + PLAIN_PENALTY * (p**2).sum(axis=(1, 2)))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from .mask_product import mask_product
 from .objective import BucketTargets, ImageTargets, Objective
 
 _DAMPING = 0.98
@@ -33,16 +34,16 @@ class _BucketTerm:
     """||o_s^1/2 (W x - y)||^2 / sum o_s, with the constant direction damped."""
 
     def __init__(self, targets: BucketTargets, damping: float, device: torch.device) -> None:
-        self._masks, self._buckets = _tensor(targets.masks, device), _tensor(targets.buckets, device)
+        self._masks, self._buckets = mask_product(targets.masks, device), _tensor(targets.buckets, device)
         rows = _tensor(targets.rows, device)
         self._roots, self._sums = rows.sqrt(), rows.sum(dim=1)
         # the direction of the constant level among each input's weighted residuals
-        constant = self._roots * self._masks.sum(dim=1)
+        constant = self._roots * self._masks.sums
         self._constant = constant / constant.norm(dim=1, keepdim=True).clamp_min(1e-30)
         self._damping = damping
 
     def loss(self, index: int, image: torch.Tensor) -> torch.Tensor:
-        residual = self._roots[index] * (self._masks @ image.flatten() - self._buckets)
+        residual = self._roots[index] * (self._masks(image.flatten()) - self._buckets)
         constant = self._constant[index]
         residual = residual - self._damping * (residual @ constant) * constant
         return residual.square().sum() / self._sums[index]

@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .direct_projection import MaskKernel
 from .estimate import Estimate, Progress
 from .groups import BLOCK
 from .problem import Problem, flat_estimate
 from .reconstructor import Reconstructor
 from .store import Store
-from .total_variation import MaskKernel, State
+from .total_variation import State
 
 _CHOOSE_AGAIN = 1.5
 """Live, the weight is chosen again when the realizations have become more by this factor."""
@@ -35,7 +36,7 @@ class TotalVariation(Reconstructor):
         super().__init__(shape, **options)
         self._check_options()
         self._store = Store(self.shape[0] * self.shape[1], self.expected)
-        self._kernel = MaskKernel(self.shape)
+        self._kernel, self._complete = MaskKernel(self.shape), 0
         self._warm: State | None = None
         self._warm_share, self._warm_unit, self._chosen_at = 0.0, 1.0, 0
 
@@ -50,9 +51,6 @@ class TotalVariation(Reconstructor):
 
     def _take(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None) -> None:
         self._store.append(masks, buckets, errors)
-        self._kernel.truncate(len(self._kernel) // BLOCK * BLOCK)
-        while len(self._store) - len(self._kernel) >= BLOCK:
-            self._kernel.extend(self._store.masks[len(self._kernel) :][:BLOCK])
 
     def _final(self, progress: Progress | None) -> Estimate:
         problem = self._problem()
@@ -75,21 +73,24 @@ class TotalVariation(Reconstructor):
             weight, self._chosen_at = problem.choose(progress), self.count
         elif weight is None and warm is not None:
             weight = self._warm_share * problem.flattening
-        if warm is None:
-            state = problem.fresh(weight)
-        else:
-            state = warm.grown(self._kernel, problem.scale).scaled(self._warm_unit / problem.unit)
+        state = problem.fresh(weight) if warm is None else warm.grown(problem.projection).scaled(self._warm_unit / problem.unit)
         self._warm = problem.finish(state, weight, _LIVE_TOLERANCE, _LIVE_ITERATIONS)
         self._warm_share, self._warm_unit = weight / problem.flattening, problem.unit
         return problem.estimate(self._warm)
 
     def _problem(self) -> Problem | None:
         """Return the problem that the realizations so far pose, or None if they tell of a level at most."""
-        known = len(self._kernel)
-        if known < self.count:
-            self._kernel.extend(self._store.masks[known:])
-        problem = Problem(self._kernel, self._store, self.seed, self.nonnegative)
+        if not self._store.is_large:
+            self._extend_kernel()
+        problem = Problem(self.shape, self._store, self.seed, self.nonnegative, self._kernel)
         return problem if problem.tells else None
+
+    def _extend_kernel(self) -> None:
+        """Add the realizations to the kernel that it has not, in blocks from the first so that no bit depends on batches."""
+        self._kernel.truncate(self._complete)
+        for start in range(self._complete, self.count, BLOCK):
+            self._kernel.extend(self._store.matrix.dense(start, start + BLOCK))
+        self._complete = self.count // BLOCK * BLOCK
 
 
 def _is_number(value: object) -> bool:

@@ -1,0 +1,72 @@
+"""The buckets behind masks as a function that torch can differentiate."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from .masks import MaskRows
+
+_ROWS = 256
+"""Masks moved to a device at a time."""
+
+
+class MaskProduct(Protocol):
+    """Masks W (M, N) as what is needed of them in training.
+
+    Attributes
+    ----------
+    sums : float32 tensor, (M,)
+        Sum of each mask's pixels.
+    """
+
+    sums: torch.Tensor
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the buckets W x, (M,), of an image (N,)."""
+        ...
+
+
+def mask_product(masks: np.ndarray | MaskRows, device: torch.device) -> MaskProduct:
+    """Return masks (M, N) for training on a device.
+
+    Masks that are kept compactly stay so on a processor, and are all unpacked onto another device, which has the memory.
+    """
+    if isinstance(masks, MaskRows) and device.type == "cpu":
+        return _Compact(masks)
+    return _Dense(masks, device)
+
+
+class _Dense:
+    def __init__(self, masks: np.ndarray | MaskRows, device: torch.device) -> None:
+        self._masks = torch.empty(masks.shape, dtype=torch.float32, device=device)
+        for start in range(0, len(masks), _ROWS):
+            stop = min(start + _ROWS, len(masks))
+            part = masks.dense(start, stop) if isinstance(masks, MaskRows) else masks[start:stop]
+            self._masks[start:stop] = torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
+        self.sums = self._masks.sum(dim=1)
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        return self._masks @ image
+
+
+class _Compact:
+    def __init__(self, masks: MaskRows) -> None:
+        self._masks = masks
+        self.sums = torch.from_numpy(masks.sums.astype(np.float32))
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        return _CompactProduct.apply(image, self._masks)
+
+
+class _CompactProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, image: torch.Tensor, masks: MaskRows) -> torch.Tensor:
+        ctx.masks = masks
+        return torch.from_numpy(masks.forward(image.detach().numpy()[None])[0].astype(np.float32))
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return torch.from_numpy(ctx.masks.adjoint(slopes[0].numpy()[None])[0].astype(np.float32)), None
