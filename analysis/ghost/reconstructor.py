@@ -107,8 +107,9 @@ class Reconstructor(ABC):
         Errors may also be "poisson" for buckets that are counts. Results don't depend on how the realizations are cut into
         batches.
         """
+        count = self._count + np.size(buckets)
         # errors far apart may overflow in a quotient, which then counts as infinite
-        with np.errstate(over="ignore"), memory_for(self.name, self._count + np.size(buckets), self.shape):
+        with np.errstate(over="ignore"), memory_for(self.name, max(count, self.expected or 0), self.shape):
             flat, values, sigmas = checked_batch(masks, buckets, errors, self.shape, self._count)
             if not len(values):
                 return
