@@ -67,9 +67,7 @@ def read_measurement(path: Path | str) -> Measurement:
     try:
         return _measurement(path)
     except MemoryError as error:
-        raise IngestError(
-            f"{path} does not fit into memory ({error}): leave out realizations, or bin the masks' pixels"
-        ) from error
+        raise IngestError(f"{path} does not fit into memory ({error}): leave out realizations, or bin the pixels") from error
 
 
 def _measurement(path: Path) -> Measurement:
