@@ -26,7 +26,7 @@ def main() -> None:
     reconstruct(
         method, np.random.default_rng(seed).random((8, 8)), 40, seed, options
     )  # modules and libraries are loaded by the first call
-    Path("/proc/self/clear_refs").write_text("5")  # the highest use of memory counts from here on
+    Path("/proc/self/clear_refs").write_text("5")  # the peak of memory counts from here on
     before = memory("VmRSS")
     cpu_s, correlation = reconstruct(method, image, realizations, seed, options)
     print(json.dumps({"cpu_s": cpu_s, "bytes": memory("VmHWM") - before, "correlation": correlation}))
