@@ -22,14 +22,12 @@ METHODS: dict[str, dict[str, Any]] = {"differential": {}, "least_squares": {}, "
 """With their options: n2g's steps cost the same each, so ten tell of four hundred."""
 
 SIZES, REALIZATIONS = (64, 128, 256), (812, 3250, 13_000)
-QUICK = ((32, 300), (64, 2100))
+QUICK = ((24, 200), (40, 2100))
 FIELDS = ("method", "size", "realizations", "seed", "cpu_s", "bytes", "correlation")
 CLAIMS = (
     Claim("time_slope", "power of M N with which CPU time grows, the steepest of the methods", below=1.15),
     Claim("memory_slope", "power of M N with which memory grows, the steepest of the methods", below=1.15),
-    Claim(
-        "bytes_per_mask_pixel", "bytes of memory per pixel of each mask at the largest size, the most of the methods", below=1.0
-    ),
+    Claim("bytes_per_mask_pixel", "bytes of memory per mask and pixel at the largest size, the most of the methods", below=1.0),
     Claim("minutes_largest", "CPU minutes at the largest size, the slowest of the methods"),
 )
 

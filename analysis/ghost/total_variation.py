@@ -55,10 +55,8 @@ class State:
 
     def columns(self, chosen: np.ndarray) -> State:
         """Return the state of some columns, by their numbers."""
-        return State(
-            r=self.r[chosen], d=self.d[:, chosen], p=self.p[chosen], ur=self.ur[chosen], ud=self.ud[:, chosen], up=self.up[chosen],
-            penalty=self.penalty[chosen],
-        )  # fmt: skip
+        along_first = {name: getattr(self, name)[chosen] for name in ("r", "p", "ur", "up", "penalty")}
+        return State(**along_first, d=self.d[:, chosen], ud=self.ud[:, chosen])
 
     def put(self, chosen: np.ndarray, columns: State) -> None:
         """Replace some columns, by their numbers."""

@@ -18,6 +18,8 @@ _CHOOSE_AGAIN = 1.5
 """Live, the weight is chosen again when the realizations have become more by this factor."""
 
 _LIVE_TOLERANCE, _LIVE_ITERATIONS = 3e-3, 60
+_LIVE_ENTRIES = 25 * 10**7
+"""Live iterations of large problems may read this many entries of masks, a fraction of a second; their weight stays as it was."""
 
 
 class TotalVariation(Reconstructor):
@@ -69,12 +71,14 @@ class TotalVariation(Reconstructor):
             return flat_estimate(self._store, self.shape, self.nonnegative)
         weight = self._given["weight"]
         warm = self._warm
-        if weight is None and (warm is None or self.count >= _CHOOSE_AGAIN * self._chosen_at):
+        large = self._store.is_large
+        if weight is None and (warm is None or (self.count >= _CHOOSE_AGAIN * self._chosen_at and not large)):
             weight, self._chosen_at = problem.choose(progress), self.count
         elif weight is None and warm is not None:
             weight = self._warm_share * problem.flattening
         state = problem.fresh(weight) if warm is None else warm.grown(problem.projection).scaled(self._warm_unit / problem.unit)
-        self._warm = problem.finish(state, weight, _LIVE_TOLERANCE, _LIVE_ITERATIONS)
+        fitting = max(1, _LIVE_ENTRIES // (self.count * self._store.matrix.pixels)) if large else _LIVE_ITERATIONS
+        self._warm = problem.finish(state, weight, _LIVE_TOLERANCE, min(fitting, _LIVE_ITERATIONS))
         self._warm_share, self._warm_unit = weight / problem.flattening, problem.unit
         return problem.estimate(self._warm)
 

@@ -29,6 +29,18 @@ def test_replay_speed_writes_its_keys(tmp_path):
     assert "documents/s of a replay" in done.stdout
 
 
+@pytest.mark.e2e
+def test_scaling_writes_its_keys(tmp_path):
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.scaling", "--quick", "--json", str(file), "--directory", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr[-3000:]
+    figures = json.loads(file.read_text())
+    assert set(figures) == {"time_slope", "memory_slope", "bytes_per_mask_pixel", "minutes_largest"}
+    assert (tmp_path / "quick.png").stat().st_size > 10_000
+    assert "2100 masks of 40x40" in done.stdout
+
+
 def records(num: int) -> list[Record]:
     docs: list[tuple[str, dict[str, Any]]] = [
         ("start", {"uid": "run"}),
