@@ -12,6 +12,7 @@ from .inr import ImplicitRepresentation
 from .least_squares import LeastSquares
 from .n2g import Noise2Ghost
 from .n2i import Noise2Inverse
+from .published import noise2ghost
 from .reconstructor import Reconstructor
 from .tv import TotalVariation
 
@@ -41,7 +42,8 @@ class Method:
 
 
 def _described(kind: type[Reconstructor]) -> Method:
-    return Method(kind.name, kind.fast, kind.summary, dict(kind.defaults), kind)
+    build = noise2ghost if kind is Noise2Ghost else kind
+    return Method(kind.name, kind.fast, kind.summary, dict(kind.defaults), build)
 
 
 METHODS: dict[str, Method] = {
