@@ -216,7 +216,8 @@ def draw(runs: list[Run], directory: Path, name: str) -> None:
             if run is not None:
                 title = f"{run.recipe}: {run.psnr_db:.1f} dB in {run.cpu_s:.3g} s"
                 pictures.append((title, np.load(directory / run.image_name)))
-                row[0].axhline(run.psnr_db, color="grey", linewidth=0.5)
+                if run.recipe == "published":
+                    row[0].axhline(run.psnr_db, color="grey", linewidth=0.8)
         for axis in row[1:]:
             axis.set_axis_off()
         for axis, (title, image) in zip(row[1:], pictures, strict=False):

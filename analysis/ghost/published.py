@@ -38,7 +38,7 @@ class PublishedNoise2Ghost(Noise2Ghost):
         "learning_rate": 2e-4,
         "recipe": "published",
     }
-    weight_shares: ClassVar[tuple[float, ...]] = (4.0,)
+    weight_shares: ClassVar[tuple[float, ...]] = (2.0,)
 
     def limit_time(self, seconds: float) -> None:
         """Refuse: the number of epochs is fixed."""
