@@ -29,7 +29,7 @@ CLAIMS = (
     Claim("ratio_100", "the same at 100x100", at_least=100),
 )
 SIZES = {"ratio_64": 64, "ratio_100": 100}
-STEPS: tuple[int | None, ...] = (25, 50, 100, 200, 400, 800, None)
+STEPS: tuple[int | None, ...] = (25, 50, 100, 200, 300, 400, 800, None)
 """Of the fast recipe; None: as many as it chooses by itself."""
 
 PUBLISHED_EPOCHS = (3000, 300, 100)
