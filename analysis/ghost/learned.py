@@ -250,10 +250,14 @@ class Learned(Reconstructor):
     def _missed(self, image: np.ndarray, held: np.ndarray) -> float:
         """Return the error, over the variance, with which an image predicts the buckets `held`, bool (M,)."""
         values = self._store.buckets[held]
-        residual = values - self._store.masks[held].astype(np.float64) @ image.reshape(-1)
+        residual = values - self._predicted(image, held)
         row = row_weights(self._store.errors[held])
         span = deviation(values, row)
         return deviation(residual, row) / span if span > 0 else float("nan")
+
+    def _predicted(self, image: np.ndarray, held: np.ndarray) -> np.ndarray:
+        """Return the buckets of an image (H, W) behind the masks `held`, bool (M,)."""
+        return self._store.masks[held].astype(np.float64) @ image.reshape(-1)
 
 
 class LearnedByUNet(Learned):

@@ -66,7 +66,10 @@ class PublishedNoise2Ghost(Noise2Ghost):
         held = ~self._taught()
         error = partial(self._missed, held=held) if held.any() else None
         images = best_epoch(training, len(objective.inputs), steps, error, progress)
-        return fitted(images, self._store.masks, self._store.buckets)
+        everything = np.ones(self.count, dtype=bool)
+        predicted, sums = (self._predicted(image, everything) for image in (images.mean(axis=0), np.ones(self.shape)))
+        scale, offset = scale_and_offset(predicted, sums, self._store.buckets)
+        return scale * images + offset
 
     def _spread(self, predictions: np.ndarray, problem: Problem, weight: float) -> np.ndarray:
         return np.full(self.shape, np.nan)
@@ -114,9 +117,10 @@ def parts_of(epoch: int, epochs: int, inputs: int) -> int:
     return max(1, min(doublings, inputs, _MOST_PARTS))
 
 
-def fitted(images: np.ndarray, masks: np.ndarray, buckets: np.ndarray) -> np.ndarray:
-    """Return images (S, H, W) with the scale and offset with which their mean fits buckets (M,) of masks (M, N) best."""
-    sums = masks.sum(axis=1, dtype=np.float64)
-    predicted = masks.astype(np.float64) @ images.mean(axis=0).reshape(-1)
+def scale_and_offset(predicted: np.ndarray, sums: np.ndarray, buckets: np.ndarray) -> tuple[float, float]:
+    """Return the scale and the offset of an image that make its `predicted` buckets the measured ones as nearly as can be.
+
+    All are (M,); `sums` are those of the masks' pixels, the buckets of an image of ones.
+    """
     (scale, offset), *_ = np.linalg.lstsq(np.column_stack([predicted, sums]), buckets, rcond=None)
-    return scale * images + offset
+    return float(scale), float(offset)
