@@ -14,6 +14,7 @@ from .least_squares import LeastSquares
 from .memory import memory_for
 from .n2g import Noise2Ghost
 from .n2i import Noise2Inverse
+from .published import noise2ghost
 from .reconstructor import Reconstructor
 from .tv import TotalVariation
 
@@ -43,7 +44,8 @@ class Method:
 
 
 def _described(kind: type[Reconstructor]) -> Method:
-    return Method(kind.name, kind.fast, kind.summary, dict(kind.defaults), kind)
+    build = noise2ghost if kind is Noise2Ghost else kind
+    return Method(kind.name, kind.fast, kind.summary, dict(kind.defaults), build)
 
 
 METHODS: dict[str, Method] = {

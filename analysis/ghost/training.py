@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -25,8 +24,8 @@ _EDGE = 1e-4
 
 
 class _DataTerm(Protocol):
-    def loss(self, index: int, image: torch.Tensor) -> torch.Tensor:
-        """Return the mean squared residual of an image (H, W) made from the input `index`."""
+    def loss(self, indices: list[int], images: torch.Tensor) -> torch.Tensor:
+        """Return the mean squared residual of each of the images (B, H, W) made from the inputs `indices`, (B,)."""
         ...
 
 
@@ -42,11 +41,11 @@ class _BucketTerm:
         self._constant = constant / constant.norm(dim=1, keepdim=True).clamp_min(1e-30)
         self._damping = damping
 
-    def loss(self, index: int, image: torch.Tensor) -> torch.Tensor:
-        residual = self._roots[index] * (self._masks(image.flatten()) - self._buckets)
-        constant = self._constant[index]
-        residual = residual - self._damping * (residual @ constant) * constant
-        return residual.square().sum() / self._sums[index]
+    def loss(self, indices: list[int], images: torch.Tensor) -> torch.Tensor:
+        residuals = self._roots[indices] * (self._masks(images.flatten(1)) - self._buckets)
+        constant = self._constant[indices]
+        residuals = residuals - self._damping * (residuals * constant).sum(dim=1, keepdim=True) * constant
+        return residuals.square().sum(dim=1) / self._sums[indices]
 
 
 class _ImageTerm:
@@ -55,8 +54,8 @@ class _ImageTerm:
     def __init__(self, targets: ImageTargets, device: torch.device) -> None:
         self._images = _tensor(targets.images, device)
 
-    def loss(self, index: int, image: torch.Tensor) -> torch.Tensor:
-        return (image - self._images[index]).square().mean()
+    def loss(self, indices: list[int], images: torch.Tensor) -> torch.Tensor:
+        return (images - self._images[indices]).square().mean(dim=(1, 2))
 
 
 class Training:
@@ -81,11 +80,17 @@ class Training:
             self._network = network.to(self._device)
         except (RuntimeError, AssertionError) as error:
             raise ValueError(f"device {device!r} can't be used: {str(error).splitlines()[0]}; use cpu") from error
-        self._optimiser = torch.optim.AdamW(self._network.parameters(), lr=learning_rate, weight_decay=_WEIGHT_DECAY)
         self._learning_rate = learning_rate
+        self.restart()
         self._damping = _DAMPING if damped else 0.0
         self._order = np.random.default_rng((seed, 1))
         self._queue: list[int] = []
+
+    def restart(self) -> None:
+        """Begin anew with the optimiser, not with the network."""
+        self._optimiser = torch.optim.AdamW(
+            self._network.parameters(), lr=self._learning_rate, weight_decay=_WEIGHT_DECAY, fused=True
+        )
 
     def pose(self, objective: Objective) -> None:
         """Train on `objective` from now on."""
@@ -117,23 +122,21 @@ class Training:
             self._queue = list(self._order.permutation(len(self._inputs)))
         self._step([self._queue.pop()])
 
-    def step_on_all(self) -> np.ndarray:
-        """Train one step on all inputs at once; return their images before it, as `predictions` does."""
-        return self._in_units(self._step(range(len(self._inputs))))
+    def epoch(self, parts: int) -> np.ndarray:
+        """Train one step on each of so many parts of the inputs; return the images made on the way, as `predictions` does."""
+        images = torch.empty_like(self._inputs[:, 0])
+        for part in range(parts):
+            indices = list(range(part, len(self._inputs), parts))
+            images[indices] = self._step(indices)
+        return self._in_units(images)
 
-    def _step(self, indices: Sequence[int]) -> torch.Tensor:
-        images = self._images(self._inputs[list(indices)])
-        loss = torch.stack([self._loss(index, image) for index, image in zip(indices, images, strict=True)]).mean()
+    def _step(self, indices: list[int]) -> torch.Tensor:
+        images = self._images(self._inputs[indices])
+        loss = (self._term.loss(indices, images) + 2 * self._objective.weight * _variation(images)).mean()
         self._optimiser.zero_grad()
         loss.backward()
         self._optimiser.step()
         return images.detach()
-
-    def _loss(self, index: int, image: torch.Tensor) -> torch.Tensor:
-        along_y = functional.pad(image[1:] - image[:-1], (0, 0, 0, 1))
-        along_x = functional.pad(image[:, 1:] - image[:, :-1], (0, 1))
-        variation = (along_y.square() + along_x.square() + _EDGE**2).sqrt().sum()
-        return self._term.loss(index, image) + 2 * self._objective.weight * variation
 
     def predictions(self) -> np.ndarray:
         """Return the images that the network makes of each input by itself, float64 (S, H, W), in the object's units."""
@@ -148,6 +151,13 @@ class Training:
         if self._objective.nonnegative:
             return functional.softplus(outputs + self._offset, beta=_SHARPNESS)
         return outputs + self._objective.units.level
+
+
+def _variation(images: torch.Tensor) -> torch.Tensor:
+    """Return the isotropic total variation (B,) of images (B, H, W)."""
+    along_y = functional.pad(images[:, 1:] - images[:, :-1], (0, 0, 0, 1))
+    along_x = functional.pad(images[:, :, 1:] - images[:, :, :-1], (0, 1))
+    return (along_y.square() + along_x.square() + _EDGE**2).sqrt().sum(dim=(1, 2))
 
 
 def _tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:

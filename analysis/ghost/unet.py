@@ -51,6 +51,8 @@ class UNet(nn.Module):
                 bound = (layer.weight[0].numel()) ** -0.5
                 assert layer.bias is not None
                 nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+                # as the images come, or each step would rearrange the weights
+                layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return images (B, 1, H, W) of the shape of the given ones."""

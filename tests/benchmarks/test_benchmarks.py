@@ -41,6 +41,18 @@ def test_scaling_writes_its_keys(tmp_path):
     assert "2100 masks of 40x40" in done.stdout
 
 
+def test_time_to_quality_writes_its_keys_and_does_nothing_twice(tmp_path):
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.time_to_quality", "--quick", "--json", str(file), "--directory", str(tmp_path)]
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2])
+        assert done.returncode == 0, done.stderr[-3000:]
+        runs = (tmp_path / "quick_chromosomes_seed0" / "runs.csv").read_text().splitlines()
+        assert len(runs) == 7
+    assert set(json.loads(file.read_text())) == {"ratio_64", "ratio_100"}
+    assert (tmp_path / "quick_chromosomes_seed0" / "time_to_quality.png").exists()
+
+
 def records(num: int) -> list[Record]:
     docs: list[tuple[str, dict[str, Any]]] = [
         ("start", {"uid": "run"}),

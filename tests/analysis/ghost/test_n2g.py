@@ -91,34 +91,6 @@ def test_time_budget_takes_steps_off_and_says_so():
     assert again.image.tobytes() == result.image.tobytes()
 
 
-def test_published_recipe_trains_on_all_inputs_at_once_and_keeps_the_best_epoch():
-    data = scan_of(blobs((16, 16), seed=4), 150, photons=300, seed=1)
-    small = {"features": 4, "levels": 2, "splits": 2, "permutations": 2}
-    stream = make_reconstructor("n2g", shape=(16, 16), recipe="published", **small)
-    assert stream.options["steps"] == 3000
-    assert stream.options["learning_rate"] == 2e-4
-    result = reconstruct(data.masks, data.buckets, recipe="published", steps=600, learning_rate=2e-3, **small)
-    assert np.corrcoef(result.image.ravel(), data.image.ravel())[0, 1] > 0.5
-    # the images of the best epoch, so more epochs can't do harm
-    first = reconstruct(data.masks, data.buckets, recipe="published", steps=1, learning_rate=2e-3, **small)
-    assert result.heldout_loss < first.heldout_loss
-    again = reconstruct(data.masks, data.buckets, **result.options)
-    assert again.image.tobytes() == result.image.tobytes()
-
-
-def test_published_recipe_takes_what_few_data_there_are():
-    result = reconstruct(np.random.default_rng(0).random((4, 5, 4)), np.arange(4.0), recipe="published", steps=3, features=2)
-    assert np.isfinite(result.image).all()
-
-
-def test_recipe_that_is_not_there_and_its_time_budget_are_refused():
-    masks, buckets = np.random.default_rng(0).random((9, 4, 4)), np.arange(9.0)
-    with pytest.raises(ValueError, match="recipe must be one of fast, published, not 'slow'"):
-        reconstruct(masks, buckets, recipe="slow")
-    with pytest.raises(ValueError, match="published recipe takes no time_budget_s"):
-        reconstruct(masks, buckets, recipe="published", time_budget_s=10)
-
-
 @pytest.mark.parametrize(("photons", "least", "most"), [(0.1, 200, 300), (None, 700, 1200)])
 def test_steps_follow_the_noise_unless_given(photons, least, most):
     data = scan_of(blobs((12, 12), seed=5), 120, photons=photons, seed=1)
