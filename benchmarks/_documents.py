@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.documents.mask_store import MaskSet
 from beamline.mask_plate import MaskPlate
 from sims.samples import make_sample
 
@@ -43,21 +44,56 @@ def ghost_scan_documents(
         Name and document: start, descriptor, `num` events, stop.
     """
     rng = np.random.default_rng(seed)
-    indices = np.arange(num) % len(plate)
     sample = make_sample("chromosomes", plate.shape, seed)
     transmission = np.tensordot(plate.patterns, sample, 2) / sample.size
-    yield "start", _start(plate, uid, indices, recipes)
+    diode = rng.poisson(PHOTONS * transmission[np.arange(num) % len(plate)])
+    yield from counted_scan_documents(
+        plate, diode, rng.poisson(PHOTONS, num), uid=uid, sample="chromosomes", seed=seed, recipes=recipes
+    )
+
+
+def counted_scan_documents(
+    masks: MaskPlate | MaskSet,
+    diode: np.ndarray,
+    monitor: np.ndarray,
+    *,
+    uid: str,
+    sample: str,
+    seed: int,
+    recipes: list[Any] | None = None,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The documents of a scan whose counts are given, as `ghost_scan_documents` makes them.
+
+    Parameters
+    ----------
+    masks : MaskPlate or MaskSet
+        Masks in the beam, in order, from the first again after the last.
+    diode, monitor : ndarray, (num,)
+        Counts of each realization; their ratio is the mean over pixels of mask times sample.
+    uid : str
+        Of the run.
+    sample : str
+        Its name.
+    seed : int
+        Of the stage's offsets.
+    recipes : list, optional
+        Reconstructions that the run asks for.
+    """
+    offsets = np.random.default_rng((seed, 1)).normal(0, 0.1, (len(diode), 2))
+    indices = np.arange(len(diode)) % len(masks.patterns)
+    yield "start", _start(masks, uid, indices, sample, recipes)
     descriptor = str(uuid.uuid4())
     yield "descriptor", _descriptor(descriptor, uid)
     for number, index in enumerate(indices, start=1):
-        y_mm, x_mm = plate.positions_mm[index]
+        y_mm, x_mm = masks.positions_mm[index]
+        y_um, x_um = offsets[number - 1]
         data = {
-            "diode": float(rng.poisson(PHOTONS * transmission[index])),
-            "diode_monitor": float(rng.poisson(PHOTONS)),
+            "diode": float(diode[number - 1]),
+            "diode_monitor": float(monitor[number - 1]),
             "diode_time": EXPOSURE_S,
             "mask_stage_index": int(index),
-            "mask_stage_offset_y_um": float(rng.normal(0, 0.1)),
-            "mask_stage_offset_x_um": float(rng.normal(0, 0.1)),
+            "mask_stage_offset_y_um": float(y_um),
+            "mask_stage_offset_x_um": float(x_um),
             "mask_stage_y": float(y_mm),
             "mask_stage_x": float(x_mm),
         }
@@ -65,7 +101,7 @@ def ghost_scan_documents(
         head = {"uid": str(uuid.uuid4()), "time": now, "descriptor": descriptor, "seq_num": number, "filled": {}}
         yield "event", {**head, "data": data, "timestamps": dict.fromkeys(data, now)}
     end = {"uid": str(uuid.uuid4()), "time": time.time(), "run_start": uid, "exit_status": "success", "reason": ""}
-    yield "stop", {**end, "num_events": {"primary": num}}
+    yield "stop", {**end, "num_events": {"primary": len(diode)}}
 
 
 def paced(documents: Iterator[tuple[str, dict[str, Any]]], rate: float) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -81,7 +117,7 @@ def paced(documents: Iterator[tuple[str, dict[str, Any]]], rate: float) -> Itera
         number += 1
 
 
-def _start(plate: MaskPlate, uid: str, indices: np.ndarray, recipes: list[Any] | None) -> dict[str, Any]:
+def _start(masks: MaskPlate | MaskSet, uid: str, indices: np.ndarray, sample: str, recipes: list[Any] | None) -> dict[str, Any]:
     start: dict[str, Any] = {
         "uid": uid,
         "time": time.time(),
@@ -92,23 +128,23 @@ def _start(plate: MaskPlate, uid: str, indices: np.ndarray, recipes: list[Any] |
         "motors": ["mask_stage"],
         "technique": "ghost_imaging",
         "hints": {"dimensions": [[["time"], "primary"]]},
-        "sample": "chromosomes",
-        "mask_set": plate.identity,
+        "sample": sample,
+        "mask_set": masks.identity,
         "ghost": {
             "buckets": ["diode"],
             "monitor": "diode_monitor",
             "time": "diode_time",
             "mask_index": "mask_stage_index",
             "offset": ["mask_stage_offset_y_um", "mask_stage_offset_x_um"],
-            "shape": list(plate.shape),
-            "pixel_size_um": plate.pixel_size_um,
+            "shape": list(masks.patterns.shape[1:]),
+            "pixel_size_um": masks.pixel_size_um,
             "exposure": EXPOSURE_S,
             "dark_stream": None,
             "open_beam_ratio": 1.0,
-            "offset_tolerance_um": plate.pixel_size_um / 4,
+            "offset_tolerance_um": masks.pixel_size_um / 4,
             "saturation_counts": None,
             "order": "given",
-            "indices": indices.tolist() if len(indices) <= len(plate) else None,
+            "indices": indices.tolist() if len(indices) <= len(masks.patterns) else None,
         },
     }
     return start if recipes is None else {**start, "recipes": recipes}

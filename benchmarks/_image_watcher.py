@@ -1,14 +1,15 @@
 """A client of Tiled in a process of its own that follows images of reconstructions by Tiled's websocket.
 
-`python -m benchmarks._image_watcher URI COUNT` prints a line when it is ready and, when `COUNT` reconstructions have ended, a
-JSON list of what it saw: `[derived run, time, seq_num_last]` for each image as soon as it and its figures had been stored. In
-the end every image is read. The key is in the environment.
+`python -m benchmarks._image_watcher URI COUNT SECONDS` prints a line when it is ready and, when `COUNT` reconstructions have
+ended, a JSON list of what it saw: `[derived run, time, seq_num_last]` for each image as soon as it and its figures had been
+stored. In the end every image is read. After `SECONDS` it gives up. The key is in the environment.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -19,8 +20,47 @@ from bluesky_tiled_plugins import subscribe_to_streams
 
 from analysis.archive.catalog import API_KEY_VARIABLE, connect
 
-_LONGEST_S = 240.0
+_READING_S = 60.0  # to read all images in the end
 _LARGEST_MESSAGE = 10_000_000  # bytes
+
+
+class ImageWatcher:
+    """A watcher's process.
+
+    Parameters
+    ----------
+    uri, key : str
+        The server and the key to it.
+    count : int
+        Reconstructions to wait for.
+    seconds : float
+        How long.
+    """
+
+    def __init__(self, uri: str, key: str, count: int, seconds: float = 240.0) -> None:
+        self._seconds = seconds
+        command = [sys.executable, "-m", "benchmarks._image_watcher", uri, str(count), str(seconds)]
+        environment = {**os.environ, API_KEY_VARIABLE: key}
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+    def wait_until_ready(self) -> None:
+        """Wait until it watches."""
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline():
+            raise RuntimeError(f"the watcher ended with code {self._process.wait()}: see above")
+
+    def result(self) -> list[tuple[str, float, int]]:
+        """Wait until the reconstructions have ended; return what it saw."""
+        printed, _ = self._process.communicate(timeout=self._seconds + _READING_S)
+        if self._process.returncode:
+            raise RuntimeError(f"the watcher ended with code {self._process.returncode}: see above")
+        seen: list[list[Any]] = json.loads(printed)
+        return [(run, time, last) for run, time, last in seen]
+
+    def kill(self) -> None:
+        """`kill -9`, and wait until it is gone."""
+        self._process.kill()
+        self._process.communicate()
 
 
 class Images:
@@ -66,14 +106,14 @@ class Images:
 
 def main() -> None:
     """Watch until all have ended."""
-    uri, count = sys.argv[1:]
+    uri, count, seconds = sys.argv[1:]
     images = Images(int(count))
     with connect(uri, os.environ[API_KEY_VARIABLE]) as catalog:
         subscription = subscribe_to_streams(
             catalog.processed, images.take, streams={"primary": ("image", "seq_num_last", "final")}, max_size=_LARGEST_MESSAGE
         )
         print("ready", flush=True)
-        if not images.ended.wait(_LONGEST_S):
+        if not images.ended.wait(float(seconds)):
             raise TimeoutError("the reconstructions did not end")
         subscription.disconnect()
         for uid in {run for run, _, _ in images.seen}:

@@ -8,16 +8,12 @@ method.
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 from typing import Any
 
-from analysis.archive.catalog import API_KEY_VARIABLE
 from analysis.documents.log import LogReader
 from benchmarks._common import Claim, add_speed, arguments_parser, percentile, report
+from benchmarks._image_watcher import ImageWatcher
 from benchmarks._services import Services
 from benchmarks._session import SessionProcess
 
@@ -66,23 +62,16 @@ def main() -> None:
 
 def scan_and_watch(services: Services, num: int) -> tuple[dict[str, Any], list[tuple[str, float, int]]]:
     """Scan, and return what the session says of it and what `benchmarks._image_watcher` saw."""
-    watcher = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks._image_watcher", services.uri, str(len(METHODS))],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, API_KEY_VARIABLE: services.key},
-    )
+    watcher = ImageWatcher(services.uri, services.key, len(METHODS))
     session = SessionProcess(services.config_file)
     try:
-        assert watcher.stdout is not None
-        watcher.stdout.readline()
+        watcher.wait_until_ready()
         scan = session.scan(num=num, exposure=EXPOSURE_S, logged=True)
-        printed, _ = watcher.communicate(timeout=300)
+        seen = watcher.result()
     finally:
         session.kill()
         watcher.kill()
-        watcher.communicate()
-    return scan, json.loads(printed)
+    return scan, seen
 
 
 def latencies(measured: dict[int, float], images: list[tuple[float, int]]) -> list[float]:

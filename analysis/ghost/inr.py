@@ -24,10 +24,11 @@ class ImplicitRepresentation(Learned):
     name: ClassVar[str] = "inr"
     summary: ClassVar[str] = "implicit neural representation: a sinusoidal network of the coordinates, fitted to all realizations"
     usual_steps: ClassVar[int] = 100
+    usual_live_steps: ClassVar[int] = 10
     defaults: ClassVar[dict[str, Any]] = {
         "weight": None,
         "steps": None,
-        "live_steps": 50,
+        "live_steps": None,
         "learning_rate": 2.5e-4,
         "features": 512,
         "layers": 3,

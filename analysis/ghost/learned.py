@@ -10,6 +10,7 @@ import numpy as np
 
 from .estimate import Estimate, Progress
 from .groups import groups_of
+from .live_weight import LiveWeight
 from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Objective, Units
 from .problem import TEST_GROUP, Problem, deviation, flat_estimate, row_weights
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _LIVE_RATE = 0.4
 """Learning rate of live steps, relative to the highest of the one-cycle schedule."""
+
+_USUAL_PIXELS = 64 * 64
 
 VALIDATION_GROUP = 6
 """Its realizations choose the share of the weight, or the epoch, where there is one to choose."""
@@ -45,12 +48,15 @@ class Learned(Reconstructor):
     weight_shares: ClassVar[tuple[float, ...]]
     """Weights of total variation to try, relative to the one that is best without a network, which smooths by itself."""
 
+    usual_live_steps: ClassVar[int]
+    """Steps of a live estimate of 64x64 pixels, if not given; of larger images fewer, so that it takes no longer."""
+
     usual_steps: ClassVar[int]
     """Steps at moderate noise, if not given. By the part of the buckets' variance that total variation can't predict they become
     half as many, for the longer a network trains the better it fits noise, or three times as many where there is hardly any."""
 
-    least: ClassVar[dict[str, int]] = {"live_steps": 1}
-    """The options that are whole numbers, with their smallest values."""
+    least: ClassVar[dict[str, int]] = {"steps": 1, "live_steps": 1}
+    """The options that are whole numbers, with their smallest values; None, where it is the default, is none of them."""
 
     def __init__(self, shape: tuple[int, int], **options: Any) -> None:
         super().__init__(shape, **options)
@@ -58,15 +64,15 @@ class Learned(Reconstructor):
         self._store = Store(self.shape[0] * self.shape[1], self.expected)
         self._training: Training | None = None
         self._seconds: float | None = None
-        self._weight: float | None = None
-        self._weighed_at = 0
+        self._live_weight = LiveWeight()
         self._unexplained = 0.4
 
     def _check_options(self) -> None:
         given = self._given
-        chosen = {} if given["steps"] is None else {"steps": 1}
-        for name, least in (chosen | self.least).items():
+        for name, least in self.least.items():
             value = given[name]
+            if value is None and self.defaults[name] is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number from {least}, not {value!r}")
         rate, weight = given["learning_rate"], given["weight"]
@@ -144,24 +150,32 @@ class Learned(Reconstructor):
         return training.predictions()
 
     def _live(self, progress: Progress | None) -> Estimate:
-        if self._weight is None or self.count >= 1.3 * self._weighed_at:
+        if self._live_weight.is_due(self.count):
             problem = self._problem()
             if problem is None:
                 return flat_estimate(self._store, self.shape, self.nonnegative)
-            self._weight, self._weighed_at = self._find_weight(problem), self.count
-        share = self.weight_shares[0] if self._given["weight"] is None else 1.0
-        objective = self._objective(share * self._weight, self._taught())
+            given = self._given["weight"]
+            chosen = self.weight_shares[0] * problem.choose(None) if given is None else float(given)
+            self._live_weight = LiveWeight(chosen, self.count, fixed=given is not None)
+        # splits are drawn anew for each estimate: further permutations, against overfitting, at little cost
+        objective = self._objective(self._live_weight.of(self.count), self._taught())
         if self._training is None:
             self._training = self._new_training(objective)
             self._training.hold(_LIVE_RATE * self._given["learning_rate"])
         else:
             self._training.pose(objective)
-        steps = self._given["live_steps"]
+        steps = self._live_steps()
         for step in range(steps):
             self._training.step()
             tell(progress, step, steps)
         predictions = self._training.predictions()
         return self._estimate(predictions, _deviation(predictions))
+
+    def _live_steps(self) -> int:
+        if self._given["live_steps"] is not None:
+            return int(self._given["live_steps"])
+        pixels = self.shape[0] * self.shape[1]
+        return max(1, round(self.usual_live_steps * min(1.0, _USUAL_PIXELS / pixels)))
 
     def _tested(self) -> np.ndarray:
         """Return which realizations are kept for the quoted loss, (M,): half of those that choose no weight."""
@@ -264,10 +278,11 @@ class LearnedByUNet(Learned):
     """A method whose network is the U-net of Noise2Ghost."""
 
     usual_steps: ClassVar[int] = 400
+    usual_live_steps: ClassVar[int] = 40
     defaults: ClassVar[dict[str, Any]] = {
         "weight": None,
         "steps": None,
-        "live_steps": 100,
+        "live_steps": None,
         "learning_rate": 1e-2,
         "features": 24,
         "levels": 3,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from .averaged_weights import AveragedWeights
 from .mask_product import mask_product
 from .objective import BucketTargets, ImageTargets, Objective
 
@@ -85,6 +86,7 @@ class Training:
         self._damping = _DAMPING if damped else 0.0
         self._order = np.random.default_rng((seed, 1))
         self._queue: list[int] = []
+        self._averaged: AveragedWeights | None = None
 
     def restart(self) -> None:
         """Begin anew with the optimiser, not with the network."""
@@ -112,15 +114,18 @@ class Training:
         return torch.optim.lr_scheduler.OneCycleLR(self._optimiser, self._learning_rate, total_steps=steps)
 
     def hold(self, learning_rate: float) -> None:
-        """Train at a constant learning rate."""
+        """Train at a constant learning rate, and predict with the average of the last steps' weights."""
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
+        self._averaged = AveragedWeights(self._network)
 
     def step(self) -> None:
         """Train one step on one input, each in turn in shuffled order."""
         if not self._queue:
             self._queue = list(self._order.permutation(len(self._inputs)))
         self._step([self._queue.pop()])
+        if self._averaged is not None:
+            self._averaged.take(self._network)
 
     def epoch(self, parts: int) -> np.ndarray:
         """Train one step on each of so many parts of the inputs; return the images made on the way, as `predictions` does."""
@@ -131,7 +136,7 @@ class Training:
         return self._in_units(images)
 
     def _step(self, indices: list[int]) -> torch.Tensor:
-        images = self._images(self._inputs[indices])
+        images = self._images(self._inputs[indices], self._network)
         loss = (self._term.loss(indices, images) + 2 * self._objective.weight * _variation(images)).mean()
         self._optimiser.zero_grad()
         loss.backward()
@@ -140,14 +145,15 @@ class Training:
 
     def predictions(self) -> np.ndarray:
         """Return the images that the network makes of each input by itself, float64 (S, H, W), in the object's units."""
+        network = self._network if self._averaged is None else self._averaged.network
         with torch.no_grad():
-            return self._in_units(torch.cat([self._images(one[None]) for one in self._inputs]))
+            return self._in_units(torch.cat([self._images(one[None], network) for one in self._inputs]))
 
     def _in_units(self, images: torch.Tensor) -> np.ndarray:
         return images.cpu().numpy().astype(np.float64) * self._objective.units.contrast
 
-    def _images(self, inputs: torch.Tensor) -> torch.Tensor:
-        outputs = self._network(inputs)[:, 0]
+    def _images(self, inputs: torch.Tensor, network: torch.nn.Module) -> torch.Tensor:
+        outputs = network(inputs)[:, 0]
         if self._objective.nonnegative:
             return functional.softplus(outputs + self._offset, beta=_SHARPNESS)
         return outputs + self._objective.units.level

@@ -23,12 +23,14 @@ from analysis.documents.mask_store import MaskSet, MaskSetDiffers, MaskSetMissin
 from analysis.documents.realizations import Realizations
 from analysis.documents.recipe import Recipe, derived_uid
 from analysis.documents.run_spec import RunRefused, RunSpec
+from analysis.ghost import METHODS
 from analysis.worker.reconstruction import Reconstruction
 
 LIVE = "live"  # the purpose of derived runs that a worker makes, and that the next one continues
 FIRST_UPDATE = 64  # realizations of the first estimate
 MIN_INTERVAL_S = 0.3  # between the beginnings of two estimates
 MAX_SHARE = 0.6  # of the time spent on estimates rather than waiting for data
+MAX_SHARE_SLOW = 0.95  # the same of slow methods, which have a core of their own and yield it to everything else
 NEW_FRACTION = 0.01  # of all realizations that must be new: a scan of n of them stores some 100 ln(n) estimates at most
 _POLL_S = 0.02
 _READ_AT_ONCE = 500
@@ -96,10 +98,18 @@ class UpdatePolicy:
     """When the next live estimate is due: as often as its cost allows, and only for new data.
 
     It looks at the clock, so two runs of the same data take their estimates at different points; the points are stored.
+
+    Parameters
+    ----------
+    expected : int or None
+        Realizations that the run should have.
+    max_share : float
+        Of the time that may be spent on estimates.
     """
 
-    def __init__(self, expected: int | None) -> None:
+    def __init__(self, expected: int | None, max_share: float = MAX_SHARE) -> None:
         self._first = min(FIRST_UPDATE, expected or FIRST_UPDATE)
+        self._max_share = max_share
         self._last_count = 0
         self._not_before = 0.0
 
@@ -112,7 +122,7 @@ class UpdatePolicy:
     def made(self, count: int, began: float, elapsed_s: float) -> None:
         """An estimate of `count` realizations was begun at `began` and took `elapsed_s`."""
         self._last_count = count
-        self._not_before = began + max(MIN_INTERVAL_S, elapsed_s / MAX_SHARE)
+        self._not_before = began + max(MIN_INTERVAL_S, elapsed_s / self._max_share)
 
 
 def run_job(job: Job, report: Report = lambda message: None) -> tuple[Outcome, str]:
@@ -233,7 +243,8 @@ class _Follower:
     def follow(self, raw_start: dict[str, Any]) -> Ledger:
         """Take in everything until the run has ended, with estimates on the way."""
         realizations = self._realizations(raw_start)
-        policy = UpdatePolicy(realizations.spec.expected)
+        share = MAX_SHARE if METHODS[self._job.recipe.method].fast else MAX_SHARE_SLOW
+        policy = UpdatePolicy(realizations.spec.expected, share)
         while True:
             head = self._raw.last_position()
             records = self._raw.read(self._position, run=self._job.raw_uid, limit=_READ_AT_ONCE)

@@ -241,3 +241,6 @@ def test_updates_come_as_often_as_their_cost_allows() -> None:
     policy.made(1000, 20.0, 0.01)
     assert not policy.due(1009, 30.0) and policy.due(1011, 30.0)
     assert UpdatePolicy(16).due(16, 0.0)
+    busier = UpdatePolicy(1024, max_share=0.95)
+    busier.made(80, 0.31, 6.0)
+    assert not busier.due(90, 6.6) and busier.due(90, 6.63)
