@@ -25,7 +25,8 @@ class Claim:
     meaning : str
         What it measures, with the unit.
     below, at_least, exactly : float, optional
-        The limit; at most one is given.
+    within : (float, float), optional
+        Lowest and highest value allowed. Of these limits at most one is given.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Claim:
     below: float | None = None
     at_least: float | None = None
     exactly: float | None = None
+    within: tuple[float, float] | None = None
 
     @property
     def target(self) -> str:
@@ -40,7 +42,7 @@ class Claim:
         for words, limit in (("below", self.below), ("at least", self.at_least), ("", self.exactly)):
             if limit is not None:
                 return f"{words} {limit:g}".strip()
-        return ""
+        return "" if self.within is None else f"{self.within[0]:g} to {self.within[1]:g}"
 
     def holds(self, value: float) -> bool:
         """Whether a figure reaches it; NaN never does."""
@@ -48,6 +50,8 @@ class Claim:
             return value < self.below
         if self.at_least is not None:
             return value >= self.at_least
+        if self.within is not None:
+            return self.within[0] <= value <= self.within[1]
         return self.exactly is None or value == self.exactly
 
 

@@ -2,36 +2,35 @@
 
 Half-Gaussian masks and the noise of Manni et al. (2025), eq. 13. Objects are made by program or come with scikit-image; no
 setting of any method was chosen on them. A line is added to DIRECTORY/results.csv for each reconstruction, and what is there
-already is not done again, so that a run of hours can be stopped and taken up.
+already is not done again, so that a run of hours can be stopped and taken up, or shared by several processes.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import time
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from analysis.ghost import reconstruct
+from analysis.ghost import Result, reconstruct
 from analysis.metrics import frc_resolution, psnr, ssim
 from benchmarks._common import Claim, arguments_parser, report
+from benchmarks._quality_table import KEYS, METHODS, Summaries, append, claimed, figures_of, read, summaries, table
 from sims.samples import make_sample
 
-METHODS = ("least_squares", "tv", "gidc", "inr", "n2i", "n2g")
-LEADER = "n2g"
-LOWEST_NOISE_TO_LEAD_AT = 1000.0
-FIELDS = ("object", "size", "compression", "photons", "draw", "method", "psnr_db", "ssim", "resolution_px", "coverage", "cpu_s")
 CLAIMS = (
     Claim("margin_db", "dB of PSNR by which n2g leads the best other method, mean over cells", at_least=1.5),
     Claim("cells", "share of cells up to 1000 photons in which n2g leads in SSIM and resolution", at_least=1.0),
+    Claim("photons_led", "share of photon levels up to 1000 at which it leads in both, means over objects", at_least=1.0),
     Claim("coverage", "share of true errors within the 90 % interval of n2g's spread"),
 )
 SEED = 5000  # far from the seeds used for choosing settings
+CURVES_AT, PICTURED = 5.0, "chromosomes"
+COSTLY_CHOICE = ("gidc", "inr")
+"""Methods that choose their weight with a training for each candidate: they do so with the first noise draw of a cell."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,11 @@ class Cell:
     size: int
     compression: float
     photons: float
+
+    @property
+    def label(self) -> str:
+        """A file name."""
+        return f"{self.name}_{self.size}px_{self.compression:g}x_{self.photons:g}"
 
 
 def main() -> None:
@@ -54,34 +58,68 @@ def main() -> None:
     parser.add_argument("--objects", nargs="+", choices=OBJECTS, default=list(OBJECTS), help="objects to image (default: all)")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="methods (default: all)")
     arguments = parser.parse_args()
-    arguments.directory.mkdir(parents=True, exist_ok=True)
-    file = arguments.directory / ("quick.csv" if arguments.quick else "results.csv")
-    run(file, arguments)
-    rows = read(file)
-    draw_curves(rows, file.with_suffix(".png"))
-    report(CLAIMS, figures_of(rows), table(rows), arguments.json)
+    directory = arguments.directory / "quick" if arguments.quick else arguments.directory
+    directory.mkdir(parents=True, exist_ok=True)
+    run(directory, arguments)
+    found = summaries(read(directory / "results.csv"))
+    draw(directory, found, arguments)
+    report(CLAIMS, figures_of(found), table(found), arguments.json)
 
 
-def run(file: Path, arguments: argparse.Namespace) -> None:
-    """Reconstruct whatever is not in the file yet."""
-    done = {tuple(row[field] for field in FIELDS[:6]) for row in read(file)}
-    for draw in range(1 if arguments.quick else arguments.draws):
+def run(directory: Path, arguments: argparse.Namespace) -> None:
+    """Reconstruct whatever is not in the directory yet: all cells with one noise draw, then with the next."""
+    file = directory / "results.csv"
+    for draw_number in range(1 if arguments.quick else arguments.draws):
         for cell in cells(arguments.objects, quick=arguments.quick):
-            data = None
-            for method in arguments.methods:
-                key = (cell.name, str(cell.size), f"{cell.compression:g}", f"{cell.photons:g}", str(draw), method)
-                if key in done:
+            with claimed(directory / "claims" / f"{cell.label}_{draw_number}") as own:
+                if not own:
                     continue
-                data = data or measured(cell, arguments.seed + draw)
-                append(file, (*key, *(f"{value:.5g}" for value in judged(*data, method))))
+                done = {tuple(row[key] for key in KEYS) for row in read(file)}
+                data = None
+                for method in arguments.methods:
+                    photons, compression = f"{cell.photons:g}", f"{cell.compression:g}"
+                    key = (cell.name, str(cell.size), compression, photons, str(draw_number), method)
+                    if key in done:
+                        continue
+                    data = data or measured(cell, arguments.seed + draw_number)
+                    first = directory / "images" / f"{cell.label}_{method}.npz"
+                    options = weight_of(first) if method in COSTLY_CHOICE and draw_number > 0 else {}
+                    result, values = judged(*data, method, options)
+                    if draw_number == 0:
+                        first.parent.mkdir(exist_ok=True)
+                        np.savez(first, image=result.image, weight=result.options.get("weight", math.nan))
+                    append(file, key, values)
+
+
+def weight_of(first: Path) -> dict[str, float]:
+    """Return the weight that was chosen with the first noise draw of a cell, none if it isn't known."""
+    return {"weight": float(np.load(first)["weight"])} if first.exists() else {}
 
 
 def cells(names: list[str], *, quick: bool) -> list[Cell]:
     """Return the paper's conditions: noise at 5x (its Fig. 3), 10x with moderate and 3x with high noise (Fig. 5, 6)."""
     if quick:
-        return [Cell(name, 32, 3, 100) for name in names]
-    conditions = [(5.0, 10.0**power) for power in range(5)] + [(5.0, 2.0), (10.0, 100.0), (3.0, 2.0)]
-    return [Cell(name, 64, compression, photons) for compression, photons in conditions for name in names]
+        return [Cell(name, 32, CURVES_AT, 100) for name in names]
+    conditions = [(CURVES_AT, 10.0**power) for power in range(5)] + [(CURVES_AT, 2.0), (10.0, 100.0), (3.0, 2.0)]
+    usual = [Cell(name, 64, compression, photons) for compression, photons in conditions for name in names]
+    return [*usual, *(Cell(name, 100, CURVES_AT, 100.0) for name in names if name == PICTURED)]
+
+
+def draw(directory: Path, found: Summaries, arguments: argparse.Namespace) -> None:
+    """Draw the curves, and the images of the pictured object under the conditions of the paper's figures."""
+    # matplotlib is slow to import
+    from benchmarks._quality_figures import draw_curves, draw_images
+
+    size = 32 if arguments.quick else 64
+    draw_curves(found, CURVES_AT, size, directory / "fig3_photons.png")
+    for name, compression, photons in (("fig5", 10.0, 100.0), ("fig6", 3.0, 2.0)):
+        cell = Cell(PICTURED, size, compression, photons)
+        files = {method: directory / "images" / f"{cell.label}_{method}.npz" for method in METHODS}
+        images = {method: np.load(file)["image"] for method, file in files.items() if file.exists()}
+        if images:
+            reference = OBJECTS[cell.name](cell.size)
+            condition = cell.name, cell.size, compression, photons
+            draw_images(found, condition, reference, images, directory / f"{name}_images.png")
 
 
 def measured(cell: Cell, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -93,122 +131,22 @@ def measured(cell: Cell, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return image, masks, random.poisson(cell.photons * clean) / cell.photons
 
 
-def judged(image: np.ndarray, masks: np.ndarray, buckets: np.ndarray, method: str) -> tuple[float, ...]:
-    """Return PSNR (dB), SSIM, resolution against the object (pixels), coverage of the 90 % interval, and CPU seconds."""
+def judged(
+    image: np.ndarray, masks: np.ndarray, buckets: np.ndarray, method: str, options: dict[str, float]
+) -> tuple[Result, tuple[float, ...]]:
+    """Return the result, and PSNR (dB), SSIM, resolution against the object (pixels), coverage of the interval, CPU seconds."""
     started = time.process_time()
-    result = reconstruct(masks, buckets, method)
+    result = reconstruct(masks, buckets, method, **options)
     cpu_s = time.process_time() - started
     known = np.isfinite(result.spread)
     inside = np.abs(result.image - image)[known] <= 1.645 * result.spread[known]
-    return (
+    return result, (
         psnr(result.image, image),
         ssim(result.image, image),
         frc_resolution(result.image, image),
         float(inside.mean()) if known.any() else math.nan,
         cpu_s,
     )
-
-
-def read(file: Path) -> list[dict[str, str]]:
-    """Return the rows of the file, none if it isn't there."""
-    if not file.exists():
-        return []
-    with file.open(newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def append(file: Path, row: tuple[str, ...]) -> None:
-    """Add a row, under the names of the fields if it is the first."""
-    is_new = not file.exists()
-    with file.open("a", newline="") as stream:
-        writer = csv.writer(stream)
-        if is_new:
-            writer.writerow(FIELDS)
-        writer.writerow(row)
-
-
-Means = dict[tuple[str, float, float], dict[str, dict[str, float]]]
-
-
-def means_of(rows: list[dict[str, str]]) -> Means:
-    """Return the mean over draws of each quantity, by (object, compression, photons), by method."""
-    collected: dict[tuple[str, float, float], dict[str, list[dict[str, float]]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        cell = row["object"], float(row["compression"]), float(row["photons"])
-        collected[cell][row["method"]].append({field: float(row[field]) for field in FIELDS[6:]})
-    return {
-        cell: {
-            method: {field: float(np.mean([values[field] for values in many])) for field in FIELDS[6:]}
-            for method, many in methods.items()
-        }
-        for cell, methods in collected.items()
-    }
-
-
-def figures_of(rows: list[dict[str, str]]) -> dict[str, float]:
-    """Return the figures of `CLAIMS`; NaN where nothing was measured."""
-    margins, leads, covered = [], [], []
-    for (_, _, photons), methods in means_of(rows).items():
-        if LEADER not in methods:
-            continue
-        own, others = methods[LEADER], [values for method, values in methods.items() if method != LEADER]
-        covered.append(own["coverage"])
-        if not others:
-            continue
-        margins.append(own["psnr_db"] - max(values["psnr_db"] for values in others))
-        if photons <= LOWEST_NOISE_TO_LEAD_AT:
-            # an image that agrees with the object nowhere has no resolution: it is the worst
-            finest = min(np.nan_to_num(values["resolution_px"], nan=np.inf) for values in others)
-            leads.append(
-                own["ssim"] >= max(values["ssim"] for values in others)
-                and np.nan_to_num(own["resolution_px"], nan=np.inf) <= finest
-            )
-    return {
-        "margin_db": float(np.mean(margins)) if margins else math.nan,
-        "cells": float(np.mean(leads)) if leads else math.nan,
-        "coverage": float(np.mean(covered)) if covered else math.nan,
-    }
-
-
-def table(rows: list[dict[str, str]]) -> list[str]:
-    """Return lines with PSNR / SSIM / resolution / CPU seconds of every cell and method."""
-    lines = [f"{'':<32}" + "".join(f"{method:>25}" for method in METHODS)]
-    for (name, compression, photons), methods in sorted(means_of(rows).items()):
-        line = f"{name:<14}{compression:>4g}x{photons:>8g} photons"
-        for method in METHODS:
-            values = methods.get(method)
-            text = "-" if values is None else "{psnr_db:.1f}/{ssim:.2f}/{resolution_px:.1f}/{cpu_s:.0f}".format(**values)
-            line += f"{text:>25}"
-        lines.append(line)
-    return lines
-
-
-def draw_curves(rows: list[dict[str, str]], file: Path) -> None:
-    """Draw PSNR, SSIM and resolution against photons at the compression measured most, means over objects and draws."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    means = means_of(rows)
-    counts = [compression for _, compression, _ in means]
-    if not counts:
-        return
-    usual = max(set(counts), key=counts.count)
-    figure, axes = pyplot.subplots(1, 3, figsize=(13, 4), layout="constrained")
-    for axis, field in zip(axes, ("psnr_db", "ssim", "resolution_px"), strict=True):
-        for method in METHODS:
-            points: dict[float, list[float]] = defaultdict(list)
-            for (_, compression, photons), methods in means.items():
-                if compression == usual and method in methods:
-                    points[photons].append(methods[method][field])
-            photons_of = sorted(points)
-            axis.plot(photons_of, [np.mean(points[photons]) for photons in photons_of], "o-", label=method)
-        axis.set(xscale="log", xlabel="photons per pixel and realization", ylabel=field)
-    axes[0].legend()
-    figure.suptitle(f"{usual:g}x fewer realizations than pixels")
-    figure.savefig(file, dpi=120)
-    pyplot.close(figure)
 
 
 def _emitting(name: str, size: int) -> np.ndarray:

@@ -9,15 +9,11 @@ import numpy as np
 from .learned import LearnedByUNet
 from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Units, bucket_targets, standardised
-from .problem import Problem
 from .splits import split
+from .standard_error import standard_error
 
-_SPREAD_FACTOR = 1.6
-"""Of the jackknife error of total variation. Chosen on programmed rods, boxes and random textures. On five other objects a 90 %
-interval then covers 84 to 99 % of the errors at 100 photons and more; at 2 photons it covers 92 % where the object shows,
-and far too little where the image stays flat, for a flat image has no jackknife error."""
-
-_SPREAD_TOLERANCE, _SPREAD_ITERATIONS = 1e-3, 300
+_SPREAD_FACTOR = 2.4
+"""Of the deviation over the inputs; see `standard_error`."""
 
 
 class Noise2Ghost(LearnedByUNet):
@@ -36,16 +32,8 @@ class Noise2Ghost(LearnedByUNet):
     # (by 0.8 and 2.2 dB in trials).
     weight_shares: ClassVar[tuple[float, ...]] = (0.5,)
 
-    def _spread(self, predictions: np.ndarray, problem: Problem, weight: float) -> np.ndarray:
-        """Return the deviation over the inputs together with the jackknife error of total variation, times a constant.
-
-        The deviation alone misses what all inputs have in common, the noise and the gaps of the whole scan, to which
-        total variation answers much like the network.
-        """
-        best = weight / self.weight_shares[0]
-        state = problem.finish(problem.fresh(best), best, _SPREAD_TOLERANCE, _SPREAD_ITERATIONS)
-        jackknife = problem.estimate(state).spread.astype(np.float64)
-        return np.hypot(super()._spread(predictions, problem, weight), np.nan_to_num(_SPREAD_FACTOR * jackknife))
+    def _spread(self, predictions: np.ndarray) -> np.ndarray:
+        return standard_error(super()._spread(predictions), _SPREAD_FACTOR, self._unexplained, self._contrast)
 
     def _views(
         self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units

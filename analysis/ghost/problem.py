@@ -10,6 +10,7 @@ from .direct_projection import DirectProjection, MaskKernel
 from .estimate import Estimate, Progress
 from .groups import groups_of, jackknife_spread
 from .iterative_projection import IterativeProjection
+from .standard_error import standard_error
 from .store import Store
 from .total_variation import Projection, State, TotalVariationSolver, flattening_weight
 
@@ -28,6 +29,9 @@ _TRUST_TOLERANCE = 10.0
 _LEAST_PRECISION = 1e-6
 """Of a realization relative to the best one; far below what makes a difference."""
 
+_SPREAD_FACTOR = 1.1
+"""Of the jackknife error; see `standard_error`."""
+
 _UNKNOWN_PART = 0.4
 _FEWEST = 16
 """Realizations from which on a weight can be chosen by cross-validation."""
@@ -40,9 +44,11 @@ class Problem:
     ----------
     tells : bool
         Whether the realizations tell of more than a level.
+    contrast : float
+        Standard deviation over the pixels that an object would have which made the buckets vary as much, without noise.
     unexplained : float
-        Part of the variance of left-out buckets that the best image of `choose` doesn't predict: noise, for the most
-        part, if it is large; a middling value where there are too few to tell.
+        Part of the variance of left-out buckets about what the mean level predicts that the best image of `choose` doesn't
+        predict either: noise, for the most part, if it is large; a middling value where there are too few to tell.
     projection : DirectProjection or IterativeProjection
         The latter for large problems.
 
@@ -67,14 +73,16 @@ class Problem:
         # masks that are all alike still have a size, though no image follows from them
         self.scale = float(np.sqrt((spread if spread > 1e-12 * power else power) * store.matrix.pixels))
         self.tells = False
-        self.unexplained = _UNKNOWN_PART
+        self.contrast, self.unexplained = 0.0, _UNKNOWN_PART
         if spread <= 1e-12 * power or len(store) < 2:
             return
         sums = store.matrix.sums
         level = (self._row * sums) @ self._buckets / ((self._row * sums) @ sums) if sums.any() else 0.0
-        residual = (self._buckets - level * sums) * self._row
+        self._varying = self._buckets - level * sums
+        residual = self._varying * self._row
         back = store.matrix.adjoint(residual[None])[0] if self._kernel is None else residual @ store.masks
         self.flattening = flattening_weight(back.reshape(self._shape))
+        self.contrast = float(np.sqrt(self._row @ self._varying**2 / len(store))) / self.scale
         # of the size of the image, so that single precision serves for buckets in any unit
         self.unit = float(np.hypot(level, np.sqrt(np.mean(residual**2)) / self.scale))
         self.tells = self.flattening > 0
@@ -102,9 +110,10 @@ class Problem:
         losses, spans = np.zeros(len(_GRID)), np.zeros(len(_GRID))
         predicted = self._predicted(state.p * np.float32(self.unit))
         for index, (fold, _) in enumerate(trials):
-            error, span = self._missed(predicted[index], fold)
+            held = np.isin(self._groups, fold)
+            error, _ = self._missed(predicted[index], fold)
             losses[index % len(_GRID)] += error
-            spans[index % len(_GRID)] += span
+            spans[index % len(_GRID)] += deviation(self._varying[held], self._row[held])
         best = int(np.argmin(losses))
         self.unexplained = float(losses[best] / spans[best]) if spans[best] > 0 else _UNKNOWN_PART
         shift = 0.0
@@ -133,7 +142,8 @@ class Problem:
         images = state.p * np.float32(self.unit)
         present = len(np.unique(self._groups)) == TEST_GROUP + 1
         without, tested, halves = images[1:5], images[5], images[6:8]
-        spread = jackknife_spread(without) if present else np.full(self._shape, np.nan)
+        jackknife = jackknife_spread(without) if present else np.full(self._shape, np.nan)
+        spread = standard_error(jackknife, _SPREAD_FACTOR, self.unexplained, self.contrast)
         error, span = self._missed(self._predicted(tested[None])[0], (TEST_GROUP,))
         return Estimate(
             image=images[0].astype(np.float32),

@@ -13,7 +13,6 @@ from .estimate import Progress
 from .learned import tell
 from .n2g import Noise2Ghost
 from .objective import Objective
-from .problem import Problem
 
 if TYPE_CHECKING:
     from .training import Training
@@ -71,7 +70,7 @@ class PublishedNoise2Ghost(Noise2Ghost):
         scale, offset = scale_and_offset(predicted, sums, self._store.buckets)
         return scale * images + offset
 
-    def _spread(self, predictions: np.ndarray, problem: Problem, weight: float) -> np.ndarray:
+    def _spread(self, predictions: np.ndarray) -> np.ndarray:
         return np.full(self.shape, np.nan)
 
 

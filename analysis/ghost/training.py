@@ -109,9 +109,9 @@ class Training:
         self._offset = float(level + np.log(-np.expm1(-_SHARPNESS * level)) / _SHARPNESS)
         self._queue.clear()
 
-    def one_cycle(self, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-        """Return a schedule that raises the learning rate to its value and lowers it to nearly 0 in `steps`."""
-        return torch.optim.lr_scheduler.OneCycleLR(self._optimiser, self._learning_rate, total_steps=steps)
+    def one_cycle(self, steps: int, share: float) -> torch.optim.lr_scheduler.LRScheduler:
+        """Return a schedule that raises the learning rate to a share of its value and lowers it to nearly 0 in `steps`."""
+        return torch.optim.lr_scheduler.OneCycleLR(self._optimiser, share * self._learning_rate, total_steps=steps)
 
     def hold(self, learning_rate: float) -> None:
         """Train at a constant learning rate, and predict with the average of the last steps' weights."""

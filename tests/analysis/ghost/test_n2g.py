@@ -3,7 +3,8 @@ import pytest
 import torch
 from ghost_scans import blobs, scan_of
 
-from analysis.ghost import make_reconstructor, reconstruct
+from analysis.ghost import learned, make_reconstructor, reconstruct
+from analysis.ghost.n2g import Noise2Ghost
 from analysis.ghost.splits import split
 from analysis.ghost.unet import UNet
 from analysis.metrics import psnr
@@ -91,10 +92,30 @@ def test_time_budget_takes_steps_off_and_says_so():
     assert again.image.tobytes() == result.image.tobytes()
 
 
-@pytest.mark.parametrize(("photons", "least", "most"), [(0.1, 200, 300), (None, 700, 1200)])
-def test_steps_follow_the_noise_unless_given(photons, least, most):
-    data = scan_of(blobs((12, 12), seed=5), 120, photons=photons, seed=1)
-    result = reconstruct(data.masks, data.buckets, features=2, levels=1, splits=2, permutations=1)
-    assert least <= result.options["steps"] <= most
-    fewer = reconstruct(data.masks, data.buckets, features=2, levels=1, splits=2, permutations=1, steps=7)
-    assert fewer.options["steps"] == 7
+@pytest.mark.parametrize(("better", "steps"), [(np.inf, 60), (0.0, 20)])
+def test_training_goes_on_where_there_is_little_noise_and_it_helps(monkeypatch, better, steps):
+    monkeypatch.setattr(learned, "_BETTER", better)
+    monkeypatch.setattr(learned, "_LITTLE_NOISE", 0.9)
+    monkeypatch.setattr(Noise2Ghost, "usual_steps", 20)
+    data = scan_of(blobs((12, 12), seed=5), 120, seed=1)
+    small = {"features": 4, "levels": 1, "splits": 2, "permutations": 1}
+    result = reconstruct(data.masks, data.buckets, **small)
+    assert result.options["steps"] == steps
+    again = reconstruct(data.masks, data.buckets, **result.options)
+    assert again.image.tobytes() == result.image.tobytes()
+    assert again.spread.tobytes() == result.spread.tobytes()
+
+
+def test_training_does_not_go_on_where_there_is_much_noise(monkeypatch):
+    monkeypatch.setattr(learned, "_BETTER", np.inf)
+    monkeypatch.setattr(Noise2Ghost, "usual_steps", 20)
+    noisy = scan_of(blobs((12, 12), seed=5), 120, photons=0.1, seed=1)
+    assert reconstruct(noisy.masks, noisy.buckets, features=4, levels=1).options["steps"] == 20
+
+
+@pytest.mark.parametrize("photons", [1, 100])
+def test_interval_holds_the_true_error_whatever_the_noise(photons):
+    data = scan_of(blobs((16, 16), seed=4), 120, photons=photons, seed=1)
+    result = reconstruct(data.masks, data.buckets, steps=100, features=8)
+    covered = np.mean(np.abs(result.image - data.image) <= 1.645 * result.spread)
+    assert 0.75 < covered < 0.99
