@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .ch_mwcnn import CompressedHadamardNetwork
 from .correlation import Correlation, Differential, Normalised
 from .gidc import DeepImagePrior
 from .inr import ImplicitRepresentation
@@ -52,6 +53,7 @@ METHODS: dict[str, Method] = {
         Normalised,
         LeastSquares,
         TotalVariation,
+        CompressedHadamardNetwork,
         Noise2Ghost,
         DeepImagePrior,
         ImplicitRepresentation,

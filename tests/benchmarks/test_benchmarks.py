@@ -1,4 +1,4 @@
-"""The benchmarks: one of them, quickly, and what decides what a kill drill counts."""
+"""The benchmarks: two of them, quickly, and what decides what a kill drill counts."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def test_replay_speed_writes_its_keys(tmp_path):
     assert set(figures) == {"ratio", "peak_mb"}
     assert all(figures[key] > 0 for key in figures)
     assert "documents/s of a replay" in done.stdout
+
+
+def test_xray_paper_writes_its_keys_and_pictures(tmp_path):
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.xray_paper", "--quick", "--directory", str(tmp_path), "--json", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr[-3000:]
+    figures = json.loads(file.read_text())
+    assert set(figures) == {"exposure_ratio", "cnr_letters", "cnr_gear", "cnr_plate", "lead", "recovery_s"}
+    assert all(value > 0 for value in figures.values())
+    assert {path.name for path in tmp_path.glob("*.png")} == {"exposures.png", "images.png"}
 
 
 def records(num: int) -> list[Record]:
