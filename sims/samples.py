@@ -86,11 +86,20 @@ def wires(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     return np.exp(-absorbance)
 
 
+def half_cylinder(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
+    """Draw half a cylinder of gold, seen along its axis, glued to a column; the gap of 1/64 of the field is glue."""
+    gap = 2 / 64
+    half = (np.hypot(canvas.y, canvas.x) < 0.62) & (canvas.x < 0)
+    column = (canvas.x > gap) & (canvas.x < gap + 0.5) & (np.abs(canvas.y) < 0.8)
+    return np.where(half | column, 0.04, np.where((canvas.x >= 0) & (canvas.x <= gap) & (np.abs(canvas.y) < 0.62), 0.85, 1.0))
+
+
 SAMPLES: dict[str, Callable[[Canvas, np.random.Generator], np.ndarray]] = {
     "CAS": letters,
     "gear": gear,
     "chromosomes": chromosomes,
     "wires": wires,
+    "half-cylinder": half_cylinder,
 }
 """The samples that a program draws, by name."""
 

@@ -28,7 +28,8 @@ class Estimate:
         of a flat image, above 1 an image whose noise outweighs its signal. NaN where there are too few. Which image:
         correlations, the one of the realizations before (the last quarter of the scan counts); least squares, those
         without one group in eight, in turn; TV, one at the same weight without the eighth that chooses no
-        weight; methods that train a network, `image` itself, which never sees the sixteenth that is kept for this.
+        weight; CH-MWCNN, one without that eighth; methods that train a network on the scan, `image` itself, which never
+        sees the sixteenth that is kept for this.
     figures : dict of float
         Further figures by name; always "frc_resolution_px", the resolution at which two images from separate
         halves of the realizations stop agreeing (pixels; NaN if there is no crossing).

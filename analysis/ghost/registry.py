@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .ch_mwcnn import CompressedHadamardNetwork
 from .correlation import Correlation, Differential, Normalised
 from .gidc import DeepImagePrior
 from .inputs import check_option_names, checked_shape, close_match
@@ -56,6 +57,7 @@ METHODS: dict[str, Method] = {
         Normalised,
         LeastSquares,
         TotalVariation,
+        CompressedHadamardNetwork,
         Noise2Ghost,
         DeepImagePrior,
         ImplicitRepresentation,

@@ -1,11 +1,7 @@
-"""The benchmarks: one of them, quickly, and what decides what a kill drill counts."""
+"""What the benchmarks count: claims, percentiles, live images, and what a kill drill finds lost."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -17,53 +13,6 @@ from analysis.documents.log import Record
 from benchmarks._common import Claim, percentile
 from benchmarks._comparison import compare
 from benchmarks.live_quality import Image, Scan
-
-
-@pytest.mark.e2e
-def test_replay_speed_writes_its_keys(tmp_path):
-    file = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks.replay_speed", "--quick", "--json", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2])
-    assert done.returncode == 0, done.stderr[-3000:]
-    figures = json.loads(file.read_text())
-    assert set(figures) == {"ratio", "peak_mb"}
-    assert all(figures[key] > 0 for key in figures)
-    assert "documents/s of a replay" in done.stdout
-
-
-@pytest.mark.e2e
-def test_scaling_writes_its_keys(tmp_path):
-    file = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks.scaling", "--quick", "--json", str(file), "--directory", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2])
-    assert done.returncode == 0, done.stderr[-3000:]
-    figures = json.loads(file.read_text())
-    assert set(figures) == {"time_slope", "memory_slope", "bytes_per_mask_pixel", "minutes_largest"}
-    assert (tmp_path / "quick.png").stat().st_size > 10_000
-    assert "2100 masks of 40x40" in done.stdout
-
-
-def test_time_to_quality_writes_its_keys_and_does_nothing_twice(tmp_path):
-    file = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks.time_to_quality", "--quick", "--json", str(file), "--directory", str(tmp_path)]
-    for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2])
-        assert done.returncode == 0, done.stderr[-3000:]
-        runs = (tmp_path / "quick_chromosomes_seed0" / "runs.csv").read_text().splitlines()
-        assert len(runs) == 7
-    assert set(json.loads(file.read_text())) == {"ratio_64", "ratio_100"}
-    assert (tmp_path / "quick_chromosomes_seed0" / "time_to_quality.png").exists()
-
-
-def test_live_quality_writes_its_keys_and_pictures(tmp_path):
-    file = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks.live_quality", "--quick", "--json", str(file), "--directory", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2])
-    assert done.returncode == 0, done.stderr[-3000:]
-    figures = json.loads(file.read_text())
-    assert set(figures) == {"update_period_s", "gap_db", "finish_s", "fast_update_s"}
-    assert all(np.isfinite(figures[key]) for key in figures)
-    assert (tmp_path / "letters.png").stat().st_size > 10_000
 
 
 def live_scan(seen: list[float], qualities: list[float]) -> Scan:

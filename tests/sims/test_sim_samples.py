@@ -62,7 +62,7 @@ def test_numbers_beyond_one_are_stretched_to_the_full_range(tmp_path):
 
 
 def test_no_such_sample_names_those_there_are():
-    with pytest.raises(ValueError, match=r"no sample 'cat'.*CAS, gear, chromosomes, wires"):
+    with pytest.raises(ValueError, match=r"no sample 'cat'.*CAS, gear, chromosomes, wires, half-cylinder"):
         make_sample("cat", (8, 8))
 
 

@@ -1,0 +1,46 @@
+"""Weights of trained networks: an NPZ file without pickles, and beside it a card that says how they were made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SHIPPED = Path(__file__).with_name("ch_mwcnn.npz")
+"""The weights of `ch_mwcnn` that come with the package."""
+
+
+def save_weights(path: Path, arrays: Mapping[str, np.ndarray], card: Mapping[str, Any]) -> str:
+    """Write arrays in half precision, and the card with their SHA-256 as JSON beside them; return the SHA-256."""
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **{name: array.astype(np.float16) for name, array in arrays.items()})
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".json").write_text(json.dumps({**card, "sha256": sha256}, indent=1) + "\n", encoding="utf-8")
+    return sha256
+
+
+def load_weights(path: Path) -> tuple[dict[str, np.ndarray], str]:
+    """Return the arrays, float32, of a file of `save_weights`, and the file's SHA-256.
+
+    Raises
+    ------
+    ValueError
+        There are no such weights, no card, or the file is not the one that its card describes.
+    """
+    try:
+        content = path.read_bytes()
+        wanted = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ValueError(f"no weights in {path}, or no card beside it with their SHA-256 ({error}): {_CURE}") from error
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != wanted:
+        raise ValueError(f"the weights in {path} have the SHA-256 {sha256}, their card says {wanted}: {_CURE}")
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name].astype(np.float32) for name in file.files}, sha256
+
+
+_CURE = "install ghostbeam again, or train them again as docs/how_to_train_ch_mwcnn.md tells"

@@ -1,0 +1,59 @@
+"""Each benchmark about images run quickly, as a user would: its keys, pictures and table."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+def quickly(name: str, tmp_path: Path, *more: str) -> tuple[dict[str, float], str]:
+    """Run a benchmark with --quick; return its figures and what it printed."""
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json", str(file), *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(file.read_text()), done.stdout
+
+
+def test_replay_speed(tmp_path):
+    figures, printed = quickly("replay_speed", tmp_path)
+    assert set(figures) == {"ratio", "peak_mb"}
+    assert all(value > 0 for value in figures.values())
+    assert "documents/s of a replay" in printed
+
+
+def test_scaling(tmp_path):
+    figures, printed = quickly("scaling", tmp_path, "--directory", str(tmp_path))
+    assert set(figures) == {"time_slope", "memory_slope", "bytes_per_mask_pixel", "minutes_largest"}
+    assert (tmp_path / "quick.png").stat().st_size > 10_000
+    assert "2100 masks of 40x40" in printed
+
+
+def test_time_to_quality_does_nothing_twice(tmp_path):
+    for _ in range(2):
+        figures, _ = quickly("time_to_quality", tmp_path, "--directory", str(tmp_path))
+        runs = (tmp_path / "quick_chromosomes_seed0" / "runs.csv").read_text().splitlines()
+        assert len(runs) == 7
+    assert set(figures) == {"ratio_64", "ratio_100"}
+    assert (tmp_path / "quick_chromosomes_seed0" / "time_to_quality.png").stat().st_size > 10_000
+
+
+def test_live_quality(tmp_path):
+    figures, _ = quickly("live_quality", tmp_path, "--directory", str(tmp_path))
+    assert set(figures) == {"update_period_s", "gap_db", "finish_s", "fast_update_s"}
+    assert np.isfinite(list(figures.values())).all()
+    assert (tmp_path / "letters.png").stat().st_size > 10_000
+
+
+def test_xray_paper(tmp_path):
+    figures, _ = quickly("xray_paper", tmp_path, "--directory", str(tmp_path))
+    assert set(figures) == {"exposure_ratio", "cnr_letters", "cnr_gear", "cnr_plate", "lead", "recovery_s"}
+    assert all(value > 0 for value in figures.values())
+    assert {path.name for path in tmp_path.glob("*.png")} == {"exposures.png", "images.png"}
