@@ -29,6 +29,34 @@ def test_replay_speed_writes_its_keys(tmp_path):
     assert "documents/s of a replay" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("program", "keys", "told"),
+    [
+        ("ghost_quality", {"margin_db", "cells", "photons_led", "coverage"}, "chromosomes"),
+        ("trust", {"coverage", "coverage_least", "coverage_most", "null_contrast", "null_loss"}, "n2g, 100 photons"),
+    ],
+)
+def test_benchmarks_of_images_write_their_keys_and_figures(tmp_path, program, keys, told):
+    file = tmp_path / "figures.json"
+    command = [
+        sys.executable,
+        "-m",
+        f"benchmarks.{program}",
+        "--quick",
+        "--json",
+        str(file),
+        "--directory",
+        str(tmp_path),
+    ]
+    if program == "ghost_quality":
+        command += ["--objects", "chromosomes", "--methods", "least_squares", "tv", "n2i"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert set(json.loads(file.read_text())) == keys
+    assert told in done.stdout
+    assert list(tmp_path.rglob("*.png"))
+
+
 def records(num: int) -> list[Record]:
     docs: list[tuple[str, dict[str, Any]]] = [
         ("start", {"uid": "run"}),
@@ -69,4 +97,7 @@ def test_what_is_lost_or_doubled_is_counted(container, lost, duplicated):
 def test_a_claim_without_a_figure_is_missed():
     assert not Claim("p95_ms", "", below=1).holds(float("nan"))
     assert Claim("ratio", "", at_least=0.5).holds(0.5)
+    interval = Claim("coverage", "", within=(0.85, 0.95))
+    assert [interval.holds(value) for value in (0.84, 0.85, 0.95, 0.96, float("nan"))] == [False, True, True, False, False]
+    assert interval.target == "0.85 to 0.95"
     assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
