@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.ghost import Result, reconstruct
+from analysis.ghost import reconstruct
 from analysis.metrics import frc_resolution, psnr, ssim
 from benchmarks._common import Claim, arguments_parser, report
 from benchmarks._quality_table import KEYS, METHODS, Summaries, append, claimed, figures_of, read, summaries, table
@@ -29,8 +29,6 @@ CLAIMS = (
 )
 SEED = 5000  # far from the seeds used for choosing settings
 CURVES_AT, PICTURED = 5.0, "chromosomes"
-COSTLY_CHOICE = ("gidc", "inr")
-"""Methods that choose their weight with a training for each candidate: they do so with the first noise draw of a cell."""
 
 
 @dataclass(frozen=True)
@@ -82,18 +80,12 @@ def run(directory: Path, arguments: argparse.Namespace) -> None:
                     if key in done:
                         continue
                     data = data or measured(cell, arguments.seed + draw_number)
-                    first = directory / "images" / f"{cell.label}_{method}.npz"
-                    options = weight_of(first) if method in COSTLY_CHOICE and draw_number > 0 else {}
-                    result, values = judged(*data, method, options)
+                    first = directory / "images" / f"{cell.label}_{method}.npy"
+                    reconstructed, values = judged(*data, method)
                     if draw_number == 0:
                         first.parent.mkdir(exist_ok=True)
-                        np.savez(first, image=result.image, weight=result.options.get("weight", math.nan))
+                        np.save(first, reconstructed)
                     append(file, key, values)
-
-
-def weight_of(first: Path) -> dict[str, float]:
-    """Return the weight that was chosen with the first noise draw of a cell, none if it isn't known."""
-    return {"weight": float(np.load(first)["weight"])} if first.exists() else {}
 
 
 def cells(names: list[str], *, quick: bool) -> list[Cell]:
@@ -114,8 +106,8 @@ def draw(directory: Path, found: Summaries, arguments: argparse.Namespace) -> No
     draw_curves(found, CURVES_AT, size, directory / "fig3_photons.png")
     for name, compression, photons in (("fig5", 10.0, 100.0), ("fig6", 3.0, 2.0)):
         cell = Cell(PICTURED, size, compression, photons)
-        files = {method: directory / "images" / f"{cell.label}_{method}.npz" for method in METHODS}
-        images = {method: np.load(file)["image"] for method, file in files.items() if file.exists()}
+        files = {method: directory / "images" / f"{cell.label}_{method}.npy" for method in METHODS}
+        images = {method: np.load(file) for method, file in files.items() if file.exists()}
         if images:
             reference = OBJECTS[cell.name](cell.size)
             condition = cell.name, cell.size, compression, photons
@@ -131,16 +123,14 @@ def measured(cell: Cell, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return image, masks, random.poisson(cell.photons * clean) / cell.photons
 
 
-def judged(
-    image: np.ndarray, masks: np.ndarray, buckets: np.ndarray, method: str, options: dict[str, float]
-) -> tuple[Result, tuple[float, ...]]:
-    """Return the result, and PSNR (dB), SSIM, resolution against the object (pixels), coverage of the interval, CPU seconds."""
+def judged(image: np.ndarray, masks: np.ndarray, buckets: np.ndarray, method: str) -> tuple[np.ndarray, tuple[float, ...]]:
+    """Return the image, and PSNR (dB), SSIM, resolution against the object (pixels), coverage of the interval, CPU seconds."""
     started = time.process_time()
-    result = reconstruct(masks, buckets, method, **options)
+    result = reconstruct(masks, buckets, method)
     cpu_s = time.process_time() - started
     known = np.isfinite(result.spread)
     inside = np.abs(result.image - image)[known] <= 1.645 * result.spread[known]
-    return result, (
+    return result.image, (
         psnr(result.image, image),
         ssim(result.image, image),
         frc_resolution(result.image, image),

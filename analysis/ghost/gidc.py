@@ -21,7 +21,6 @@ class DeepImagePrior(LearnedByUNet):
 
     name: ClassVar[str] = "gidc"
     summary: ClassVar[str] = "deep image prior: a network fitted to all realizations, with the least-squares image as its input"
-    weight_shares: ClassVar[tuple[float, ...]] = (1.0, 0.5, 2.0)
 
     def _views(
         self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units

@@ -36,7 +36,6 @@ class ImplicitRepresentation(Learned):
         "bandwidth": 4.0,
     }
     least: ClassVar[dict[str, int]] = {**Learned.least, "features": 1, "layers": 1, "embeddings": 1}
-    weight_shares: ClassVar[tuple[float, ...]] = (1.0, 0.5, 2.0)
 
     def _check_options(self) -> None:
         super()._check_options()

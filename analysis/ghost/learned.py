@@ -27,9 +27,6 @@ _LIVE_RATE = 0.4
 
 _USUAL_PIXELS = 64 * 64
 
-VALIDATION_GROUP = 6
-"""Its realizations choose the share of the weight, or the epoch, where there is one to choose."""
-
 _LITTLE_NOISE = 0.3
 """Part of the buckets' variance about the mean level that total variation doesn't predict, below which longer training is tried.
 Above, it gained 0.3 dB at most in trials, and cost up to 1 dB."""
@@ -50,9 +47,8 @@ class Learned(Reconstructor):
 
     One input a step, a one-cycle schedule of the learning rate, the constant direction of the residual
     damped, non-negativity by a softplus about the mean level, total variation. One realization in sixteen is kept for the
-    quoted loss alone. The weight, if not given, is that which cross-validation finds for total variation
-    without a network, times a share: of a method with several, that whose image predicts an eighth of the
-    realizations best which it was not trained on.
+    quoted loss alone. The weight, if not given, is a share of that which cross-validation finds for total variation
+    without a network.
 
     Where there is little noise, a second and longer cycle follows, at half the rate. Its image counts if it predicts another
     sixteenth of the realizations better than that of the first cycle; else one cycle with that sixteenth too is enough. For the
@@ -60,8 +56,10 @@ class Learned(Reconstructor):
     """
 
     fast: ClassVar[bool] = False
-    weight_shares: ClassVar[tuple[float, ...]]
-    """Weights of total variation to try, relative to the one that is best without a network, which smooths by itself."""
+    weight_share: ClassVar[float] = 0.5
+    """Of the weight of total variation that is best without a network, which smooths by itself. In trials with n2g, gidc and inr
+    the best of 0.25, 0.5, 1 and 2 for each object was better than this by 0.2 dB on average; 0.25 overfits at very high
+    noise and 1 blurs."""
 
     usual_live_steps: ClassVar[int]
     """Steps of a live estimate of 64x64 pixels, if not given; of larger images fewer, so that it takes no longer."""
@@ -119,40 +117,22 @@ class Learned(Reconstructor):
         if problem is None:
             return flat_estimate(self._store, self.shape, self.nonnegative)
         weight = self._find_weight(problem)
-        shares = self.weight_shares if self._given["weight"] is None else (1.0,)
-        trials = len(shares) if len(shares) > 1 else 0
+        self._chosen["weight"] = weight
         steps = self.usual_steps if self._given["steps"] is None else int(self._given["steps"])
         tries_longer = self._given["steps"] is None and self._unexplained < _LITTLE_NOISE
         if self._seconds is not None:
-            affordable = self._affordable(self._objective(weight, self._taught()), self._seconds, started, trials + 1)
+            affordable = self._affordable(self._objective(weight, self._taught()), self._seconds, started)
             # a longer training that was no better is followed by one of usual length
             tries_longer = tries_longer and affordable > (_LONGER + 1) * steps
             steps = min(steps, affordable)
-        told = _part(progress, 0, trials, trials + 1)
-        share = self._best_share(weight, self._taught_in(steps), steps, told) if trials else shares[0]
-        if self._given["weight"] is None:
-            self._chosen["weight"] = weight = share * weight
-        told = _part(progress, trials, 1, trials + 1)
-        predictions = self._train_longer(weight, _LONGER * steps, told) if tries_longer else None
+        predictions = self._train_longer(weight, _LONGER * steps, progress) if tries_longer else None
         if predictions is None:
+            told = None if tries_longer else progress
             predictions = self._train(self._objective(weight, self._taught_in(steps)), steps, told)
         else:
             steps *= _LONGER
         self._chosen["steps"] = steps
         return self._estimate(predictions)
-
-    def _best_share(self, weight: float, taught: np.ndarray, steps: int, progress: Progress | None) -> float:
-        """Return the share of `weight` whose image, of the `taught` realizations but a group, predicts the group best."""
-        held = taught & (groups_of(self.seed, self.count) == VALIDATION_GROUP)
-        kept = taught & ~held
-        if held.sum() < 2 or kept.sum() < 2:
-            return self.weight_shares[0]
-        losses = []
-        for number, share in enumerate(self.weight_shares):
-            part = _part(progress, number, 1, len(self.weight_shares))
-            image = self._train(self._objective(share * weight * kept.sum() / taught.sum(), kept), steps, part).mean(axis=0)
-            losses.append(self._missed(image, held))
-        return self.weight_shares[int(np.argmin(losses))]
 
     def _train_longer(self, weight: float, steps: int, progress: Progress | None) -> np.ndarray | None:
         """Return the images (S, H, W) after two cycles, or None if they predict the realizations that choose hardly better."""
@@ -189,9 +169,7 @@ class Learned(Reconstructor):
             problem = self._problem()
             if problem is None:
                 return flat_estimate(self._store, self.shape, self.nonnegative)
-            given = self._given["weight"]
-            chosen = self.weight_shares[0] * problem.choose(None) if given is None else float(given)
-            self._live_weight = LiveWeight(chosen, self.count, fixed=given is not None)
+            self._live_weight = LiveWeight(self._find_weight(problem), self.count, fixed=self._given["weight"] is not None)
         # splits are drawn anew for each estimate: further permutations, against overfitting, at little cost
         objective = self._objective(self._live_weight.of(self.count), self._taught())
         if self._training is None:
@@ -239,10 +217,10 @@ class Learned(Reconstructor):
         return problem if problem.tells else None
 
     def _find_weight(self, problem: Problem) -> float:
-        """Return the weight of total variation that was given, or else the best without a network."""
+        """Return the weight of total variation that was given, or else a share of the best without a network."""
         best = problem.choose(None)
         self._unexplained, self._contrast = problem.unexplained, problem.contrast
-        return float(best if self._given["weight"] is None else self._given["weight"])
+        return float(self.weight_share * best if self._given["weight"] is None else self._given["weight"])
 
     def _spread(self, predictions: np.ndarray) -> np.ndarray:
         """Return the standard error (H, W) of the mean of `predictions` (S, H, W); NaN of a single one."""
@@ -273,8 +251,8 @@ class Learned(Reconstructor):
         training.pose(objective)
         return training
 
-    def _affordable(self, objective: Objective, seconds: float, begun: float, trainings: int) -> int:
-        """Return how many steps each of `trainings` may have so that all end within `seconds` from `begun` on."""
+    def _affordable(self, objective: Objective, seconds: float, begun: float) -> int:
+        """Return how many steps end within `seconds` from `begun` on."""
         trial = self._new_training(objective)
         trial.step()
         started = time.monotonic()
@@ -282,11 +260,11 @@ class Learned(Reconstructor):
             trial.step()
         # a prediction costs about a third of a step, and there is one for each input
         each = (time.monotonic() - started) / _TIMED_STEPS
-        left = (seconds - (time.monotonic() - begun)) / trainings - each * len(objective.inputs) / 3
+        left = seconds - (time.monotonic() - begun) - each * len(objective.inputs) / 3
         if left < _FEWEST_STEPS * each:
             raise TimeBudgetTooShort(
                 f"{self.name} needs {_FEWEST_STEPS} steps of {each:.3g} s and the time to prepare them",
-                seconds + trainings * (1.1 * _FEWEST_STEPS * each - left),
+                seconds + 1.1 * _FEWEST_STEPS * each - left,
             )
         return int(left / each)
 
@@ -338,13 +316,6 @@ class LearnedByUNet(Learned):
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _part(progress: Progress | None, start: float, length: float, whole: float) -> Progress | None:
-    """Return what to tell of a part, from `start` on and of `length`, of work of the length `whole`."""
-    if progress is None:
-        return None
-    return lambda fraction: progress((start + fraction * length) / whole)
 
 
 def tell(progress: Progress | None, step: int, steps: int) -> None:

@@ -28,10 +28,6 @@ class Noise2Ghost(LearnedByUNet):
     defaults: ClassVar[dict[str, Any]] = {**LearnedByUNet.defaults, "splits": 4, "permutations": 6, "recipe": "fast"}
     least: ClassVar[dict[str, int]] = {**LearnedByUNet.least, "splits": 2, "permutations": 1}
 
-    # Between 0.25 and 1 it makes no difference at moderate noise; at very high noise 0.25 overfits and 1 blurs
-    # (by 0.8 and 2.2 dB in trials).
-    weight_shares: ClassVar[tuple[float, ...]] = (0.5,)
-
     def _spread(self, predictions: np.ndarray) -> np.ndarray:
         return standard_error(super()._spread(predictions), _SPREAD_FACTOR, self._unexplained, self._contrast)
 

@@ -25,7 +25,6 @@ class Noise2Inverse(LearnedByUNet):
     summary: ClassVar[str] = "Noise2Inverse: network trained to turn least-squares images of parts of the scan into each other"
     defaults: ClassVar[dict[str, Any]] = {**LearnedByUNet.defaults, "weight": 0.0, "splits": 4, "permutations": 6}
     least: ClassVar[dict[str, int]] = {**LearnedByUNet.least, "splits": 2, "permutations": 1}
-    weight_shares: ClassVar[tuple[float, ...]] = (1.0,)
 
     def _views(
         self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units

@@ -57,3 +57,18 @@ def test_xray_paper(tmp_path):
     assert set(figures) == {"exposure_ratio", "cnr_letters", "cnr_gear", "cnr_plate", "lead", "recovery_s"}
     assert all(value > 0 for value in figures.values())
     assert {path.name for path in tmp_path.glob("*.png")} == {"exposures.png", "images.png"}
+
+
+def test_ghost_quality(tmp_path):
+    chosen = ["--objects", "chromosomes", "--methods", "least_squares", "tv", "n2i"]
+    figures, printed = quickly("ghost_quality", tmp_path, "--directory", str(tmp_path), *chosen)
+    assert set(figures) == {"margin_db", "cells", "photons_led", "coverage"}
+    assert "chromosomes" in printed
+    assert list(tmp_path.rglob("*.png"))
+
+
+def test_trust(tmp_path):
+    figures, printed = quickly("trust", tmp_path, "--directory", str(tmp_path))
+    assert set(figures) == {"coverage", "coverage_least", "coverage_most", "null_contrast", "null_loss"}
+    assert "n2g, 100 photons" in printed
+    assert list(tmp_path.rglob("*.png"))
