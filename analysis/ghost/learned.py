@@ -10,7 +10,7 @@ import numpy as np
 
 from .estimate import Estimate, Progress
 from .groups import groups_of
-from .live_weight import LiveWeight
+from .live_weight import LiveWeight, least_live_weight
 from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Objective, Units
 from .problem import TEST_GROUP, Problem, deviation, flat_estimate, row_weights
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     import torch
 
     from .training import Training
-
-_LIVE_RATE = 0.4
-"""Learning rate of live steps, relative to the highest of the one-cycle schedule."""
 
 _USUAL_PIXELS = 64 * 64
 
@@ -169,12 +166,12 @@ class Learned(Reconstructor):
             problem = self._problem()
             if problem is None:
                 return flat_estimate(self._store, self.shape, self.nonnegative)
-            self._live_weight = LiveWeight(self._find_weight(problem), self.count, fixed=self._given["weight"] is not None)
+            self._live_weight = self._find_live_weight(problem)
         # splits are drawn anew for each estimate: further permutations, against overfitting, at little cost
         objective = self._objective(self._live_weight.of(self.count), self._taught())
         if self._training is None:
             self._training = self._new_training(objective)
-            self._training.hold(_LIVE_RATE * self._given["learning_rate"])
+            self._training.average()
         else:
             self._training.pose(objective)
         steps = self._live_steps()
@@ -183,6 +180,13 @@ class Learned(Reconstructor):
             tell(progress, step, steps)
         predictions = self._training.predictions()
         return self._estimate(predictions)
+
+    def _find_live_weight(self, problem: Problem) -> LiveWeight:
+        weight = self._find_weight(problem)
+        if self._given["weight"] is not None:
+            return LiveWeight(weight, self.count, fixed=True)
+        least = least_live_weight(problem.flattening, self.count, self.shape[0] * self.shape[1])
+        return LiveWeight(max(weight, self.weight_share * least), self.count)
 
     def _live_steps(self) -> int:
         if self._given["live_steps"] is not None:
@@ -296,7 +300,7 @@ class LearnedByUNet(Learned):
     """A method whose network is the U-net of Noise2Ghost."""
 
     usual_steps: ClassVar[int] = 400
-    usual_live_steps: ClassVar[int] = 40
+    usual_live_steps: ClassVar[int] = 50
     defaults: ClassVar[dict[str, Any]] = {
         "weight": None,
         "steps": None,

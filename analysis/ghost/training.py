@@ -113,10 +113,8 @@ class Training:
         """Return a schedule that raises the learning rate to a share of its value and lowers it to nearly 0 in `steps`."""
         return torch.optim.lr_scheduler.OneCycleLR(self._optimiser, share * self._learning_rate, total_steps=steps)
 
-    def hold(self, learning_rate: float) -> None:
-        """Train at a constant learning rate, and predict with the average of the last steps' weights."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate
+    def average(self) -> None:
+        """Predict with the average of the last steps' weights from now on: for a learning rate that doesn't fall."""
         self._averaged = AveragedWeights(self._network)
 
     def step(self) -> None:
