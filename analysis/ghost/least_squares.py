@@ -17,9 +17,6 @@ from .kernel import GrowingKernel, mean_of_lit, without_groups
 from .reconstructor import Reconstructor
 from .store import Store
 
-_TRUST_LIMIT = 2048
-"""Live estimates of more realizations than this come without figures of trust, whose cost grows with M^3."""
-
 _ERROR_RANGE = 1e-12, 1e12
 """Errors relative to the first one; beyond it a realization counts for nothing, or is all that counts."""
 
@@ -58,50 +55,47 @@ class LeastSquares(Reconstructor):
 
     def _live(self, progress: Progress | None) -> Estimate:
         if not self._store.is_large:
-            return self._directly(with_trust=self.count <= _TRUST_LIMIT)
+            return self._directly()
         start = None if self._last is None else self._last.reshape(1, -1).astype(np.float64)
         iterations = max(1, _LIVE_ENTRIES // (self.count * self._store.matrix.pixels))
         self._last = self._iterated(np.ones((1, self.count)), start=start, iterations=iterations)[0]
         return self._estimate(self._last)
 
     def _final(self, progress: Progress | None) -> Estimate:
-        return self._iteratively() if self._store.is_large else self._directly(with_trust=True)
+        return self._iteratively() if self._store.is_large else self._directly()
 
-    def _directly(self, with_trust: bool) -> Estimate:
+    def _directly(self) -> Estimate:
         """Return the estimate by the factor of the kernel."""
-        known = len(self._kernel) + (self.count - len(self._kernel)) // BLOCK * BLOCK
-        while len(self._kernel) < known:
-            end = len(self._kernel) + BLOCK
-            self._kernel.extend(self._scaled(len(self._kernel), end), self._scaled(0, len(self._kernel)))
-        kernel, masks, buckets = self._kernel, self._scaled(0, self.count), self._store.buckets / self._relative
+        masks, buckets = self._scaled(), self._store.buckets / self._relative
+        for known in range(len(self._kernel), self.count - BLOCK + 1, BLOCK):
+            self._kernel.extend(masks[known : known + BLOCK], masks[:known])
+        kernel, known = self._kernel, len(self._kernel)
         if known < self.count:
             kernel = kernel.copy()
             kernel.extend(masks[known:], masks[:known])
         solution = linalg.cho_solve((kernel.factor, True), buckets, check_finite=False)
         image = self._images(masks, solution[None])[0]
-        members = self._members()
-        if not with_trust or len(members) < 3:
+        members, halves = self._members()
+        if len(members) < 3:
             return self._estimate(image)
         inverse = kernel.inverse()
         left_out = [without_groups(inverse, solution, member) for member in members]
-        halves = [without_groups(inverse, solution, np.concatenate(members[half::2]))[0] for half in (0, 1)]
+        without_half = [without_groups(inverse, solution, half)[0] for half in halves]
         return self._estimate(
             image,
             self._images(masks, np.array([without for without, _ in left_out])),
             [(residual, buckets[member]) for (_, residual), member in zip(left_out, members, strict=True)],
-            self._images(masks, np.array(halves)),
+            self._images(masks, np.array(without_half)),
         )
 
     def _iteratively(self) -> Estimate:
         """Return the estimate by conjugate gradients."""
-        members = self._members()
+        members, halves = self._members()
         if len(members) < 3:
             return self._estimate(self._iterated(np.ones((1, self.count)))[0])
-        rows = np.ones((1 + len(members) + 2, self.count))
-        for column, member in enumerate(members, start=1):
-            rows[column, member] = 0.0
-        for half in (0, 1):
-            rows[-2 + half, np.concatenate(members[half::2])] = 0.0
+        rows = np.ones((1 + len(members) + len(halves), self.count))
+        for column, left in enumerate([*members, *halves], start=1):
+            rows[column, left] = 0.0
         images = self._iterated(rows)
         predicted = self._store.matrix.forward(images[1:-2].reshape(len(members), -1))
         buckets, relative = self._store.buckets, self._relative
@@ -111,10 +105,11 @@ class LeastSquares(Reconstructor):
         ]
         return self._estimate(images[0], images[1:-2], left_out, images[-2:])
 
-    def _members(self) -> list[np.ndarray]:
-        """Return the realizations of each group that is present."""
+    def _members(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return the realizations of each group that is present, and of each half."""
         groups = groups_of(self.seed, self.count)
-        return [np.flatnonzero(groups == group) for group in np.unique(groups)]
+        members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+        return members, [np.flatnonzero(groups % 2 == half) for half in (0, 1)]
 
     def _estimate(
         self,
@@ -140,9 +135,10 @@ class LeastSquares(Reconstructor):
         """Errors of the buckets relative to the first, (M,)."""
         return np.clip(self._store.errors / self._store.errors[0], *_ERROR_RANGE)
 
-    def _scaled(self, start: int, stop: int) -> np.ndarray:
-        """Return the masks from number `start` to `stop` over their relative errors, float32."""
-        return (self._store.matrix.dense(start, stop) / self._relative[start:stop, None]).astype(np.float32)
+    def _scaled(self) -> np.ndarray:
+        """Return the masks over their relative errors, float32 (M, N)."""
+        masks = self._store.matrix.dense()
+        return np.divide(masks, self._relative[:, None], out=masks, casting="same_kind")
 
     def _images(self, masks: np.ndarray, solutions: np.ndarray) -> np.ndarray:
         """Return the images W' a, float32 (S, H, W), of kernel solutions (S, M)."""

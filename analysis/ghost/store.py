@@ -32,6 +32,7 @@ class Store:
         self._buckets = np.empty(max(int(expected or 0), 64))
         self._errors = np.empty(len(self._buckets))
         self._with_errors: bool | None = None
+        self._dense: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -47,6 +48,7 @@ class Store:
             room = max(end, 2 * len(self._buckets))
             self._buckets, self._errors = (np.resize(values, room) for values in (self._buckets, self._errors))
         self.matrix.append(masks)
+        self._dense = None
         self._buckets[start:end] = buckets
         self._errors[start:end] = 1.0 if errors is None else errors
 
@@ -57,8 +59,10 @@ class Store:
 
     @property
     def masks(self) -> np.ndarray:
-        """Masks, float32 (M, N), made anew: for problems that aren't large."""
-        return self.matrix.dense()
+        """Masks, float32 (M, N), kept until more come: for problems that aren't large."""
+        if self._dense is None:
+            self._dense = self.matrix.dense()
+        return self._dense
 
     def rows(self, chosen: np.ndarray) -> np.ndarray | MaskRows:
         """Return the masks chosen by bool (M,), an array (M', N) unless the problem is large."""
