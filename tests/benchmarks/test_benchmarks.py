@@ -39,7 +39,7 @@ def test_live_quality_writes_its_keys_and_pictures(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     figures = json.loads(file.read_text())
     assert set(figures) == {"update_period_s", "gap_db", "finish_s", "fast_update_s"}
-    assert all(np.isfinite(figures[key]) for key in figures)
+    assert all(figures[key] > 0 for key in ("update_period_s", "finish_s", "fast_update_s"))
     assert (tmp_path / "letters.png").stat().st_size > 10_000
 
 
