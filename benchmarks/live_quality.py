@@ -37,7 +37,7 @@ METHODS = ("correlation", "differential", "normalised", "least_squares", SLOW)
 PHOTONS = 100.0  # per pixel and realization
 RATE = 20.0  # realizations/s
 FIRST = 200  # realization from which on updates are timed
-SETTLED_S = 120.0
+SETTLED_S = 300.0
 PICTURES = 6  # images on the way
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 pytestmark = pytest.mark.e2e
@@ -48,7 +47,8 @@ def test_time_to_quality_does_nothing_twice(tmp_path):
 def test_live_quality(tmp_path):
     figures, _ = quickly("live_quality", tmp_path, "--directory", str(tmp_path))
     assert set(figures) == {"update_period_s", "gap_db", "finish_s", "fast_update_s"}
-    assert np.isfinite(list(figures.values())).all()
+    # on a busy machine no live image may be in time, and then there is no gap
+    assert all(figures[key] > 0 for key in ("update_period_s", "finish_s", "fast_update_s"))
     assert (tmp_path / "letters.png").stat().st_size > 10_000
 
 
