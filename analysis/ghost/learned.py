@@ -300,7 +300,7 @@ class LearnedByUNet(Learned):
     """A method whose network is the U-net of Noise2Ghost."""
 
     usual_steps: ClassVar[int] = 400
-    usual_live_steps: ClassVar[int] = 50
+    usual_live_steps: ClassVar[int] = 40
     defaults: ClassVar[dict[str, Any]] = {
         "weight": None,
         "steps": None,
