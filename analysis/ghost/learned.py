@@ -64,8 +64,8 @@ class Learned(Reconstructor):
     usual_steps: ClassVar[int]
     """Steps of the first cycle, and of all if none are given, unless there is little noise and three times as many are better."""
 
-    least: ClassVar[dict[str, int]] = {"live_steps": 1}
-    """The options that are whole numbers, with their smallest values."""
+    least: ClassVar[dict[str, int]] = {"steps": 1, "live_steps": 1}
+    """The options that are whole numbers, with their smallest values; None, where it is the default, is none of them."""
 
     def __init__(self, shape: tuple[int, int], **options: Any) -> None:
         super().__init__(shape, **options)
@@ -79,9 +79,10 @@ class Learned(Reconstructor):
 
     def _check_options(self) -> None:
         given = self._given
-        chosen = {} if given["steps"] is None else {"steps": 1}
-        for name, least in (chosen | self.least).items():
+        for name, least in self.least.items():
             value = given[name]
+            if value is None and self.defaults[name] is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number from {least}, not {value!r}")
         rate, weight = given["learning_rate"], given["weight"]
