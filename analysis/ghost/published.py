@@ -43,6 +43,7 @@ class PublishedNoise2Ghost(Noise2Ghost):
         **Noise2Ghost.defaults,
         "steps": 3000,
         "learning_rate": 2e-4,
+        "splits": 4,
         "recipe": "published",
     }
     weight_share: ClassVar[float] = 1.0

@@ -106,11 +106,15 @@ def test_training_goes_on_where_there_is_little_noise_and_it_helps(monkeypatch, 
     assert again.spread.tobytes() == result.spread.tobytes()
 
 
-def test_training_does_not_go_on_where_there_is_much_noise(monkeypatch):
+def test_much_noise_makes_for_one_cycle_and_two_splits(monkeypatch):
     monkeypatch.setattr(learned, "_BETTER", np.inf)
     monkeypatch.setattr(Noise2Ghost, "usual_steps", 20)
     noisy = scan_of(blobs((12, 12), seed=5), 120, photons=0.1, seed=1)
-    assert reconstruct(noisy.masks, noisy.buckets, features=4, levels=1).options["steps"] == 20
+    result = reconstruct(noisy.masks, noisy.buckets, features=4, levels=1)
+    assert result.options["steps"] == 20
+    assert result.options["splits"] == 2
+    again = reconstruct(noisy.masks, noisy.buckets, **result.options)
+    assert again.image.tobytes() == result.image.tobytes()
 
 
 @pytest.mark.parametrize("photons", [1, 100])
