@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,8 +25,8 @@ class MaskProduct(Protocol):
 
     sums: torch.Tensor
 
-    def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the buckets W x, (M,), of an image (N,)."""
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the buckets W x, (..., M), of images (..., N)."""
         ...
 
 
@@ -48,8 +49,8 @@ class _Dense:
             self._masks[start:stop] = torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
         self.sums = self._masks.sum(dim=1)
 
-    def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        return self._masks @ image
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        return images @ self._masks.T
 
 
 class _Compact:
@@ -57,16 +58,22 @@ class _Compact:
         self._masks = masks
         self.sums = torch.from_numpy(masks.sums.astype(np.float32))
 
-    def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        return _CompactProduct.apply(image, self._masks)
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        return _CompactProduct.apply(images, self._masks)
 
 
 class _CompactProduct(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, image: torch.Tensor, masks: MaskRows) -> torch.Tensor:
+    def forward(ctx: Any, images: torch.Tensor, masks: MaskRows) -> torch.Tensor:
         ctx.masks = masks
-        return torch.from_numpy(masks.forward(image.detach().numpy()[None])[0].astype(np.float32))
+        return _mapped(masks.forward, images.detach())
 
     @staticmethod
     def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return torch.from_numpy(ctx.masks.adjoint(slopes[0].numpy()[None])[0].astype(np.float32)), None
+        return _mapped(ctx.masks.adjoint, slopes[0]), None
+
+
+def _mapped(product: Callable[[np.ndarray], np.ndarray], rows: torch.Tensor) -> torch.Tensor:
+    """Return the product of each of the rows (..., K), in single precision."""
+    results = torch.from_numpy(product(rows.reshape(-1, rows.shape[-1]).numpy()).astype(np.float32))
+    return results.reshape(*rows.shape[:-1], results.shape[-1])
