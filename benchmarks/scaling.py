@@ -85,10 +85,11 @@ def curve(rows: list[dict[str, str]], method: str, field: str) -> tuple[np.ndarr
     return entries, values
 
 
-def slope(rows: list[dict[str, str]], method: str, field: str) -> float:
-    """Return the power of M N with which a field of a method's rows grows."""
+def fit(rows: list[dict[str, str]], method: str, field: str) -> tuple[float, float]:
+    """Return the power of M N, and the factor before it, that fit a field of a method's rows best."""
     entries, values = curve(rows, method, field)
-    return float(np.polyfit(np.log(entries), np.log(values), 1)[0])
+    power, constant = np.polyfit(np.log(entries), np.log(values), 1)
+    return float(power), float(np.exp(constant))
 
 
 def figures_of(rows: list[dict[str, str]]) -> dict[str, float]:
@@ -96,8 +97,8 @@ def figures_of(rows: list[dict[str, str]]) -> dict[str, float]:
     methods = [method for method in METHODS if any(row["method"] == method for row in rows)]
     largest = {field: {method: curve(rows, method, field) for method in methods} for field in ("cpu_s", "bytes")}
     return {
-        "time_slope": max(slope(rows, method, "cpu_s") for method in methods),
-        "memory_slope": max(slope(rows, method, "bytes") for method in methods),
+        "time_slope": max(fit(rows, method, "cpu_s")[0] for method in methods),
+        "memory_slope": max(fit(rows, method, "bytes")[0] for method in methods),
         "bytes_per_mask_pixel": max(float(values[-1] / entries[-1]) for entries, values in largest["bytes"].values()),
         "minutes_largest": max(float(values[-1]) for _, values in largest["cpu_s"].values()) / 60,
     }
@@ -130,12 +131,14 @@ def draw(rows: list[dict[str, str]], file: Path) -> None:
             continue
         for axis, field, unit in zip(axes, ("cpu_s", "bytes"), (1.0, 1e6), strict=True):
             entries, values = curve(rows, method, field)
-            axis.plot(entries, values / unit, "o-", label=f"{method}, power {slope(rows, method, field):.2f}")
+            power, factor = fit(rows, method, field)
+            drawn = axis.plot(entries, values / unit, "o", label=f"{method}, power {power:.2f}")
+            axis.plot(everything, factor * everything**power / unit, color=drawn[0].get_color(), linewidth=0.8)
     axes[1].plot(everything, everything / 8e6, "k:", label="one bit a mask pixel")
     axes[1].plot(everything, everything * 4 / 1e6, "k--", label="masks in single precision")
     for axis, name in zip(axes, ("CPU seconds, one core", "memory (MB)"), strict=True):
         axis.set(xscale="log", yscale="log", xlabel="realizations x pixels", ylabel=name)
-        axis.legend()
+        axis.legend(loc="lower right")
     figure.savefig(file, dpi=120)
     pyplot.close(figure)
 

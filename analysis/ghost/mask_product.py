@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +26,7 @@ class MaskProduct(Protocol):
     sums: torch.Tensor
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the buckets W x, (B, M), of images (B, N)."""
+        """Return the buckets W x, (..., M), of images (..., N)."""
         ...
 
 
@@ -65,8 +66,14 @@ class _CompactProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: torch.Tensor, masks: MaskRows) -> torch.Tensor:
         ctx.masks = masks
-        return torch.from_numpy(masks.forward(images.detach().numpy()).astype(np.float32))
+        return _mapped(masks.forward, images.detach())
 
     @staticmethod
     def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return torch.from_numpy(ctx.masks.adjoint(slopes[0].numpy()).astype(np.float32)), None
+        return _mapped(ctx.masks.adjoint, slopes[0]), None
+
+
+def _mapped(product: Callable[[np.ndarray], np.ndarray], rows: torch.Tensor) -> torch.Tensor:
+    """Return the product of each of the rows (..., K), in single precision."""
+    results = torch.from_numpy(product(rows.reshape(-1, rows.shape[-1]).numpy()).astype(np.float32))
+    return results.reshape(*rows.shape[:-1], results.shape[-1])

@@ -3,10 +3,12 @@
 import h5py
 import numpy as np
 import pytest
+import torch
 from ghost_scans import blobs, hadamard_masks, scan_of
 
 from analysis.ghost import make_reconstructor, reconstruct, store
 from analysis.ghost.conjugate_gradients import least_squares_images
+from analysis.ghost.mask_product import mask_product
 from analysis.ghost.masks import MaskRows, Masks
 from analysis.ghost.splits import pseudo_inverse, split
 from analysis.metrics import psnr
@@ -74,6 +76,21 @@ def test_training_begins_with_the_same_steps(monkeypatch, method):
     options = SMALL[method] | {"steps": 3, "weight": 1.0}
     direct, compact = both(monkeypatch, data.masks, data.buckets, method, **options)
     np.testing.assert_allclose(compact.image, direct.image, atol=0.05 * direct.image.std())
+
+
+def test_torch_differentiates_products_with_compact_masks():
+    flat = scan_of(blobs((5, 6), seed=1), 40).masks.reshape(40, -1)
+    kept = Masks(30)
+    kept.append(flat)
+    products = [mask_product(masks, torch.device("cpu")) for masks in (flat[3:], MaskRows(kept, np.arange(3, 40)))]
+    torch.testing.assert_close(products[0].sums, products[1].sums)
+    for shape in ((30,), (2, 30)):
+        slopes = []
+        for product in products:
+            images = torch.linspace(-1, 2, int(np.prod(shape))).reshape(shape).requires_grad_()
+            product(images).square().sum().backward()
+            slopes.append(images.grad)
+        torch.testing.assert_close(*slopes, rtol=1e-4, atol=1e-2)
 
 
 def test_training_of_a_large_problem_beats_least_squares(all_large):
