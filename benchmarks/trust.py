@@ -88,7 +88,8 @@ def cells(*, quick: bool) -> list[Cell]:
     """Return the conditions under which intervals are checked."""
     if quick:
         return [Cell(name, 24, 3.0, photons) for photons in (2.0, 100.0) for name in ("chromosomes", "letters")]
-    conditions = [(64, 5.0, 10.0**power) for power in range(5)] + [(64, 3.0, 2.0), (64, 10.0, 100.0), (32, 3.0, 10.0)]
+    conditions = [(32, 5.0, 10.0**power) for power in range(5)] + [(32, 3.0, 2.0), (32, 10.0, 100.0)]
+    conditions += [(64, 5.0, 2.0), (64, 5.0, 100.0)]
     return [Cell(name, size, compression, photons) for size, compression, photons in conditions for name in OBJECTS]
 
 

@@ -41,6 +41,7 @@ class TotalVariation(Reconstructor):
         self._kernel, self._complete = MaskKernel(self.shape), 0
         self._warm: State | None = None
         self._warm_share, self._warm_unit, self._chosen_at = 0.0, 1.0, 0
+        self._unexplained = 1.0
 
     def _check_options(self) -> None:
         weight, tolerance, most = (self._given[name] for name in self.defaults)
@@ -58,10 +59,8 @@ class TotalVariation(Reconstructor):
         problem = self._problem()
         if problem is None:
             return flat_estimate(self._store, self.shape, self.nonnegative)
-        weight = self._given["weight"]
-        if weight is None:
-            weight = problem.choose(progress)
-            self._chosen["weight"] = weight
+        weight = self._weigh(problem, progress)
+        self._chosen["weight"] = weight
         state = problem.finish(problem.fresh(weight), weight, self._given["tolerance"], int(self._given["max_iterations"]))
         return problem.estimate(state)
 
@@ -69,18 +68,25 @@ class TotalVariation(Reconstructor):
         problem = self._problem()
         if problem is None:
             return flat_estimate(self._store, self.shape, self.nonnegative)
-        weight = self._given["weight"]
         warm = self._warm
         large = self._store.is_large
-        if weight is None and (warm is None or (self.count >= _CHOOSE_AGAIN * self._chosen_at and not large)):
-            weight, self._chosen_at = problem.choose(progress), self.count
-        elif weight is None and warm is not None:
-            weight = self._warm_share * problem.flattening
+        if warm is None or (self.count >= _CHOOSE_AGAIN * self._chosen_at and not large):
+            weight, self._chosen_at = self._weigh(problem, progress), self.count
+            self._unexplained = problem.unexplained
+        else:
+            given = self._given["weight"]
+            weight = self._warm_share * problem.flattening if given is None else given
+            problem.unexplained = self._unexplained
         state = problem.fresh(weight) if warm is None else warm.grown(problem.projection).scaled(self._warm_unit / problem.unit)
         fitting = max(1, _LIVE_ENTRIES // (self.count * self._store.matrix.pixels)) if large else _LIVE_ITERATIONS
         self._warm = problem.finish(state, weight, _LIVE_TOLERANCE, min(fitting, _LIVE_ITERATIONS))
         self._warm_share, self._warm_unit = weight / problem.flattening, problem.unit
         return problem.estimate(self._warm)
+
+    def _weigh(self, problem: Problem, progress: Progress | None) -> float:
+        """Return the weight that was given, or the best; either way the problem then knows what can't be explained."""
+        best = problem.choose(progress)
+        return best if self._given["weight"] is None else float(self._given["weight"])
 
     def _problem(self) -> Problem | None:
         """Return the problem that the realizations so far pose, or None if they tell of a level at most."""
