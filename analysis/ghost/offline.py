@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 
 from .estimate import Progress, Result
-from .inputs import Errors, checked_seconds, real
+from .inputs import Errors, checked_seconds, real, rows_at_once
 from .reconstructor import Reconstructor, TimeBudgetTooShort
 from .registry import check_recipe, make_reconstructor
-
-_AT_ONCE = 2**26
-"""Mask pixels taken at a time, 268 MB in single precision."""
 
 
 def reconstruct(
@@ -121,7 +118,7 @@ def reconstruct(
 
 def _feed(reconstructor: Reconstructor, masks: np.ndarray, buckets: np.ndarray, errors: Errors) -> None:
     """Give all realizations to `reconstructor`, so many at a time that a file of masks needn't be in memory whole."""
-    step = max(1, _AT_ONCE // max(1, masks.shape[1] * masks.shape[2]))
+    step = rows_at_once(max(1, masks.shape[1] * masks.shape[2]))
     for first in range(0, len(masks), step):
         part = slice(first, first + step)
         reconstructor.update(masks[part], buckets[part], errors[part] if isinstance(errors, np.ndarray) else errors)

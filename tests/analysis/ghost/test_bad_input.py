@@ -361,7 +361,7 @@ def test_masks_in_a_file_are_read_in_parts(method, dtype, data, tmp_path, monkey
     path = tmp_path / "masks.npy"
     np.save(path, masks)
     whole = reconstruct(masks, data.buckets, method, **small(method))
-    monkeypatch.setattr(offline, "_AT_ONCE", 7 * 5 * 3)  # three masks
+    monkeypatch.setattr(offline, "rows_at_once", lambda pixels: 3)
     opened = np.load(path, mmap_mode="r")
     assert reconstruct(opened, data.buckets, method, **small(method)).image.tobytes() == whole.image.tobytes()
     with pytest.raises(ValueError, match="leave out realization 17"):
