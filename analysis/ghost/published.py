@@ -38,6 +38,8 @@ class PublishedNoise2Ghost(Noise2Ghost):
         **Noise2Ghost.defaults,
         "steps": 3000,
         "learning_rate": 2e-4,
+        "splits": 4,
+        "permutations": 6,
         "recipe": "published",
     }
     # Total variation of programmed rods was best with twice the weight that was found for it on 48x48 and 64x64 pixels,
