@@ -214,7 +214,7 @@ def draw(runs: list[Run], directory: Path, name: str) -> None:
         pictures = [("object", OBJECTS[name](size))]
         for run in (published_run(runs, size), as_good_run(runs, size)):
             if run is not None:
-                title = f"{run.recipe}: {run.psnr_db:.1f} dB in {run.cpu_s:.3g} s"
+                title = f"{run.recipe}: {run.psnr_db:.1f} dB in {run.cpu_s:.1f} s"
                 pictures.append((title, np.load(directory / run.image_name)))
                 if run.recipe == "published":
                     row[0].axhline(run.psnr_db, color="grey", linewidth=0.8)
