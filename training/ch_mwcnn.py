@@ -8,6 +8,7 @@ objects of another seed.
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from analysis.ghost.wavelet_network import WaveletNetwork
-from analysis.ghost.weights import SHIPPED, save_weights
+from analysis.ghost.weights import SHIPPED, load_weights, save_weights
 from training.examples import Examples, make_examples
 
 SIZES = (32, 64)
@@ -37,18 +38,26 @@ def main() -> None:
     """Train, judge and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=SHIPPED, help="NPZ file to write (default: the weights that ship)")
+    parser.add_argument("--start", type=Path, help="NPZ file of weights to go on from, at half the rate (default: new weights)")
     parser.add_argument("--steps", type=int, default=12000, help=f"training steps of {BATCH} examples (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of objects, plates, noise and first weights (default: %(default)s)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     started = time.process_time()
-    network = train(arguments.steps, arguments.seed)
+    network, rate, before = new_network(arguments.seed), LEARNING_RATE, None
+    if arguments.start is not None:
+        start, _ = load_weights(arguments.start)
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in start.items()})
+        rate, before = LEARNING_RATE / 2, json.loads(arguments.start.with_suffix(".json").read_text(encoding="utf-8"))
+    train(network, arguments.steps, rate, np.random.default_rng(arguments.seed))
     arrays = {name: value.numpy() for name, value in network.state_dict().items()}
     # what is judged is what is written: weights in half precision
     network.load_state_dict({name: torch.from_numpy(array.astype(np.float16)) for name, array in arrays.items()})
     card = {
         "method": "ch_mwcnn",
-        "command": f"python -m training.ch_mwcnn --steps {arguments.steps} --seed {arguments.seed}",
+        "steps": arguments.steps,
+        "seed": arguments.seed,
+        "started_from": before,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
         "cpu_s": round(time.process_time() - started),
         "judged": judged(network, arguments.seed + _VALIDATION),
@@ -57,12 +66,12 @@ def main() -> None:
     tqdm.write(f"{arguments.out}: {sha256}\n{card['judged']}")
 
 
-def train(steps: int, seed: int) -> WaveletNetwork:
-    """Return a network trained for so many steps."""
-    network = new_network(seed).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps, pct_start=0.1)
-    source = batches(np.random.default_rng(seed))
+def train(network: WaveletNetwork, steps: int, learning_rate: float, rng: np.random.Generator) -> None:
+    """Train a network for so many steps, with a learning rate that rises to the given one and falls to nearly 0."""
+    network.to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps, pct_start=0.1)
+    source = batches(rng)
     told = tqdm(range(steps), mininterval=5.0)
     recent = 0.0
     for _ in told:
@@ -80,7 +89,6 @@ def train(steps: int, seed: int) -> WaveletNetwork:
         schedule.step()
         recent += 0.01 * (float(loss.detach()) - recent)
         told.set_postfix(loss=f"{recent:.3f}", refresh=False)
-    return network
 
 
 def new_network(seed: int) -> WaveletNetwork:

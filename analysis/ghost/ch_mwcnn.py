@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .wavelet_network import WaveletNetwork
 
 _CHOOSING = tuple(group for group in range(GROUPS) if group != TEST_GROUP)
-_CHANCE, _CERTAIN = 2.0, 4.0
+_CHANCE, _CERTAIN = 2.0, 3.5
 """Strengths, in standard deviations of chance, up to which a prediction of left-out buckets counts for nothing and from which on
 it counts in full."""
 
@@ -100,24 +100,40 @@ class CompressedHadamardNetwork(Reconstructor):
         deviations, spreads = (images.cpu().numpy().astype(np.float64) * seen.unit[:, None, None] for images in made)
         return seen.level, deviations, spreads[0]
 
-    def _held(
-        self, level: float, image: np.ndarray, held: np.ndarray, row: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _held(self, level: float, image: np.ndarray, held: np.ndarray, row: np.ndarray) -> Part:
         """Return the buckets `held`, bool (M,), less what the level makes, what a deviation (H, W) predicts, and weights."""
         masks = self._store.masks[held].astype(np.float64)
         return self._store.buckets[held] - level * masks.sum(axis=1), masks @ image.reshape(-1), row[held]
 
 
-def certainty(parts: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> float:
-    """Return how surely predictions are better than chance, from 0 to 1, for parts of values, predictions and weights."""
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Values, predictions of them and weights, each (M,)."""
+
+
+def certainty(parts: Sequence[Part]) -> float:
+    """Return how surely predictions are better than chance, from 0 to 1.
+
+    They may foretell the values or, as with Hadamard masks, of which each sees something that no other sees, no more than
+    their magnitudes: the coarse ones are large.
+    """
+    centred = [(values - _mean(values, weights), made - _mean(made, weights), weights) for values, made, weights in parts]
+    magnitudes = [(np.abs(values), np.abs(made), weights) for values, made, weights in centred]
+    strength = max(_strength(centred), _strength(magnitudes))
+    return float(np.clip((strength - _CHANCE) / (_CERTAIN - _CHANCE), 0.0, 1.0))
+
+
+def _strength(parts: Sequence[Part]) -> float:
+    """Return the covariance of values and predictions over what it would vary by if the values of each part were permuted."""
     covariance = variance = 0.0
     for values, predicted, weights in parts:
-        centred = predicted - weights @ predicted / weights.sum()
+        centred = predicted - _mean(predicted, weights)
         covariance += float(weights @ (centred * values))
-        # by which the sum would vary if the values were permuted
         variance += float(weights**2 @ centred**2) * deviation(values, weights) / float(weights.sum())
-    strength = covariance / np.sqrt(variance) if variance > 0 else 0.0
-    return float(np.clip((strength - _CHANCE) / (_CERTAIN - _CHANCE), 0.0, 1.0))
+    return covariance / float(np.sqrt(variance)) if variance > 0 else 0.0
+
+
+def _mean(values: np.ndarray, weights: np.ndarray) -> float:
+    return float(weights @ values / weights.sum())
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.ghost import make_reconstructor, reconstruct
+from analysis.ghost.ch_mwcnn import certainty
 from analysis.ghost.linear_images import linear_images
 from analysis.ghost.wavelet_network import WaveletNetwork, haar, inverse_haar, network_inputs
 from analysis.ghost.weights import SHIPPED, load_weights, save_weights
@@ -31,6 +32,17 @@ def test_the_wavelet_transform_loses_nothing(shape, seed):
 def test_the_average_of_each_channel_comes_first():
     images = torch.arange(32.0).reshape(1, 2, 4, 4)
     torch.testing.assert_close(haar(images)[:, :2], 2 * torch.nn.functional.avg_pool2d(images, 2))
+
+
+def test_predictions_of_value_or_of_magnitude_count_and_chance_does_not():
+    rng = np.random.default_rng(0)
+    made, weights = rng.normal(size=400) * np.linspace(3, 0.1, 400), np.ones(400)
+    noise = rng.normal(size=400)
+    turned = np.where(rng.random(400) < 0.5, 1, -1) * made
+    assert certainty([(5 * made + noise, made, weights)]) == 1.0
+    assert certainty([(5 * turned + noise, made, weights)]) == 1.0
+    assert np.mean([certainty([(rng.permutation(5 * made), made, weights)]) for _ in range(200)]) < 0.05
+    assert certainty([(noise, 0 * made, weights)]) == 0.0
 
 
 @pytest.mark.parametrize("number", [40, 200])
@@ -114,6 +126,16 @@ def test_buckets_shuffled_against_their_masks_give_a_flat_image(kind):
     assert np.mean(contrasts) < 0.1 * reconstruct(masks[1:], buckets[1:], "ch_mwcnn", nonnegative=False).image.std()
 
 
+def test_the_spread_covers_the_errors_of_held_out_objects():
+    inside = []
+    for seed in range(4):
+        image = blobs((32, 32), seed=20 + seed)
+        masks, buckets = seen_through_hadamard(image, 192, photons=100)
+        result = reconstruct(masks, buckets, "ch_mwcnn")
+        inside.append(np.mean(np.abs(result.image - image) <= 1.645 * result.spread))
+    assert 0.8 < np.mean(inside) <= 1.0
+
+
 def test_the_image_is_nowhere_negative_unless_that_is_allowed():
     masks, buckets = seen_through_hadamard(blobs((32, 32), seed=5), 200, photons=10)
     assert reconstruct(masks, buckets, "ch_mwcnn").image.min() >= 0
@@ -122,7 +144,8 @@ def test_the_image_is_nowhere_negative_unless_that_is_allowed():
 
 def test_the_card_says_how_the_weights_were_made():
     card = json.loads(SHIPPED.with_suffix(".json").read_text())
-    assert card["command"].startswith("python -m training.ch_mwcnn --steps")
+    assert {"steps", "seed", "started_from", "versions", "cpu_s", "judged"} < set(card)
+    assert all(size["network"] < size["least_squares"] and 0.85 < size["coverage"] < 0.95 for size in card["judged"].values())
     assert load_weights(SHIPPED)[1] == card["sha256"]
     assert SHIPPED.stat().st_size < 1.5e6
 
