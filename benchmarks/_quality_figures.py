@@ -45,7 +45,7 @@ def draw_curves(found: Summaries, compression: float, size: int, file: Path) -> 
             axis.errorbar(*known[:, :2].T, yerr=known[:, 2], fmt="o-", capsize=3, color=_COLOURS[method], label=method)
         axis.set(xscale="log", ylabel=_LABELS[quantity])
         axis.grid(alpha=0.3)
-    axes[0, 0].legend()
+    axes[0, 0].legend(fontsize=8)
     for axis in axes[1]:
         axis.set_xlabel("photons per pixel and realization")
     figure.suptitle(f"{size} x {size} pixels, {compression:g} times fewer realizations than pixels; means over objects")

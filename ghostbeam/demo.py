@@ -52,10 +52,6 @@ port = {tiled_port}
 
 [reconstruction]
 methods = {methods}
-
-# The masks are etched unevenly, as real ones: training longer than this fits that too.
-[reconstruction.options.n2g]
-steps = 400
 """
 
 

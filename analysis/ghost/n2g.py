@@ -12,8 +12,8 @@ from .objective import BucketTargets, ImageTargets, Units, bucket_targets, stand
 from .splits import split
 from .standard_error import standard_error
 
-_SPREAD_FACTOR = 2.4
-"""Of the deviation over the inputs; see `standard_error`."""
+_SPREAD_FACTOR = 0.6
+"""Of the deviation over the inputs for each split, as each knows so much less than all of them; see `standard_error`."""
 
 
 _MUCH_NOISE = 0.9
@@ -34,7 +34,8 @@ class Noise2Ghost(LearnedByUNet):
     least: ClassVar[dict[str, int]] = {**LearnedByUNet.least, "splits": 2, "permutations": 1}
 
     def _spread(self, predictions: np.ndarray) -> np.ndarray:
-        return standard_error(super()._spread(predictions), _SPREAD_FACTOR, self._unexplained, self._contrast)
+        factor = _SPREAD_FACTOR * self.options["splits"]
+        return standard_error(super()._spread(predictions), factor, self._unexplained, self._contrast)
 
     def _views(
         self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units
