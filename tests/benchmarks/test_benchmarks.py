@@ -29,6 +29,7 @@ def test_replay_speed_writes_its_keys(tmp_path):
     assert "documents/s of a replay" in done.stdout
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("program", "keys", "told"),
     [
