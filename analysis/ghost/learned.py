@@ -296,28 +296,6 @@ class Learned(Reconstructor):
         return masks.forward(flat[None])[0] if isinstance(masks, MaskRows) else masks.astype(np.float64) @ flat
 
 
-class LearnedByUNet(Learned):
-    """A method whose network is the U-net of Noise2Ghost."""
-
-    usual_steps: ClassVar[int] = 400
-    usual_live_steps: ClassVar[int] = 40
-    defaults: ClassVar[dict[str, Any]] = {
-        "weight": None,
-        "steps": None,
-        "live_steps": None,
-        "learning_rate": 1e-2,
-        "features": 24,
-        "levels": 3,
-    }
-    least: ClassVar[dict[str, int]] = {**Learned.least, "features": 1, "levels": 0}
-
-    def _network(self, generator: torch.Generator) -> torch.nn.Module:
-        from .unet import UNet, fitting_levels
-
-        self._chosen["levels"] = fitting_levels(self.shape, self._given["levels"])
-        return UNet(self._given["features"], self._chosen["levels"], generator)
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .learned import LearnedByUNet
+from .learned_by_unet import LearnedByUNet
 from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Units, standardised
 from .splits import split

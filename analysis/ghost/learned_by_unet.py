@@ -1,0 +1,32 @@
+"""The methods whose network is the U-net of Noise2Ghost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .learned import Learned
+
+if TYPE_CHECKING:
+    import torch
+
+
+class LearnedByUNet(Learned):
+    """A method whose network is the U-net of Noise2Ghost."""
+
+    usual_steps: ClassVar[int] = 400
+    usual_live_steps: ClassVar[int] = 40
+    defaults: ClassVar[dict[str, Any]] = {
+        "weight": None,
+        "steps": None,
+        "live_steps": None,
+        "learning_rate": 1e-2,
+        "features": 24,
+        "levels": 3,
+    }
+    least: ClassVar[dict[str, int]] = {**Learned.least, "features": 1, "levels": 0}
+
+    def _network(self, generator: torch.Generator) -> torch.nn.Module:
+        from .unet import UNet, fitting_levels
+
+        self._chosen["levels"] = fitting_levels(self.shape, self._given["levels"])
+        return UNet(self._given["features"], self._chosen["levels"], generator)
