@@ -27,7 +27,8 @@ _USUAL_PIXELS = 64 * 64
 _LITTLE_NOISE = 0.15
 """Part of the buckets' variance about the mean level that total variation doesn't predict, below which longer training is tried,
 for four times the time. It is noise, and what total variation misses without any: some 0.13 on objects of fine detail. On
-programmed rods longer training gained 1.5 dB at 0.07 and 3 dB at 0.05, and lost 0.1 dB at 0.09; above 0.3 it gained 0.3 dB at most."""
+programmed rods longer training gained 1.5 dB at 0.07 and 3 dB at 0.05, and lost 0.1 dB at 0.09; above 0.3 it gained 0.3 dB at
+most."""
 
 _BETTER = 0.95
 """Longer training must lower the loss by so much: it is known from a few realizations, and less was no gain in trials."""
