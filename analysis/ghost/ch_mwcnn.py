@@ -46,6 +46,8 @@ class CompressedHadamardNetwork(Reconstructor):
         weights, wanted = self._given["weights"], self._given["sha256"]
         if weights is not None and not isinstance(weights, str):
             raise ValueError(f"weights must be the path of an NPZ file, or None for those that ship, not {weights!r}")
+        if wanted is not None and not isinstance(wanted, str):
+            raise ValueError(f"sha256 must be the SHA-256 that the weights must have, or None for any, not {wanted!r}")
         self._file = str(SHIPPED if weights is None else Path(weights))
         _, sha256 = _weights(self._file)
         if wanted not in (None, sha256):
@@ -88,13 +90,11 @@ class CompressedHadamardNetwork(Reconstructor):
             return seen.level, np.zeros((len(rows), *self.shape)), np.full(self.shape, np.nan)
         import torch
 
+        from .device import usable_device
         from .wavelet_network import network_inputs
 
-        try:
-            device = torch.device(self.device)
-            network = _network(self._file).to(device)
-        except (RuntimeError, AssertionError) as error:
-            raise ValueError(f"device {self.device!r} can't be used: {error}; use cpu") from error
+        device = usable_device(self.device)
+        network = _network(self._file).to(device)
         with torch.no_grad():
             made = network(network_inputs(seen, self.shape).to(device))
         deviations, spreads = (images.cpu().numpy().astype(np.float64) * seen.unit[:, None, None] for images in made)

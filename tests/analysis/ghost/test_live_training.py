@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from ghost_scans import blobs, scan_of
+from torch.optim.swa_utils import AveragedModel
 
 from analysis.ghost import make_reconstructor
-from analysis.ghost.averaged_weights import AveragedWeights
 from analysis.ghost.live_weight import LiveWeight, least_live_weight
+from analysis.ghost.training import recent_mean
 from analysis.metrics import psnr
 
 SMALL = {"features": 6, "levels": 2, "splits": 2, "permutations": 3}
@@ -69,12 +70,12 @@ def test_weight_of_few_realizations_is_kept_from_vanishing():
 
 def test_averaged_weights_are_the_mean_at_first_and_forget_old_steps():
     network = torch.nn.Linear(2, 2)
-    averaged = AveragedWeights(network)
+    averaged = AveragedModel(network, avg_fn=recent_mean)
     for value in (1.0, 2.0, 6.0):
         torch.nn.init.constant_(network.weight, value)
-        averaged.take(network)
-    torch.testing.assert_close(averaged.network.weight, torch.full((2, 2), 3.0))
+        averaged.update_parameters(network)
+    torch.testing.assert_close(averaged.module.weight, torch.full((2, 2), 3.0))
     for _ in range(300):
-        averaged.take(network)
-    torch.testing.assert_close(averaged.network.weight, torch.full((2, 2), 6.0), atol=1e-2, rtol=0)
+        averaged.update_parameters(network)
+    torch.testing.assert_close(averaged.module.weight, torch.full((2, 2), 6.0), atol=1e-2, rtol=0)
     torch.testing.assert_close(network.weight, torch.full((2, 2), 6.0))
