@@ -8,7 +8,7 @@ import numpy as np
 from scipy import linalg
 
 from .gradient import ScreenedPoisson
-from .penalties import DATA_PENALTY, PLAIN_PENALTY
+from .projection import DATA_PENALTY, PLAIN_PENALTY
 
 
 class MaskKernel:
@@ -89,15 +89,9 @@ class DirectProjection:
     kernel : MaskKernel
     scale : float
         Masks are divided by it.
-
-    Attributes
-    ----------
-    gain : float32
-        Norm of the shared mask, over the scale: it enters as one more row of the size of the others, times the gain.
     """
 
     drops_columns: ClassVar[bool] = False
-    """Whether columns that have converged are left out of what remains, for each costs time."""
 
     def __init__(self, kernel: MaskKernel, scale: float) -> None:
         self.shape, self.screen = kernel.shape, kernel.screen
@@ -121,23 +115,11 @@ class DirectProjection:
         return len(self._kernel)
 
     def begin(self, images: np.ndarray) -> None:
-        """Prepare for projections of columns whose last images were `images` (S, H, W)."""
+        """Prepare for projections; see `Projection`."""
         return None
 
     def onto(self, t: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the x nearest to all copies, and C x / scale with the shared row last.
-
-        Parameters
-        ----------
-        t : (S, H, W)
-            The x nearest to the copies of D x and x alone.
-        wanted : (S, M + 1)
-            The copies of C x / scale, and of the shared row.
-
-        Returns
-        -------
-        (S, H, W), (S, M + 1)
-        """
+        """Return the x nearest to all copies, and C x / scale; see `Projection`."""
         flat = t.reshape(len(t), -1)
         missing = wanted - np.column_stack([flat @ self._masks.T, flat @ self._shared])
         e = missing @ self._inverse
@@ -145,7 +127,7 @@ class DirectProjection:
         return x.reshape(t.shape), wanted - e / np.float32(DATA_PENALTY)
 
     def rows(self, images: np.ndarray) -> np.ndarray:
-        """Return C x / scale with the shared row last, (S, M + 1), for images (S, H, W)."""
+        """Return C x / scale, (S, M + 1); see `Projection`."""
         flat = images.reshape(len(images), -1)
         return np.column_stack([flat @ self._masks.T, flat @ self._shared])
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .gradient import ScreenedPoisson, gradient, gradient_adjoint
 from .masks import Masks
-from .penalties import DATA_PENALTY, PLAIN_PENALTY
+from .projection import DATA_PENALTY, PLAIN_PENALTY
 
 
 class IterativeProjection:
@@ -24,15 +24,9 @@ class IterativeProjection:
     shape : (H, W)
     scale : float
         Masks are divided by it.
-
-    Attributes
-    ----------
-    gain : float32
-        Norm of the shared mask w0, over the scale: it enters as one more row of the size of the others, times the gain.
     """
 
     drops_columns: ClassVar[bool] = True
-    """Whether columns that have converged are left out of what remains, for each costs time."""
 
     def __init__(self, masks: Masks, shape: tuple[int, int], scale: float) -> None:
         self.shape, self.screen = shape, ScreenedPoisson(shape, PLAIN_PENALTY)
@@ -47,23 +41,11 @@ class IterativeProjection:
         return len(self._matrix)
 
     def begin(self, images: np.ndarray) -> None:
-        """Prepare for projections of columns whose last images were `images` (S, H, W)."""
+        """Prepare for projections; see `Projection`."""
         self._x, self._rows = images.astype(np.float64), self.rows(images)
 
     def onto(self, t: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return an x nearer to all copies than the one before, and C x / scale with the shared row last.
-
-        Parameters
-        ----------
-        t : (S, H, W)
-            The x nearest to the copies of D x and x alone.
-        wanted : (S, M + 1)
-            The copies of C x / scale, and of the shared row.
-
-        Returns
-        -------
-        (S, H, W), (S, M + 1)
-        """
+        """Return an x nearer to all copies than the one before, and C x / scale; see `Projection`."""
         off = t - self._x
         downhill = gradient_adjoint(*gradient(off)) + PLAIN_PENALTY * off
         downhill += DATA_PENALTY * self._back(wanted - self._rows)
@@ -77,7 +59,7 @@ class IterativeProjection:
         return self._x.astype(np.float32), self._rows.astype(np.float32)
 
     def rows(self, images: np.ndarray) -> np.ndarray:
-        """Return C x / scale with the shared row last, (S, M + 1), for images (S, H, W)."""
+        """Return C x / scale, (S, M + 1); see `Projection`."""
         flat = images.reshape(len(images), -1)
         along = flat @ self._mean
         return np.column_stack([(self._matrix.forward(flat) - along[:, None]) / self._scale, flat @ self._shared])

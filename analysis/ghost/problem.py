@@ -10,9 +10,10 @@ from .direct_projection import DirectProjection, MaskKernel
 from .estimate import Estimate, Progress
 from .groups import groups_of, jackknife_spread
 from .iterative_projection import IterativeProjection
+from .projection import Projection
 from .standard_error import standard_error
 from .store import Store
-from .total_variation import Projection, State, TotalVariationSolver, flattening_weight
+from .total_variation import State, TotalVariationSolver, flattening_weight
 
 TEST_GROUP = 7
 """Its buckets choose no weight; the loss on them is the one that is quoted."""
@@ -49,8 +50,8 @@ class Problem:
     unexplained : float
         Part of the variance of left-out buckets about what the mean level predicts that the best image of `choose` doesn't
         predict either: noise, for the most part, if it is large; a middling value where there are too few to tell.
-    projection : DirectProjection or IterativeProjection
-        The latter for large problems.
+    projection : Projection
+        Iterative for large problems, else direct.
 
     Parameters
     ----------

@@ -3,9 +3,9 @@
     x = argmin_x 1/2 sum_m o_m ((W x)_m - y_m)^2 + l TV(x),   x >= 0 if asked,
 
 by the alternating direction method of multipliers in graph form: copies r of W x, d of D x and p of x carry the terms,
-and each iteration projects them exactly onto what an x can make of all three. The projection is one linear
-system for all columns (a column is one weight l with one choice of row weights o), so that cross-validation costs little
-more than one solution, and the common level of the masks, which stalls gradient steps, costs nothing.
+and each iteration projects them onto what an x can make of all three. The projection is one linear system for
+all columns (a column is one weight l with one choice of row weights o), so that cross-validation costs little more than one
+solution, and the common level of the masks, which stalls gradient steps, costs nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .direct_projection import DirectProjection
 from .gradient import ScreenedPoisson, gradient, gradient_adjoint
-from .iterative_projection import IterativeProjection
-from .penalties import DATA_PENALTY, PLAIN_PENALTY
-
-Projection = DirectProjection | IterativeProjection
+from .projection import DATA_PENALTY, PLAIN_PENALTY, Projection
 
 _OVER_RELAXATION = 1.6
 _CHECK_EVERY = 10
@@ -78,7 +74,7 @@ class TotalVariationSolver:
 
     Parameters
     ----------
-    projection : DirectProjection or IterativeProjection
+    projection : Projection
         Masks divided by a scale, chosen so that masks of independent pixels have eigenvalues near M / N.
     nonnegative : bool
     """
