@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from .masks import MaskRows, Masks
@@ -25,7 +23,6 @@ def least_squares_images(
     *,
     start: np.ndarray | None = None,
     iterations: int = _MOST,
-    tell: Callable[[int], None] | None = None,
 ) -> np.ndarray:
     """Return argmin_x sum_m o_m ((W x)_m - y_m)^2 + ridge |x|^2 for several choices of o at once, float64 (S, N).
 
@@ -71,7 +68,7 @@ def least_squares_images(
     direction = stepped.copy()
     size = (gradient * stepped).sum(axis=1, keepdims=True)
     least = _TOLERANCE**2 * size
-    for iteration in range(iterations):
+    for _ in range(iterations):
         # what has converged stays: in further steps rounding would grow in directions that no mask sees
         going = np.flatnonzero(size > least)
         if len(going) == 0:
@@ -84,6 +81,4 @@ def least_squares_images(
         stepped = preconditioned(gradient)
         before, size = size, (gradient * stepped).sum(axis=1, keepdims=True)
         direction[going] = stepped[going] + (size / np.maximum(before, _SMALLEST))[going] * direction[going]
-        if tell is not None:
-            tell(iteration)
     return images

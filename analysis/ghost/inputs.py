@@ -40,6 +40,11 @@ def checked_whole(name: str, value: Any, largest: int | None = None) -> int:
     return int(value)
 
 
+def is_number(value: Any) -> bool:
+    """Return whether `value` is a plain number; a bool is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def checked_seconds(seconds: Any) -> float:
     """Return a time budget as a float above 0, which may be infinite, or raise ValueError."""
     number = isinstance(seconds, int | float | np.integer | np.floating) and not isinstance(seconds, bool)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from .inputs import is_number
 from .learned import Learned
 from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Units, bucket_targets
@@ -40,7 +41,7 @@ class ImplicitRepresentation(Learned):
     def _check_options(self) -> None:
         super()._check_options()
         bandwidth = self._given["bandwidth"]
-        if isinstance(bandwidth, bool) or not isinstance(bandwidth, int | float) or not 0 < bandwidth < np.inf:
+        if not (is_number(bandwidth) and 0 < bandwidth < np.inf):
             raise ValueError(f"bandwidth must be a number above 0, not {bandwidth!r}")
 
     def _network(self, generator: torch.Generator) -> torch.nn.Module:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .estimate import Estimate, Progress
 from .groups import groups_of
+from .inputs import is_number
 from .live_weight import LiveWeight, least_live_weight
 from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Objective, Units
@@ -87,9 +88,9 @@ class Learned(Reconstructor):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number from {least}, not {value!r}")
         rate, weight = given["learning_rate"], given["weight"]
-        if not (_is_number(rate) and 0 < rate < 1):
+        if not (is_number(rate) and 0 < rate < 1):
             raise ValueError(f"learning_rate must be a number between 0 and 1, not {rate!r}")
-        if weight is not None and not (_is_number(weight) and 0 <= weight < np.inf):
+        if weight is not None and not (is_number(weight) and 0 <= weight < np.inf):
             raise ValueError(f"weight must be a number from 0, or None to have it chosen, not {weight!r}")
 
     @abstractmethod
@@ -296,10 +297,6 @@ class Learned(Reconstructor):
         """Return the buckets of an image (H, W) behind the masks `held`, bool (M,)."""
         masks, flat = self._store.rows(held), image.reshape(-1).astype(np.float64)
         return masks.forward(flat[None])[0] if isinstance(masks, MaskRows) else masks.astype(np.float64) @ flat
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def tell(progress: Progress | None, step: int, steps: int) -> None:

@@ -13,6 +13,7 @@ from analysis.metrics import frc_resolution
 from .conjugate_gradients import least_squares_images
 from .estimate import Estimate, Progress
 from .groups import BLOCK, groups_of, jackknife_spread
+from .inputs import is_number
 from .kernel import GrowingKernel, mean_of_lit, without_groups
 from .reconstructor import Reconstructor
 from .store import Store
@@ -43,7 +44,7 @@ class LeastSquares(Reconstructor):
     def __init__(self, shape: tuple[int, int], **options: Any) -> None:
         super().__init__(shape, **options)
         ridge = self._given["ridge"]
-        if isinstance(ridge, bool) or not isinstance(ridge, int | float) or not 1e-10 <= ridge <= 1e3:
+        if not (is_number(ridge) and 1e-10 <= ridge <= 1e3):
             raise ValueError(f"ridge must be a number from 1e-10 to 1e3, not {ridge!r}")
         self._store = Store(self.shape[0] * self.shape[1], self.expected)
         self._ridge = float(ridge)

@@ -9,6 +9,7 @@ import numpy as np
 from .direct_projection import MaskKernel
 from .estimate import Estimate, Progress
 from .groups import BLOCK
+from .inputs import is_number
 from .problem import Problem, flat_estimate
 from .reconstructor import Reconstructor
 from .store import Store
@@ -45,11 +46,11 @@ class TotalVariation(Reconstructor):
 
     def _check_options(self) -> None:
         weight, tolerance, most = (self._given[name] for name in self.defaults)
-        if weight is not None and not (_is_number(weight) and 0 <= weight < np.inf):
+        if weight is not None and not (is_number(weight) and 0 <= weight < np.inf):
             raise ValueError(f"weight must be a number from 0, or None to have it chosen, not {weight!r}")
-        if not (_is_number(tolerance) and 0 < tolerance < 1):
+        if not (is_number(tolerance) and 0 < tolerance < 1):
             raise ValueError(f"tolerance must be a number between 0 and 1, not {tolerance!r}")
-        if not (_is_number(most) and 1 <= most < np.inf and most == int(most)):
+        if not (is_number(most) and 1 <= most < np.inf and most == int(most)):
             raise ValueError(f"max_iterations must be a whole number from 1, not {most!r}")
 
     def _take(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None) -> None:
@@ -101,7 +102,3 @@ class TotalVariation(Reconstructor):
         for start in range(self._complete, self.count, BLOCK):
             self._kernel.extend(self._store.matrix.dense(start, start + BLOCK))
         self._complete = self.count // BLOCK * BLOCK
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
