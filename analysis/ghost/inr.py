@@ -35,6 +35,7 @@ class ImplicitRepresentation(Learned):
         "layers": 3,
         "embeddings": 256,
         "bandwidth": 4.0,
+        "smooth_rest": True,
     }
     least: ClassVar[dict[str, int]] = {**Learned.least, "features": 1, "layers": 1, "embeddings": 1}
 

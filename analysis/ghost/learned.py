@@ -16,6 +16,7 @@ from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Objective, Units
 from .problem import TEST_GROUP, Problem, deviation, flat_estimate, row_weights
 from .reconstructor import Reconstructor, TimeBudgetTooShort
+from .smooth_field import SmoothField
 from .store import Store
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class Learned(Reconstructor):
     Where there is little noise, a second and longer cycle follows, at half the rate. Its image counts if it predicts another
     sixteenth of the realizations better than that of the first cycle; else one cycle with that sixteenth too is enough. For the
     longer a network trains, the better it also fits the errors of masks that are not quite as they were said to be.
+
+    Where noise is so high that the weight makes the image nearly flat, most of a smooth object is left in the residuals. With
+    `smooth_rest` the random field that is expected there is added (see `SmoothField`); it vanishes where residuals are noise.
     """
 
     fast: ClassVar[bool] = False
@@ -92,6 +96,8 @@ class Learned(Reconstructor):
             raise ValueError(f"learning_rate must be a number between 0 and 1, not {rate!r}")
         if weight is not None and not (is_number(weight) and 0 <= weight < np.inf):
             raise ValueError(f"weight must be a number from 0, or None to have it chosen, not {weight!r}")
+        if not isinstance(given["smooth_rest"], bool):
+            raise ValueError(f"smooth_rest must be true or false, not {given['smooth_rest']!r}")
 
     @abstractmethod
     def _network(self, generator: torch.Generator) -> torch.nn.Module:
@@ -118,10 +124,11 @@ class Learned(Reconstructor):
             return flat_estimate(self._store, self.shape, self.nonnegative)
         weight = self._find_weight(problem)
         self._chosen["weight"] = weight
+        rest = self._rest()
         steps = self.usual_steps if self._given["steps"] is None else int(self._given["steps"])
         tries_longer = self._given["steps"] is None and self._unexplained < _LITTLE_NOISE
         if self._seconds is not None:
-            affordable = self._affordable(self._objective(weight, self._taught()), self._seconds, started)
+            affordable = self._affordable(self._objective(weight, self._taught()), rest, self._seconds, started)
             # a longer training that was no better is followed by one of usual length
             tries_longer = tries_longer and affordable > (_LONGER + 1) * steps
             steps = min(steps, affordable)
@@ -132,7 +139,7 @@ class Learned(Reconstructor):
         else:
             steps *= _LONGER
         self._chosen["steps"] = steps
-        return self._estimate(predictions)
+        return self._estimate(predictions, rest)
 
     def _train_longer(self, weight: float, steps: int, progress: Progress | None) -> np.ndarray | None:
         """Return the images (S, H, W) after two cycles, or None if they predict the realizations that choose hardly better."""
@@ -181,8 +188,7 @@ class Learned(Reconstructor):
         for step in range(steps):
             self._training.step()
             tell(progress, step, steps)
-        predictions = self._training.predictions()
-        return self._estimate(predictions)
+        return self._estimate(self._training.predictions(), self._rest())
 
     def _find_live_weight(self, problem: Problem) -> LiveWeight:
         weight = self._find_weight(problem)
@@ -258,15 +264,19 @@ class Learned(Reconstructor):
         training.pose(objective)
         return training
 
-    def _affordable(self, objective: Objective, seconds: float, begun: float) -> int:
+    def _affordable(self, objective: Objective, rest: SmoothField | None, seconds: float, begun: float) -> int:
         """Return how many steps end within `seconds` from `begun` on."""
         trial = self._new_training(objective)
         trial.step()
         started = time.monotonic()
         for _ in range(_TIMED_STEPS):
             trial.step()
-        # a prediction costs about a third of a step, and there is one for each input
         each = (time.monotonic() - started) / _TIMED_STEPS
+        if rest is not None:
+            started = time.monotonic()
+            self._with_rest(np.zeros(self.shape), rest)
+            seconds -= time.monotonic() - started
+        # a prediction costs about a third of a step, and there is one for each input
         left = seconds - (time.monotonic() - begun) - each * len(objective.inputs) / 3
         if left < _FEWEST_STEPS * each:
             raise TimeBudgetTooShort(
@@ -275,8 +285,23 @@ class Learned(Reconstructor):
             )
         return int(left / each)
 
-    def _estimate(self, predictions: np.ndarray) -> Estimate:
+    def _rest(self) -> SmoothField | None:
+        """Return what finds the smooth rest of the realizations that are trained on, if it is wanted."""
+        if not self._given["smooth_rest"]:
+            return None
+        taught = self._taught()
+        return SmoothField(self._store.rows(taught), row_weights(self._store.errors[taught]), self.shape)
+
+    def _with_rest(self, image: np.ndarray, rest: SmoothField) -> np.ndarray:
+        """Return an image (H, W) with what is smooth in the residuals that it leaves."""
+        taught = self._taught()
+        whole = image + rest.expected(self._store.buckets[taught] - self._predicted(image, taught))
+        return np.maximum(whole, 0.0) if self.nonnegative else whole
+
+    def _estimate(self, predictions: np.ndarray, rest: SmoothField | None) -> Estimate:
         image = predictions.mean(axis=0)
+        if rest is not None:
+            image = self._with_rest(image, rest)
         tested = self._tested()
         return Estimate(
             image=image.astype(np.float32),

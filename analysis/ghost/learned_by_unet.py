@@ -22,6 +22,7 @@ class LearnedByUNet(Learned):
         "learning_rate": 1e-2,
         "features": 24,
         "levels": 3,
+        "smooth_rest": True,
     }
     least: ClassVar[dict[str, int]] = {**Learned.least, "features": 1, "levels": 0}
 

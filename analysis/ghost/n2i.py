@@ -23,7 +23,14 @@ class Noise2Inverse(LearnedByUNet):
 
     name: ClassVar[str] = "n2i"
     summary: ClassVar[str] = "Noise2Inverse: network trained to turn least-squares images of parts of the scan into each other"
-    defaults: ClassVar[dict[str, Any]] = {**LearnedByUNet.defaults, "weight": 0.0, "splits": 4, "permutations": 6}
+    defaults: ClassVar[dict[str, Any]] = {
+        **LearnedByUNet.defaults,
+        "weight": 0.0,
+        "splits": 4,
+        "permutations": 6,
+        # nearly all of its image would be that
+        "smooth_rest": False,
+    }
     least: ClassVar[dict[str, int]] = {**LearnedByUNet.least, "splits": 2, "permutations": 1}
 
     def _views(

@@ -47,6 +47,7 @@ class PublishedNoise2Ghost(Noise2Ghost):
         "splits": 4,
         "permutations": 6,
         "recipe": "published",
+        "smooth_rest": False,
     }
     weight_share: ClassVar[float] = 1.0
 
