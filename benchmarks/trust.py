@@ -185,7 +185,7 @@ def draw(covered: dict[str, dict[float, np.ndarray]], nulls: dict[str, list[Null
         axis.imshow(middle, cmap="gray", vmin=object_image.min(), vmax=object_image.max())
         axis.set_title(f"{method}\n{contrast_of(many):.2f}", fontsize=9)
         axis.set_axis_off()
-    figure.text(0.01, 0.01, "below: images from shuffled buckets on the object's grey scale, and their contrast", fontsize=9)
+    figure.supxlabel("images from shuffled buckets on the object's grey scale, and their contrast", fontsize=10)
     figure.savefig(file, dpi=110)
     pyplot.close(figure)
 

@@ -27,16 +27,16 @@ _ROWS = 256
 class SmoothField:
     """A Gaussian random field behind given masks, of exponential covariance in two dimensions.
 
-    For residuals r = W d + 1 c + noise it returns the expected d, Gaussian-process regression with noise of unknown size.
-    Amplitude and correlation length aren't known either: the fields expected with each pair of them, and without any field,
-    are averaged with the weight of their marginal likelihoods. So data that tell of no field get next to none.
-    (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, eq. 2.25, 4.15 and 5.8.)
+    For residuals r = W (d + c) + noise, of which neither the level c nor the size of the noise is known, it returns the expected
+    d + c by Gaussian-process regression. Amplitude and correlation length aren't known either: what each pair of them, and no
+    field at all, lead to is averaged with the weights of their marginal likelihoods. So residuals that are noise get next to
+    no field. (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, eq. 2.25, 4.15 and 5.8.)
 
     Parameters
     ----------
     masks : array, (M, N), or MaskRows
     row : (M,)
-        Weights of the squared residuals.
+        Weights of the squared residuals, mean 1.
     shape : (H, W)
     """
 

@@ -10,7 +10,7 @@ import fcntl
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -141,20 +141,11 @@ def run_job(job: Job, report: Report = lambda message: None) -> tuple[Outcome, s
     LogError
         If the log cannot be read or written.
     """
-    paths = log_paths(job.state_dir)
-    with _alone(job):
-        progress = Progress.of((record.name, record.doc) for record in LogReader(paths.processed).documents(job.uid))
-        if progress.ended:
+    with _resumed(job) as (progress, writer):
+        if writer is None:
             return Outcome.FINISHED, ""
-        raw = LogReader(paths.raw)
-        writer = LogWriter(paths.processed)
-        try:
-            if progress.started:
-                writer.adopt(job.uid)
+        with closing(LogReader(log_paths(job.state_dir).raw)) as raw:
             return _reconstruct(job, raw, writer, progress, report)
-        finally:
-            writer.close()
-            raw.close()
 
 
 def give_up(job: Job, reason: str) -> None:
@@ -165,19 +156,27 @@ def give_up(job: Job, reason: str) -> None:
     LogError
         If the log cannot be read or written.
     """
-    paths = log_paths(job.state_dir)
-    with _alone(job):
-        progress = Progress.of((record.name, record.doc) for record in LogReader(paths.processed).documents(job.uid))
-        if progress.ended:
+    with _resumed(job) as (progress, writer):
+        if writer is None:
             return
-        writer = LogWriter(paths.processed)
-        try:
+        with closing(LogReader(log_paths(job.state_dir).raw)) as raw:
+            start = job.start_doc(_raw_start(job, raw))
+        DerivedRun(writer, start, (0, 0), progress=progress).close(failure=reason)
+
+
+@contextmanager
+def _resumed(job: Job) -> Iterator[tuple[Progress, LogWriter | None]]:
+    """Keep others from the job; yields how far its derived run has come, and a writer to go on with it unless it has ended."""
+    processed = log_paths(job.state_dir).processed
+    with _alone(job):
+        progress = Progress.of((record.name, record.doc) for record in LogReader(processed).documents(job.uid))
+        if progress.ended:
+            yield progress, None
+            return
+        with closing(LogWriter(processed)) as writer:
             if progress.started:
                 writer.adopt(job.uid)
-            start = job.start_doc(_raw_start(job, LogReader(paths.raw)))
-            DerivedRun(writer, start, (0, 0), progress=progress).close(failure=reason)
-        finally:
-            writer.close()
+            yield progress, writer
 
 
 def _raw_start(job: Job, raw: LogReader) -> dict[str, Any]:
