@@ -27,15 +27,12 @@ class ImplicitRepresentation(Learned):
     usual_steps: ClassVar[int] = 100
     usual_live_steps: ClassVar[int] = 10
     defaults: ClassVar[dict[str, Any]] = {
-        "weight": None,
-        "steps": None,
-        "live_steps": None,
+        **Learned.defaults,
         "learning_rate": 2.5e-4,
         "features": 512,
         "layers": 3,
         "embeddings": 256,
         "bandwidth": 4.0,
-        "smooth_rest": True,
     }
     least: ClassVar[dict[str, int]] = {**Learned.least, "features": 1, "layers": 1, "embeddings": 1}
 

@@ -75,6 +75,7 @@ class Learned(Reconstructor):
     usual_steps: ClassVar[int]
     """Steps of the first cycle, and of all if none are given, unless there is little noise and three times as many are better."""
 
+    defaults: ClassVar[dict[str, Any]] = {"weight": None, "steps": None, "live_steps": None, "smooth_rest": True}
     least: ClassVar[dict[str, int]] = {"steps": 1, "live_steps": 1}
     """The options that are whole numbers, with their smallest values; None, where it is the default, is none of them."""
 

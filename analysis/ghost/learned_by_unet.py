@@ -16,13 +16,10 @@ class LearnedByUNet(Learned):
     usual_steps: ClassVar[int] = 400
     usual_live_steps: ClassVar[int] = 40
     defaults: ClassVar[dict[str, Any]] = {
-        "weight": None,
-        "steps": None,
-        "live_steps": None,
+        **Learned.defaults,
         "learning_rate": 1e-2,
         "features": 24,
         "levels": 3,
-        "smooth_rest": True,
     }
     least: ClassVar[dict[str, int]] = {**Learned.least, "features": 1, "levels": 0}
 
