@@ -23,7 +23,7 @@ class DeepImagePrior(LearnedByUNet):
     summary: ClassVar[str] = "deep image prior: a network fitted to all realizations, with the least-squares image as its input"
 
     def _views(
-        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units
+        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units, *, live: bool
     ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
         image = pseudo_inverse(masks, buckets)
         return standardised(image[None], self.shape), bucket_targets(masks, buckets, row[None], units)

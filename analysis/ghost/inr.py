@@ -49,7 +49,7 @@ class ImplicitRepresentation(Learned):
         return SinusoidalNetwork(given["features"], given["layers"], given["embeddings"], given["bandwidth"], generator)
 
     def _views(
-        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units
+        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units, *, live: bool
     ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
         from .sinusoidal import coordinates
 

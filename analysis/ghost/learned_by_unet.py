@@ -14,7 +14,7 @@ class LearnedByUNet(Learned):
     """A method whose network is the U-net of Noise2Ghost."""
 
     usual_steps: ClassVar[int] = 400
-    usual_live_steps: ClassVar[int] = 40
+    usual_live_steps: ClassVar[int] = 20
     defaults: ClassVar[dict[str, Any]] = {
         **Learned.defaults,
         "learning_rate": 1e-2,

@@ -9,7 +9,7 @@ import numpy as np
 from .learned_by_unet import LearnedByUNet
 from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Units, bucket_targets, standardised
-from .splits import split
+from .splits import permutations_of, split
 from .standard_error import standard_error
 
 _SPREAD_FACTOR = 0.6
@@ -38,11 +38,13 @@ class Noise2Ghost(LearnedByUNet):
         return standard_error(super()._spread(predictions), factor, self._unexplained, self._contrast)
 
     def _views(
-        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units
+        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units, *, live: bool
     ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
         splits = self._given["splits"]
         if splits is None:
             self._chosen["splits"] = splits = 2 if self._unexplained > _MUCH_NOISE else 4
         generator = np.random.default_rng((self.seed, 2))
-        parts = split(masks, buckets, min(splits, len(buckets)), self._given["permutations"], generator)
+        parts = split(
+            masks, buckets, min(splits, len(buckets)), permutations_of(self._given["permutations"], live=live), generator
+        )
         return standardised(parts.images, self.shape), bucket_targets(masks, buckets, parts.targets * row, units)

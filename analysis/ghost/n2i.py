@@ -9,7 +9,7 @@ import numpy as np
 from .learned_by_unet import LearnedByUNet
 from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Units, standardised
-from .splits import split
+from .splits import permutations_of, split
 
 
 class Noise2Inverse(LearnedByUNet):
@@ -34,10 +34,11 @@ class Noise2Inverse(LearnedByUNet):
     least: ClassVar[dict[str, int]] = {**LearnedByUNet.least, "splits": 2, "permutations": 1}
 
     def _views(
-        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units
+        self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units, *, live: bool
     ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
         splits = min(self._given["splits"], len(buckets))
-        images = split(masks, buckets, splits, self._given["permutations"], np.random.default_rng((self.seed, 2))).images
+        permutations = permutations_of(self._given["permutations"], live=live)
+        images = split(masks, buckets, splits, permutations, np.random.default_rng((self.seed, 2))).images
         tuples = images.reshape(-1, splits, *self.shape) / units.contrast
         others = (tuples.sum(axis=1, keepdims=True) - tuples) / (splits - 1)
         return standardised(images, self.shape), ImageTargets(others.reshape(-1, *self.shape))

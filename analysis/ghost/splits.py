@@ -45,6 +45,11 @@ def split(
     return Splits(_least_squares(masks, buckets, ~targets), targets)
 
 
+def permutations_of(number: int, *, live: bool) -> int:
+    """Return how many permutations to draw: half of their number for a live estimate, as each estimate has others."""
+    return -(-number // 2) if live else number
+
+
 def pseudo_inverse(masks: np.ndarray | MaskRows, buckets: np.ndarray) -> np.ndarray:
     """Return the least-squares image (N,) of all realizations, W^+ y, for masks (M, N) and buckets (M,)."""
     return _least_squares(masks, buckets, np.ones((1, len(buckets)), dtype=bool))[0]

@@ -67,7 +67,7 @@ def test_targets_of_n2i_are_the_means_of_the_other_splits():
     flat, row = data.masks.reshape(41, -1), np.ones(41)
     units = Units.of(flat, data.buckets, row)
     method = Noise2Inverse((9, 8), splits=3, permutations=2)
-    inputs, targets = method._views(flat, data.buckets, row, units)
+    inputs, targets = method._views(flat, data.buckets, row, units, live=False)
     images = split(flat, data.buckets, 3, 2, np.random.default_rng((0, 2))).images.reshape(6, 9, 8)
     assert isinstance(targets, ImageTargets)
     assert inputs.shape == (6, 1, 9, 8)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from ghost_scans import blobs, scan_of
-from torch.optim.swa_utils import AveragedModel
 
 from analysis.ghost import make_reconstructor
 from analysis.ghost.live_weight import LiveWeight, least_live_weight
-from analysis.ghost.training import recent_mean
+from analysis.ghost.objective import ImageTargets, Objective, Units
+from analysis.ghost.training import Training
 from analysis.metrics import psnr
 
 SMALL = {"features": 6, "levels": 2, "splits": 2, "permutations": 3}
@@ -23,7 +23,7 @@ def updates_of(data, step, **options):
 
 def test_live_images_come_close_to_the_finished_one():
     data = scan_of(blobs((16, 16), seed=4), 160, photons=300, seed=5)
-    *_, (stream, last) = updates_of(data, 16, steps=250, live_steps=50)
+    *_, (stream, last) = updates_of(data, 8, steps=250, live_steps=50, permutations=6)
     assert psnr(last.image, data.image, 1) > psnr(stream.finish().image, data.image, 1) - 1.5
 
 
@@ -42,15 +42,18 @@ def test_buckets_kept_for_the_loss_are_never_trained_on():
     assert min(losses[1:]) > 0.9
 
 
-def test_larger_images_take_fewer_live_steps():
-    told = {}
-    for size in (64, 128):
+def test_larger_images_take_fewer_live_steps(monkeypatch):
+    steps = dict.fromkeys((64, 128), 0)
+    for size in steps:
         data = scan_of(np.ones((size, size)), 10, seed=1)
         stream = make_reconstructor("n2g", shape=(size, size), **(SMALL | {"features": 1, "levels": 0}))
         stream.update(data.masks, data.buckets + np.arange(10))
-        told[size] = []
-        stream.result(told[size].append)
-    assert [len(told[size]) for size in (64, 128)] == [2, 1]
+        with monkeypatch.context() as patched:
+            taken = []
+            patched.setattr(Training, "step", lambda training, taken=taken: taken.append(training))
+            stream.result()
+        steps[size] = len(taken)
+    assert steps == {64: 20, 128: 5}
 
 
 def test_weight_is_chosen_again_as_realizations_come_and_then_only_carried_on():
@@ -68,14 +71,34 @@ def test_weight_of_few_realizations_is_kept_from_vanishing():
     assert least_live_weight(500.0, 520, 4096) == 0.0
 
 
-def test_averaged_weights_are_the_mean_at_first_and_forget_old_steps():
-    network = torch.nn.Linear(2, 2)
-    averaged = AveragedModel(network, avg_fn=recent_mean)
-    for value in (1.0, 2.0, 6.0):
-        torch.nn.init.constant_(network.weight, value)
-        averaged.update_parameters(network)
-    torch.testing.assert_close(averaged.module.weight, torch.full((2, 2), 3.0))
-    for _ in range(300):
-        averaged.update_parameters(network)
-    torch.testing.assert_close(averaged.module.weight, torch.full((2, 2), 6.0), atol=1e-2, rtol=0)
-    torch.testing.assert_close(network.weight, torch.full((2, 2), 6.0))
+def test_the_learning_rate_falls_over_and_over():
+    training = Training(torch.nn.Conv2d(1, 1, 1), 0.01, 0, "cpu")
+    training.pose(objective_of(2))
+    falls, rates = training.falls(10, 2.0), []
+    for _ in range(20):
+        training.step()
+        rates += falls.get_last_lr()
+        falls.step()
+    assert rates[0] == rates[10] == pytest.approx(0.02)
+    assert max(np.diff(rates[:10])) < 0
+    assert rates[9] < 0.001
+
+
+def test_the_last_networks_kept_predict_together():
+    network = torch.nn.Conv2d(1, 1, 1)
+    training = Training(network, 0.01, 0, "cpu")
+    training.pose(objective_of(2, nonnegative=False))
+    torch.nn.init.zeros_(network.weight)
+    predicted = []
+    for level, realizations in ((1, 96), (2, 97), (4, 98), (9, 100), (5, 104)):
+        torch.nn.init.constant_(network.bias, level)
+        training.keep(realizations)
+        predicted.append(sorted({round(float(image.mean()), 3) for image in training.predictions()}))
+    # three at most, of which none knows much less than the newest
+    assert predicted == [[1], [1, 2], [1, 2, 4], [2, 4, 9], [5, 9]]
+
+
+def objective_of(inputs, *, nonnegative=True):
+    images = np.random.default_rng(1).normal(size=(inputs, 1, 4, 4))
+    units = Units(masks=1.0, contrast=1.0, level=0.0)
+    return Objective(images, ImageTargets(images[:, 0]), units, weight=0.0, nonnegative=nonnegative)
