@@ -14,7 +14,7 @@ from .inputs import is_number
 from .live_weight import LiveWeight, least_live_weight
 from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Objective, Units
-from .problem import QUICK_CHOICE, TEST_GROUP, THOROUGH_CHOICE, Problem, deviation, flat_estimate, row_weights
+from .problem import TEST_GROUP, Problem, deviation, flat_estimate, row_weights
 from .reconstructor import Reconstructor, TimeBudgetTooShort
 from .smooth_field import SmoothField
 from .store import Store
@@ -184,7 +184,7 @@ class Learned(Reconstructor):
         return images
 
     def _live(self, progress: Progress | None) -> Estimate:
-        if chosen := self._live_weight.is_due(self.count):
+        if self._live_weight.is_due(self.count):
             problem = self._problem()
             if problem is None:
                 return flat_estimate(self._store, self.shape, self.nonnegative)
@@ -197,18 +197,16 @@ class Learned(Reconstructor):
             self._live_training = training, training.falls(steps, _LIVE_RATE)
         training, falls = self._live_training
         training.pose(objective)
-        # the time of a choice or that of a training, not of both, where the networks that predict know nearly all
-        if not (chosen and training.is_current(self.count)):
-            for step in range(steps):
-                training.step()
-                falls.step()
-                tell(progress, step, steps)
-            training.keep(self.count)
+        for step in range(steps):
+            training.step()
+            falls.step()
+            tell(progress, step, steps)
+        training.keep(self.count)
         rest = self._rest() if self._unexplained > _FAINT else None
         return self._estimate(training.predictions(), rest)
 
     def _find_live_weight(self, problem: Problem) -> LiveWeight:
-        weight = self._find_weight(problem, QUICK_CHOICE)
+        weight = self._find_weight(problem)
         if self._given["weight"] is not None:
             return LiveWeight(weight, self.count, fixed=True)
         least = least_live_weight(problem.flattening, self.count, self.shape[0] * self.shape[1])
@@ -246,9 +244,9 @@ class Learned(Reconstructor):
         problem = Problem(self.shape, self._store, self.seed, self.nonnegative)
         return problem if problem.tells else None
 
-    def _find_weight(self, problem: Problem, iterations: int = THOROUGH_CHOICE) -> float:
+    def _find_weight(self, problem: Problem) -> float:
         """Return the weight of total variation that was given, or else a share of the best without a network."""
-        best = problem.choose(None, iterations)
+        best = problem.choose(None)
         self._unexplained, self._contrast = problem.unexplained, problem.contrast
         return float(self.weight_share * best if self._given["weight"] is None else self._given["weight"])
 

@@ -23,11 +23,7 @@ _PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7))
 _GRID = 10.0 ** np.arange(-3.5, 0.1, 0.5)
 """Weights tried, relative to the one that makes the image flat."""
 
-_CHOICE_TOLERANCE = 3e-3
-THOROUGH_CHOICE, QUICK_CHOICE = 80, 40
-"""Iterations for a weight that is to stay, and for one that is soon chosen again: in half the time, and another one only where
-both predict equally well."""
-
+_CHOICE_TOLERANCE, _CHOICE_ITERATIONS = 3e-3, 80
 _TRUST_TOLERANCE = 10.0
 """Tolerance of the solutions for the figures of trust, relative to that of the image."""
 
@@ -99,8 +95,8 @@ class Problem:
                 self.projection = DirectProjection(self._kernel, self.scale)
             self._solver = TotalVariationSolver(self.projection, nonnegative)
 
-    def choose(self, progress: Progress | None, iterations: int = THOROUGH_CHOICE) -> float:
-        """Return the weight whose images, of so many iterations at most, predict left-out buckets best, the level left aside."""
+    def choose(self, progress: Progress | None) -> float:
+        """Return the weight whose images predict left-out buckets best, the constant level left aside."""
         if len(self._groups) < _FEWEST:
             return float(0.1 * self.flattening)
         trials = [(fold, relative) for fold in _FOLDS for relative in _GRID]
@@ -109,7 +105,7 @@ class Problem:
         share = rows.mean(axis=1)
         weights = relative * self.flattening * share
         tolerance = np.full(len(trials), _CHOICE_TOLERANCE)
-        state = self._solve(self._solver.start(relative), rows, weights, tolerance, iterations)
+        state = self._solve(self._solver.start(relative), rows, weights, tolerance, _CHOICE_ITERATIONS)
         if progress is not None:
             progress(0.5)
         losses, spans = np.zeros(len(_GRID)), np.zeros(len(_GRID))

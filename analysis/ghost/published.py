@@ -14,7 +14,7 @@ from .groups import groups_of
 from .learned import tell
 from .n2g import Noise2Ghost
 from .objective import Objective
-from .problem import THOROUGH_CHOICE, Problem
+from .problem import Problem
 
 if TYPE_CHECKING:
     from .training import Training
@@ -69,8 +69,8 @@ class PublishedNoise2Ghost(Noise2Ghost):
     def _taught_in(self, steps: int) -> np.ndarray:
         return self._taught()
 
-    def _find_weight(self, problem: Problem, iterations: int = THOROUGH_CHOICE) -> float:
-        weight = super()._find_weight(problem, iterations)
+    def _find_weight(self, problem: Problem) -> float:
+        weight = super()._find_weight(problem)
         return weight if self._given["weight"] is not None else self._best_multiple(weight) * weight
 
     def _best_multiple(self, weight: float) -> float:

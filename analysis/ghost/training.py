@@ -133,10 +133,6 @@ class Training:
         """
         self._kept.append((copy.deepcopy(self._network), realizations))
 
-    def is_current(self, realizations: int) -> bool:
-        """Whether the network kept last knows nearly as many realizations."""
-        return bool(self._kept) and self._kept[-1][1] >= _SIMILAR * realizations
-
     def step(self) -> None:
         """Train one step on one input, each in turn in shuffled order."""
         if not self._queue:

@@ -42,21 +42,6 @@ def test_buckets_kept_for_the_loss_are_never_trained_on():
     assert min(losses[1:]) > 0.9
 
 
-def test_an_estimate_for_which_a_weight_is_chosen_trains_only_if_much_is_new(monkeypatch):
-    data = scan_of(blobs((16, 16), seed=4), 126, photons=300, seed=5)
-    stream = make_reconstructor("n2g", shape=(16, 16), live_steps=5, **SMALL)
-    taken = []
-    step = Training.step
-    monkeypatch.setattr(Training, "step", lambda training: (taken.append(training), step(training)))
-    trained = []
-    for start, stop in ((0, 100), (100, 124), (124, 126), (126, 252)):
-        stream.update(np.resize(data.masks, (252, 16, 16))[start:stop], np.resize(data.buckets, 252)[start:stop])
-        taken.clear()
-        stream.result()
-        trained.append(len(taken))
-    assert trained == [5, 5, 0, 5]
-
-
 def test_larger_images_take_fewer_live_steps(monkeypatch):
     steps = dict.fromkeys((64, 128), 0)
     for size in steps:
