@@ -156,14 +156,15 @@ class Training:
         return images.detach()
 
     def predictions(self) -> np.ndarray:
-        """Return the images that the network, or each one kept, makes of each input by itself, float64 (S, H, W).
+        """Return the images that the network, or those kept together, make of each input by itself, float64 (S, H, W).
 
-        In the object's units; S is the number of inputs times that of networks.
+        In the object's units.
         """
         needed = _SIMILAR * self._kept[-1][1] if self._kept else 0.0
         networks = [network for network, realizations in self._kept if realizations >= needed] or [self._network]
         with torch.no_grad():
-            return self._in_units(torch.cat([self._images(one[None], network) for network in networks for one in self._inputs]))
+            images = [torch.cat([self._images(one[None], network) for one in self._inputs]) for network in networks]
+            return self._in_units(torch.stack(images).mean(dim=0))
 
     def _in_units(self, images: torch.Tensor) -> np.ndarray:
         return images.cpu().numpy().astype(np.float64) * self._objective.units.contrast
