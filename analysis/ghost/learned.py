@@ -194,9 +194,11 @@ class Learned(Reconstructor):
         steps = self._live_steps()
         if self._live_training is None:
             training = self._new_training(objective)
-            self._live_training = training, training.falls(steps, _LIVE_RATE)
-        training, falls = self._live_training
-        training.pose(objective)
+            falls = training.falls(steps, _LIVE_RATE)
+            self._live_training = training, falls
+        else:
+            training, falls = self._live_training
+            training.pose(objective)
         for step in range(steps):
             training.step()
             falls.step()

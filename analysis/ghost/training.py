@@ -119,8 +119,7 @@ class Training:
     def falls(self, steps: int, share: float) -> LRScheduler:
         """Return a schedule that lowers the learning rate from a share of its value to nearly 0 in `steps`, over and over.
 
-        A network trains on from where it is, and makes at the end of each fall an image as good as after a whole cycle
-        (Loshchilov and Hutter, ICLR 2017).
+        A network trains on from where it is, and predicts at the end of each fall (Loshchilov and Hutter, ICLR 2017).
         """
         for group in self._optimiser.param_groups:
             group["lr"] = share * self._learning_rate
