@@ -23,7 +23,8 @@ def updates_of(data, step, **options):
 
 def test_live_images_come_close_to_the_finished_one():
     data = scan_of(blobs((16, 16), seed=4), 160, photons=300, seed=5)
-    *_, (stream, last) = updates_of(data, 8, steps=250, live_steps=50, permutations=6)
+    # of updates twice as coarse, a tenth of the realizations each, the last image is 2 dB short
+    *_, (stream, last) = updates_of(data, 8, steps=250, live_steps=50)
     assert psnr(last.image, data.image, 1) > psnr(stream.finish().image, data.image, 1) - 1.5
 
 
