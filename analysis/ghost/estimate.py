@@ -70,3 +70,9 @@ class Result:
     seed: int
     update_points: list[int]
     elapsed_s: float
+
+
+def tell(progress: Progress | None, step: int, steps: int) -> None:
+    """Tell `progress` of every twentieth step."""
+    if progress is not None and step % 20 == 0:
+        progress(step / steps)

@@ -26,6 +26,7 @@ class ImplicitRepresentation(Learned):
     summary: ClassVar[str] = "implicit neural representation: a sinusoidal network of the coordinates, fitted to all realizations"
     usual_steps: ClassVar[int] = 100
     usual_live_steps: ClassVar[int] = 10
+    live_warm_up: ClassVar[int] = 1
     defaults: ClassVar[dict[str, Any]] = {
         **Learned.defaults,
         "learning_rate": 2.5e-4,

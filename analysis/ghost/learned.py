@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .estimate import Estimate, Progress
+from .estimate import Estimate, Progress, tell
 from .groups import groups_of
-from .inputs import is_number
-from .live_weight import LiveWeight, least_live_weight
+from .inputs import LARGEST_SEED, is_number
+from .live_weight import LiveWeight
 from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Objective, Units
 from .problem import TEST_GROUP, Problem, deviation, flat_estimate, row_weights
@@ -22,6 +22,7 @@ from .store import Store
 if TYPE_CHECKING:
     import torch
 
+    from .live_training import LiveTraining
     from .training import Training
 
 _USUAL_PIXELS = 64 * 64
@@ -38,10 +39,6 @@ _BETTER = 0.95
 _LONGER = 3
 _SECOND_RATE = 0.5
 """Learning rate of the second cycle, relative to the first's."""
-
-_LIVE_RATE = 2.0
-"""Learning rate at the beginning of each live estimate's steps, relative to the one given; it falls to nearly 0 in them. Half of
-it was worse by 0.4 dB and more on programmed objects."""
 
 _FAINT = 0.5
 """Part of the buckets' variance, as above, below which live estimates do without the smooth rest: it was worth 0.02 dB at most up
@@ -76,6 +73,9 @@ class Learned(Reconstructor):
     usual_live_steps: ClassVar[int]
     """Steps of a live estimate of 64x64 pixels, if not given; of larger images fewer, so that it takes no longer."""
 
+    live_warm_up: ClassVar[int]
+    """Steps in which the learning rate of a network for live estimates rises."""
+
     usual_steps: ClassVar[int]
     """Steps of the first cycle, and of all if none are given, unless there is little noise and three times as many are better."""
 
@@ -87,9 +87,9 @@ class Learned(Reconstructor):
         super().__init__(shape, **options)
         self._check_options()
         self._store = Store(self.shape[0] * self.shape[1], self.expected)
-        self._live_training: tuple[Training, torch.optim.lr_scheduler.LRScheduler] | None = None
+        self._live_training: LiveTraining | None = None
         self._seconds: float | None = None
-        self._live_weight = LiveWeight()
+        self._live_weight = LiveWeight(self.shape, self.seed, self.nonnegative)
         self._unexplained, self._contrast = 0.4, 0.0
 
     def _check_options(self) -> None:
@@ -184,35 +184,24 @@ class Learned(Reconstructor):
         return images
 
     def _live(self, progress: Progress | None) -> Estimate:
-        if self._live_weight.is_due(self.count):
-            problem = self._problem()
-            if problem is None:
+        if not self._can_tell():
+            return flat_estimate(self._store, self.shape, self.nonnegative)
+        problem = self._live_weight.follow(self._store)
+        if problem is not None:
+            if not problem.tells:
                 return flat_estimate(self._store, self.shape, self.nonnegative)
-            self._live_weight = self._find_live_weight(problem)
+            self._unexplained, self._contrast = problem.unexplained, problem.contrast
+        given = self._given["weight"]
+        weight = self.weight_share * self._live_weight.of(self.count) if given is None else float(given)
         # splits are drawn anew for each estimate: further permutations, against overfitting, at little cost
-        objective = self._objective(self._live_weight.of(self.count), self._taught(), live=True)
-        steps = self._live_steps()
+        objective = self._objective(weight, self._taught(), live=True)
         if self._live_training is None:
-            training = self._new_training(objective)
-            falls = training.falls(steps, _LIVE_RATE)
-            self._live_training = training, falls
-        else:
-            training, falls = self._live_training
-            training.pose(objective)
-        for step in range(steps):
-            training.step()
-            falls.step()
-            tell(progress, step, steps)
-        training.keep(self.count)
-        rest = self._rest() if self._unexplained > _FAINT else None
-        return self._estimate(training.predictions(), rest)
+            from .live_training import LiveTraining
 
-    def _find_live_weight(self, problem: Problem) -> LiveWeight:
-        weight = self._find_weight(problem)
-        if self._given["weight"] is not None:
-            return LiveWeight(weight, self.count, fixed=True)
-        least = least_live_weight(problem.flattening, self.count, self.shape[0] * self.shape[1])
-        return LiveWeight(max(weight, self.weight_share * least), self.count)
+            self._live_training = LiveTraining(self._begun, self.expected, self.live_warm_up)
+        images = self._live_training.images(objective, self.count, self._live_steps(), self._unexplained, progress)
+        rest = self._rest() if self._unexplained > _FAINT else None
+        return self._estimate(images, rest)
 
     def _live_steps(self) -> int:
         if self._given["live_steps"] is not None:
@@ -238,17 +227,20 @@ class Learned(Reconstructor):
         """Return which realizations are trained on in so many steps, bool (M,); in a single cycle all that aren't tested."""
         return self._taught() if steps <= self.usual_steps else self._taught() & ~self._choosing()
 
+    def _can_tell(self) -> bool:
+        """Return whether there are enough realizations and pixels to tell of more than a level."""
+        return self.shape != (1, 1) and self.count - int(self._tested().sum()) >= 2
+
     def _problem(self) -> Problem | None:
         """Return the problem that total variation alone would solve, or None if the data tell of a level at most."""
-        taught = self.count - int(self._tested().sum())
-        if taught < 2 or self.shape == (1, 1):
+        if not self._can_tell():
             return None
         problem = Problem(self.shape, self._store, self.seed, self.nonnegative)
         return problem if problem.tells else None
 
     def _find_weight(self, problem: Problem) -> float:
         """Return the weight of total variation that was given, or else a share of the best without a network."""
-        best = problem.choose(None)
+        best = problem.choose(None).weight
         self._unexplained, self._contrast = problem.unexplained, problem.contrast
         return float(self.weight_share * best if self._given["weight"] is None else self._given["weight"])
 
@@ -271,15 +263,20 @@ class Learned(Reconstructor):
         )
 
     def _new_training(self, objective: Objective, *, damped: bool = True) -> Training:
+        training = self._begun(damped=damped)
+        training.pose(objective)
+        return training
+
+    def _begun(self, number: int = 0, *, damped: bool = True) -> Training:
+        """Return the training of a new network, of other first weights and order of inputs for each number."""
         import torch
 
         from .training import Training
 
+        seed = (self.seed + number) % (LARGEST_SEED + 1)
         # the CPU's generator for every device, so that all begin with the same weights
-        network = self._network(torch.Generator().manual_seed(self.seed))
-        training = Training(network, self._given["learning_rate"], self.seed, self.device, damped=damped)
-        training.pose(objective)
-        return training
+        network = self._network(torch.Generator().manual_seed(seed))
+        return Training(network, self._given["learning_rate"], seed, self.device, damped=damped)
 
     def _affordable(self, objective: Objective, rest: SmoothField | None, seconds: float, begun: float) -> int:
         """Return how many steps end within `seconds` from `begun` on."""
@@ -339,9 +336,3 @@ class Learned(Reconstructor):
         """Return the buckets of an image (H, W) behind the masks `held`, bool (M,)."""
         masks, flat = self._store.rows(held), image.reshape(-1).astype(np.float64)
         return masks.forward(flat[None])[0] if isinstance(masks, MaskRows) else masks.astype(np.float64) @ flat
-
-
-def tell(progress: Progress | None, step: int, steps: int) -> None:
-    """Tell `progress` of every twentieth step."""
-    if progress is not None and step % 20 == 0:
-        progress(step / steps)

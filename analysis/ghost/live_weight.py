@@ -1,15 +1,23 @@
-"""The weight of total variation while realizations come: chosen again now and then, and carried on in between."""
+"""The weight of total variation while realizations come: cross-validation that follows them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-_AGAIN = 1.25
-"""It is chosen again when the realizations have become more by this factor."""
+from .direct_projection import MaskKernel
+from .problem import Choice, Problem
+from .store import Store
 
-_LAST_CHOICE = 1000
-"""Realizations from which on it is only carried on. At moderate noise the best weight for 64x64 pixels rises from next to nothing
-at 400 realizations to its place at 800, while what a choice costs grows with their number."""
+_AGAIN = 1.03
+"""The weight is chosen again when the realizations have become more by this factor. It may fall to a tenth of itself within a few
+percent of them, where structure begins to show."""
+
+_AGAIN_IF_LARGE, _LAST_IF_LARGE = 1.25, 1000
+"""The factor for large problems, whose choices take long and start from nothing; and the realizations from which on their weight
+is only carried on."""
+
+_NEWEST = 0.5
+"""Part of the newest choice in the weight, a moving geometric mean: single choices of flat optima scatter by a factor of 3."""
 
 _UNDECIDED, _LEAST = 1 / 8, 1e-2
 """Of fewer realizations than this part of the pixels cross-validation can hardly tell weights apart, and often picks the
@@ -17,26 +25,53 @@ smallest. It is then kept above this part of the weight that flattens the image:
 realizations it never quite forgets (1.3 dB at the end of a scan in a trial)."""
 
 
-def least_live_weight(flattening: float, count: int, pixels: int) -> float:
-    """Return the least weight to train with on `count` realizations, given the weight that flattens the image."""
-    return _LEAST * flattening if count < _UNDECIDED * pixels else 0.0
-
-
-@dataclass(frozen=True)
 class LiveWeight:
-    """A weight and the realizations for which it was chosen, 0 if none was.
+    """The weight of total variation that is best without a network, for the realizations so far.
 
-    A fixed one, given by the user, is the same for any number of realizations.
+    Parameters
+    ----------
+    shape : (H, W)
+    seed : int
+    nonnegative : bool
     """
 
-    weight: float = 0.0
-    count: int = 0
-    fixed: bool = False
+    def __init__(self, shape: tuple[int, int], seed: int, nonnegative: bool) -> None:
+        self._shape, self._seed, self._nonnegative = shape, seed, nonnegative
+        self._kernel = MaskKernel(shape)
+        self._choice: Choice | None = None
+        self._each = 0.0
 
-    def is_due(self, count: int) -> bool:
-        """Whether to choose a weight for `count` realizations."""
-        return self.count == 0 or (not self.fixed and self.count < _LAST_CHOICE and count >= _AGAIN * self.count)
+    def follow(self, store: Store) -> Problem | None:
+        """Choose it for the realizations of `store`, which only grows; return the problem that chose, None if none was due.
+
+        Nothing is chosen for realizations that tell of a level at most.
+        """
+        if not self._is_due(store):
+            return None
+        if store.is_large:
+            problem = Problem(self._shape, store, self._seed, self._nonnegative)
+        else:
+            self._kernel.extend(store.masks[len(self._kernel) :])
+            problem = Problem(self._shape, store, self._seed, self._nonnegative, self._kernel)
+        if not problem.tells:
+            return problem
+        self._choice = problem.choose(None, None if store.is_large else self._choice)
+        if store.is_large:
+            self._kernel, self._choice = MaskKernel(self._shape), replace(self._choice, trials=None)
+        few = len(store) < _UNDECIDED * self._shape[0] * self._shape[1]
+        least = _LEAST * problem.flattening if few else 0.0
+        each = max(self._choice.weight, least) / len(store)
+        self._each = each if self._each == 0.0 else self._each ** (1 - _NEWEST) * each**_NEWEST
+        return problem
 
     def of(self, count: int) -> float:
         """Return the weight for `count` realizations: in proportion to them, as is the weight that flattens the image."""
-        return self.weight if self.fixed else self.weight * count / self.count
+        return self._each * count
+
+    def _is_due(self, store: Store) -> bool:
+        if self._choice is None:
+            return True
+        known = self._choice.realizations
+        if store.is_large:
+            return known < _LAST_IF_LARGE and len(store) >= _AGAIN_IF_LARGE * known
+        return len(store) >= _AGAIN * known

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from analysis.metrics import frc_resolution
@@ -24,6 +26,9 @@ _GRID = 10.0 ** np.arange(-3.5, 0.1, 0.5)
 """Weights tried, relative to the one that makes the image flat."""
 
 _CHOICE_TOLERANCE, _CHOICE_ITERATIONS = 3e-3, 80
+_FOLLOWING_ITERATIONS = 20
+"""Of a choice that starts from one of nearly as many realizations."""
+
 _TRUST_TOLERANCE = 10.0
 """Tolerance of the solutions for the figures of trust, relative to that of the image."""
 
@@ -36,6 +41,16 @@ _SPREAD_FACTOR = 1.1
 _UNKNOWN_PART = 0.4
 _FEWEST = 16
 """Realizations from which on a weight can be chosen by cross-validation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """A weight of total variation, how many realizations chose it, and the trial images for the next choice to start from."""
+
+    weight: float
+    realizations: int
+    trials: State | None = None
+    unit: float = 1.0
 
 
 class Problem:
@@ -95,17 +110,24 @@ class Problem:
                 self.projection = DirectProjection(self._kernel, self.scale)
             self._solver = TotalVariationSolver(self.projection, nonnegative)
 
-    def choose(self, progress: Progress | None) -> float:
-        """Return the weight whose images predict left-out buckets best, the constant level left aside."""
+    def choose(self, progress: Progress | None, last: Choice | None = None) -> Choice:
+        """Return the weight whose images predict left-out buckets best, the constant level left aside.
+
+        With the choice of somewhat fewer realizations it is found in a quarter of the time, but depends on that one.
+        """
         if len(self._groups) < _FEWEST:
-            return float(0.1 * self.flattening)
+            return Choice(float(0.1 * self.flattening), len(self._groups))
         trials = [(fold, relative) for fold in _FOLDS for relative in _GRID]
         relative = np.array([relative for _, relative in trials])
         rows = np.stack([self._without((*fold, TEST_GROUP)) for fold, _ in trials])
         share = rows.mean(axis=1)
         weights = relative * self.flattening * share
         tolerance = np.full(len(trials), _CHOICE_TOLERANCE)
-        state = self._solve(self._solver.start(relative), rows, weights, tolerance, _CHOICE_ITERATIONS)
+        if last is None or last.trials is None:
+            start, iterations = self._solver.start(relative), _CHOICE_ITERATIONS
+        else:
+            start, iterations = last.trials.grown(self.projection).scaled(last.unit / self.unit), _FOLLOWING_ITERATIONS
+        state = self._solve(start, rows, weights, tolerance, iterations)
         if progress is not None:
             progress(0.5)
         losses, spans = np.zeros(len(_GRID)), np.zeros(len(_GRID))
@@ -122,7 +144,8 @@ class Problem:
             left, here, right = losses[best - 1 : best + 2]
             curvature = left - 2 * here + right
             shift = 0.5 * (left - right) / curvature if curvature > 0 else 0.0
-        return float(self.flattening * _GRID[best] * 10 ** (0.5 * shift))
+        weight = float(self.flattening * _GRID[best] * 10 ** (0.5 * shift))
+        return Choice(weight, len(self._groups), state, self.unit)
 
     def fresh(self, weight: float) -> State:
         """Return the state to start from for the columns of `finish`."""

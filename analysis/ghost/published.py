@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .estimate import Progress
+from .estimate import Progress, tell
 from .groups import groups_of
-from .learned import tell
 from .n2g import Noise2Ghost
 from .objective import Objective
 from .problem import Problem

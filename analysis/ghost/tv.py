@@ -86,7 +86,7 @@ class TotalVariation(Reconstructor):
 
     def _weigh(self, problem: Problem, progress: Progress | None) -> float:
         """Return the weight that was given, or the best; either way the problem then knows what can't be explained."""
-        best = problem.choose(progress)
+        best = problem.choose(progress).weight
         return best if self._given["weight"] is None else float(self._given["weight"])
 
     def _problem(self) -> Problem | None:

@@ -50,7 +50,8 @@ def test_least_squares_images_agree(monkeypatch, kind, number, known):
 def test_total_variation_images_agree(monkeypatch, kind, number, photons):
     data = scan_of(blobs((24, 24), seed=4), number, photons=photons, seed=5, kind=kind)
     direct, iterated = both(monkeypatch, data.masks, data.buckets, "tv")
-    assert iterated.options["weight"] == pytest.approx(direct.options["weight"], rel=0.1)
+    # not their weights: with little noise the optimum is so flat that rounding decides, another way on each processor
+    assert iterated.heldout_loss == pytest.approx(direct.heldout_loss, rel=0.1)
     direct, iterated = both(monkeypatch, data.masks, data.buckets, "tv", weight=direct.options["weight"])
     assert np.sqrt(np.mean((iterated.image - direct.image) ** 2)) < 5e-3
     assert iterated.heldout_loss == pytest.approx(direct.heldout_loss, rel=0.02)

@@ -5,9 +5,12 @@ import pytest
 import torch
 from ghost_scans import blobs, scan_of
 
-from analysis.ghost import make_reconstructor
-from analysis.ghost.live_weight import LiveWeight, least_live_weight
+from analysis.ghost import live_weight, make_reconstructor, store
+from analysis.ghost.live_training import LiveTraining
+from analysis.ghost.live_weight import LiveWeight
 from analysis.ghost.objective import ImageTargets, Objective, Units
+from analysis.ghost.problem import Problem
+from analysis.ghost.store import Store
 from analysis.ghost.training import Training
 from analysis.metrics import psnr
 
@@ -23,8 +26,7 @@ def updates_of(data, step, **options):
 
 def test_live_images_come_close_to_the_finished_one():
     data = scan_of(blobs((16, 16), seed=4), 160, photons=300, seed=5)
-    # of updates twice as coarse, a tenth of the realizations each, the last image is 2 dB short
-    *_, (stream, last) = updates_of(data, 8, steps=250, live_steps=50)
+    *_, (stream, last) = updates_of(data, 16, steps=250, live_steps=50)
     assert psnr(last.image, data.image, 1) > psnr(stream.finish().image, data.image, 1) - 1.5
 
 
@@ -57,32 +59,108 @@ def test_larger_images_take_fewer_live_steps(monkeypatch):
     assert steps == {64: 20, 128: 5}
 
 
-def test_weight_is_chosen_again_as_realizations_come_and_then_only_carried_on():
-    assert LiveWeight().is_due(64)
-    weight = LiveWeight(2.0, 800)
-    assert not weight.is_due(999) and weight.is_due(1000)
-    assert weight.of(1200) == pytest.approx(3.0)
-    assert not LiveWeight(2.0, 1000).is_due(100_000)
-    given = LiveWeight(2.0, 64, fixed=True)
-    assert given.of(800) == 2.0 and not given.is_due(800)
+def store_of(data, count):
+    kept = Store(data.image.size)
+    kept.append(data.masks[:count].reshape(count, -1).astype(np.float32), data.buckets[:count], None)
+    return kept
+
+
+def test_the_weight_follows_the_realizations():
+    data = scan_of(blobs((16, 16), seed=4), 160, photons=300, seed=5)
+    weight = LiveWeight((16, 16), seed=3, nonnegative=True)
+    chosen = [count for count in range(40, 161) if weight.follow(store_of(data, count)) is not None]
+    assert chosen[0] == 40 and np.diff(chosen).min() >= 2
+    fresh = Problem((16, 16), store_of(data, 160), 3, True).choose(None).weight
+    # optima are flat: a factor of 3 between two choices is nothing unusual
+    assert fresh / 4 < weight.of(160) < 4 * fresh
+    assert weight.of(320) == pytest.approx(2 * weight.of(160))
+
+
+def test_choices_that_follow_each_other_find_what_one_from_nothing_finds():
+    data = scan_of(blobs((16, 16), seed=4), 160, photons=300, seed=5)
+    problems = [Problem((16, 16), store_of(data, count), 3, True) for count in range(100, 161, 3)]
+    choice = None
+    for problem in problems:
+        choice = problem.choose(None, choice)
+    followed = problems[-1].unexplained
+    problems[-1].choose(None)
+    assert followed == pytest.approx(problems[-1].unexplained, rel=0.1)
+
+
+def test_weights_of_large_problems_are_chosen_seldom_and_then_only_carried_on(monkeypatch):
+    monkeypatch.setattr(store, "MOST_REALIZATIONS", 0)
+    monkeypatch.setattr(live_weight, "_LAST_IF_LARGE", 60)
+    data = scan_of(blobs((8, 8), seed=4), 120, photons=300, seed=5)
+    weight = LiveWeight((8, 8), seed=3, nonnegative=True)
+    assert [count for count in range(40, 121) if weight.follow(store_of(data, count)) is not None] == [40, 50, 63]
 
 
 def test_weight_of_few_realizations_is_kept_from_vanishing():
-    assert least_live_weight(500.0, 500, 4096) == pytest.approx(5.0)
-    assert least_live_weight(500.0, 520, 4096) == 0.0
+    data = scan_of(blobs((24, 24), seed=4), 60, photons=1e6, seed=5)
+    weight = LiveWeight((24, 24), seed=3, nonnegative=True)
+    problem = weight.follow(store_of(data, 60))
+    assert weight.of(60) >= 0.01 * problem.flattening
 
 
-def test_the_learning_rate_falls_over_and_over():
-    training = Training(torch.nn.Conv2d(1, 1, 1), 0.01, 0, "cpu")
-    training.pose(objective_of(2))
-    falls, rates = training.falls(10, 2.0), []
-    for _ in range(20):
-        training.step()
-        rates += falls.get_last_lr()
-        falls.step()
-    assert rates[0] == rates[10] == pytest.approx(0.02)
-    assert max(np.diff(rates[:10])) < 0
-    assert rates[9] < 0.001
+class FakeTraining:
+    def __init__(self, number):
+        self.number, self.rates, self.kept = number, [], []
+
+    def pose(self, objective):
+        self.objective = objective
+
+    def set_rate(self, share):
+        self.rates.append(share)
+
+    def step(self):
+        pass
+
+    def average(self, decay):
+        self.decay = decay
+
+    def keep(self, realizations):
+        self.kept.append(realizations)
+
+    def predictions(self):
+        return np.array([self.number, self.objective])
+
+
+def followed(counts, expected, *, unexplained=0.1):
+    """Numbers of the networks that predict, and the networks themselves."""
+    networks = []
+
+    def begin(number):
+        networks.append(FakeTraining(number))
+        return networks[-1]
+
+    training = LiveTraining(begin, expected, 100)
+    images = [training.images(count, count, 50, unexplained, None) for count in counts]
+    assert [objective for _, objective in images] == list(counts)  # whichever predicts has the inputs at hand
+    return [number for number, _ in images], networks
+
+
+def test_another_network_is_begun_before_half_of_the_scan_and_takes_over_when_it_has_learned():
+    shown, networks = followed(range(50, 1000, 50), 1000)
+    assert len(networks) == 2
+    assert networks[1].kept[0] == 450
+    assert shown == [0] * 10 + [1] * 9
+
+
+def test_no_other_network_is_begun_in_a_quick_scan_or_late_in_one():
+    assert len(followed(range(100, 1000, 100), 1000)[1]) == 1
+    assert len(followed([*range(10, 100, 10), *range(500, 1000, 50)], 1000)[1]) == 1
+
+
+def test_a_scan_of_unknown_length_has_one_network_alone():
+    assert len(followed(range(50, 2000, 10), None)[1]) == 1
+
+
+@pytest.mark.parametrize(("unexplained", "last"), [(0.1, 1.0), (0.5, 0.0)])
+def test_the_learning_rate_rises_at_first_and_falls_in_each_estimate_if_there_is_much_noise(unexplained, last):
+    _, (network,) = followed(range(1, 5), 100, unexplained=unexplained)
+    assert network.rates[0] < 0.03
+    assert network.rates[150] == pytest.approx(2 - last)
+    assert network.rates[199] == pytest.approx(last, abs=0.01)
 
 
 def test_the_last_networks_kept_predict_together():
@@ -99,6 +177,18 @@ def test_the_last_networks_kept_predict_together():
         predicted.append(images.mean())
     # three at most, of which none knows much less than the newest
     assert predicted == pytest.approx([1, 1.5, 3, 6, 7.5])
+
+
+def test_what_is_kept_is_the_average_of_the_weights():
+    network = torch.nn.Conv2d(1, 1, 1)
+    training = Training(network, 0.01, 0, "cpu")
+    training.pose(objective_of(1, nonnegative=False))
+    torch.nn.init.zeros_(network.weight)
+    for level in (1, 5):
+        torch.nn.init.constant_(network.bias, level)
+        training.average(0.75)
+    training.keep(10)
+    assert training.predictions().mean() == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("method", ["gidc", "inr"])
