@@ -16,7 +16,7 @@ def quickly(name: str, tmp_path: Path, *more: str) -> tuple[dict[str, float], st
     """Run a benchmark with --quick; return its figures and what it printed."""
     file = tmp_path / "figures.json"
     command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json", str(file), *more]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(file.read_text()), done.stdout
 
