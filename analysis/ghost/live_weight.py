@@ -8,13 +8,14 @@ from .direct_projection import MaskKernel
 from .problem import Choice, Problem
 from .store import Store
 
-_AGAIN = 1.03
-"""The weight is chosen again when the realizations have become more by this factor. It may fall to a tenth of itself within a few
-percent of them, where structure begins to show."""
+_AGAIN, _USUAL_PIXELS = 0.03, 64 * 64
+"""The weight is chosen again when the realizations have become more by this part of them, in images of so many pixels; of larger
+ones less often, as a choice takes longer. It may fall to a tenth of itself within a few percent of the realizations, where
+structure begins to show."""
 
-_AGAIN_IF_LARGE, _LAST_IF_LARGE = 1.25, 1000
-"""The factor for large problems, whose choices take long and start from nothing; and the realizations from which on their weight
-is only carried on."""
+_AGAIN_AT_MOST, _LAST_IF_LARGE = 0.25, 1000
+"""The part for large problems, whose choices start from nothing; and the realizations from which on their weight is only carried
+on."""
 
 _NEWEST = 0.5
 """Part of the newest choice in the weight, a moving geometric mean: single choices of flat optima scatter by a factor of 3."""
@@ -72,6 +73,6 @@ class LiveWeight:
         if self._choice is None:
             return True
         known = self._choice.realizations
-        if store.is_large:
-            return known < _LAST_IF_LARGE and len(store) >= _AGAIN_IF_LARGE * known
-        return len(store) >= _AGAIN * known
+        pixels = self._shape[0] * self._shape[1]
+        again = _AGAIN_AT_MOST if store.is_large else min(_AGAIN_AT_MOST, _AGAIN * max(1.0, pixels / _USUAL_PIXELS))
+        return len(store) >= (1 + again) * known and not (store.is_large and known >= _LAST_IF_LARGE)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -74,6 +75,20 @@ def test_the_weight_follows_the_realizations():
     # optima are flat: a factor of 3 between two choices is nothing unusual
     assert fresh / 4 < weight.of(160) < 4 * fresh
     assert weight.of(320) == pytest.approx(2 * weight.of(160))
+
+
+@pytest.mark.parametrize(("size", "due"), [(64, 103), (128, 113), (256, 125)])
+def test_weights_of_larger_images_are_chosen_less_often(size, due):
+    rng = np.random.default_rng(1)
+    masks, buckets = rng.random((due, size, size)).astype(np.float32), rng.random(due)
+
+    def kept(count):
+        return store_of(SimpleNamespace(image=masks[0], masks=masks, buckets=buckets), count)
+
+    weight = LiveWeight((size, size), seed=3, nonnegative=True)
+    weight.follow(kept(100))
+    assert weight.follow(kept(due - 1)) is None
+    assert weight.follow(kept(due)) is not None
 
 
 def test_choices_that_follow_each_other_find_what_one_from_nothing_finds():
