@@ -48,7 +48,7 @@ class LiveTraining:
         self._begin, self._expected, self._warm_up = begin, expected, warm_up
         self._newest: Training | None = None
         self._shown: Training | None = None
-        self._number = self._steps = self._begun = 0
+        self._number = self._steps = 0
 
     def images(
         self, objective: Objective, realizations: int, steps: int, unexplained: float, progress: Progress | None
@@ -67,7 +67,7 @@ class LiveTraining:
         """
         if self._newest is None or self._is_due(realizations):
             self._newest = self._begin(self._number)
-            self._number, self._steps, self._begun = self._number + 1, 0, realizations
+            self._number, self._steps = self._number + 1, 0
         newest = self._newest
         newest.pose(objective)
         swing = 1.0 if unexplained > _MUCH_NOISE else 0.0
