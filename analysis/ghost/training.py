@@ -138,7 +138,8 @@ class Training:
 
         Networks at the ends of successive falls make up an ensemble (Huang et al., ICLR 2017).
         """
-        self._kept.append((copy.deepcopy(self._averaged or self._network), realizations))
+        network = self._network if self._averaged is None else self._averaged
+        self._kept.append((copy.deepcopy(network), realizations))
 
     def step(self) -> None:
         """Train one step on one input, each in turn in shuffled order."""
