@@ -11,7 +11,7 @@ import numpy as np
 from .estimate import Estimate, Progress, tell
 from .groups import groups_of
 from .inputs import LARGEST_SEED, is_number
-from .live_weight import LiveWeight
+from .live_weight import USUAL_PIXELS, LiveWeight
 from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Objective, Units
 from .problem import TEST_GROUP, Problem, deviation, flat_estimate, row_weights
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from .live_training import LiveTraining
     from .training import Training
-
-_USUAL_PIXELS = 64 * 64
 
 _LITTLE_NOISE = 0.15
 """Part of the buckets' variance about the mean level that total variation doesn't predict, below which longer training is tried,
@@ -191,8 +189,7 @@ class Learned(Reconstructor):
             if not problem.tells:
                 return flat_estimate(self._store, self.shape, self.nonnegative)
             self._unexplained, self._contrast = problem.unexplained, problem.contrast
-        given = self._given["weight"]
-        weight = self.weight_share * self._live_weight.of(self.count) if given is None else float(given)
+        weight = self._given_or_share_of(self._live_weight.of(self.count))
         # splits are drawn anew for each estimate: further permutations, against overfitting, at little cost
         objective = self._objective(weight, self._taught(), live=True)
         if self._live_training is None:
@@ -207,7 +204,7 @@ class Learned(Reconstructor):
         if self._given["live_steps"] is not None:
             return int(self._given["live_steps"])
         pixels = self.shape[0] * self.shape[1]
-        return max(1, round(self.usual_live_steps * min(1.0, _USUAL_PIXELS / pixels)))
+        return max(1, round(self.usual_live_steps * min(1.0, USUAL_PIXELS / pixels)))
 
     def _tested(self) -> np.ndarray:
         """Return which realizations are kept for the quoted loss, (M,): half of those that choose no weight."""
@@ -239,9 +236,13 @@ class Learned(Reconstructor):
         return problem if problem.tells else None
 
     def _find_weight(self, problem: Problem) -> float:
-        """Return the weight of total variation that was given, or else a share of the best without a network."""
+        """Return the weight of total variation to train with on all realizations."""
         best = problem.choose(None).weight
         self._unexplained, self._contrast = problem.unexplained, problem.contrast
+        return self._given_or_share_of(best)
+
+    def _given_or_share_of(self, best: float) -> float:
+        """Return the weight of total variation that was given, or else a share of the best without a network."""
         return float(self.weight_share * best if self._given["weight"] is None else self._given["weight"])
 
     def _spread(self, predictions: np.ndarray) -> np.ndarray:

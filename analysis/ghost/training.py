@@ -27,7 +27,7 @@ _EDGE = 1e-4
 """Rounds off |gradient| at 0, in units of the object's contrast."""
 
 _MOMENTUM = 0.8
-"""Of live training: what was worth learning some images ago no longer is. 0.4 dB better than 0.9 at a steady rate."""
+"""Of live training: what was worth learning some images ago no longer is. Up to 0.3 dB better than 0.9 at a steady rate."""
 
 _KEPT, _SIMILAR = 3, 0.95
 """So many networks, of the last falls, predict together. They differ somewhat as separately trained ones would: worth 0.1 dB at
