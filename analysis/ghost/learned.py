@@ -69,7 +69,7 @@ class Learned(Reconstructor):
     noise and 1 blurs."""
 
     usual_live_steps: ClassVar[int]
-    """Steps of a live estimate of 64x64 pixels, if not given; of larger images fewer, so that it takes no longer."""
+    """Most steps of a live estimate of 64x64 pixels, if not given; of larger images fewer, so that it takes no longer."""
 
     live_warm_up: ClassVar[int]
     """Steps in which the learning rate of a network for live estimates rises."""
@@ -195,8 +195,8 @@ class Learned(Reconstructor):
         if self._live_training is None:
             from .live_training import LiveTraining
 
-            self._live_training = LiveTraining(self._begun, self.expected, self.live_warm_up)
-        images = self._live_training.images(objective, self.count, self._live_steps(), self._unexplained, progress)
+            self._live_training = LiveTraining(self._begun, self.expected, self.live_warm_up, self._live_steps())
+        images = self._live_training.images(objective, self.count, self._unexplained, progress)
         rest = self._rest() if self._unexplained > _FAINT else None
         return self._estimate(images, rest)
 

@@ -9,7 +9,7 @@ from .problem import Choice, Problem
 from .store import Store
 
 USUAL_PIXELS = 64 * 64
-_AGAIN = 0.03
+_AGAIN = 0.05
 """The weight is chosen again when the realizations have become more by this part of them, in images of the usual size; of larger
 ones less often, as a choice takes longer. It may fall to a tenth of itself within a few percent of the realizations, where
 structure begins to show."""

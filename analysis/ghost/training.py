@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections import deque
 from typing import Protocol
 
 import numpy as np
@@ -28,10 +27,6 @@ _EDGE = 1e-4
 
 _MOMENTUM = 0.8
 """Of live training: what was worth learning some images ago no longer is. Up to 0.3 dB better than 0.9 at a steady rate."""
-
-_KEPT, _SIMILAR = 3, 0.95
-"""So many networks, of the last falls, predict together. They differ somewhat as separately trained ones would: worth 0.1 dB at
-moderate noise and 0.6 dB at little. One that knows less than this part of the realizations would do harm instead."""
 
 
 class _DataTerm(Protocol):
@@ -93,7 +88,6 @@ class Training:
         self._order = np.random.default_rng((seed, 1))
         self._queue: list[int] = []
         self._averaged: torch.nn.Module | None = None
-        self._kept: deque[tuple[torch.nn.Module, int]] = deque(maxlen=_KEPT)
 
     def restart(self) -> None:
         """Begin anew with the optimiser, not with the network."""
@@ -130,16 +124,7 @@ class Training:
         if self._averaged is None:
             self._averaged = copy.deepcopy(self._network)
         with torch.no_grad():
-            for mean, weights in zip(self._averaged.parameters(), self._network.parameters(), strict=True):
-                mean.lerp_(weights, 1 - decay)
-
-    def keep(self, realizations: int) -> None:
-        """Let the average, which knows so many realizations, predict together with the last ones kept that know nearly as many.
-
-        Networks at the ends of successive falls make up an ensemble (Huang et al., ICLR 2017).
-        """
-        network = self._network if self._averaged is None else self._averaged
-        self._kept.append((copy.deepcopy(network), realizations))
+            torch._foreach_lerp_(list(self._averaged.parameters()), list(self._network.parameters()), 1 - decay)
 
     def step(self) -> None:
         """Train one step on one input, each in turn in shuffled order."""
@@ -164,15 +149,13 @@ class Training:
         return images.detach()
 
     def predictions(self) -> np.ndarray:
-        """Return the images that the network, or those kept together, make of each input by itself, float64 (S, H, W).
+        """Return the images that the network, or its average if there is one, makes of each input by itself, float64 (S, H, W).
 
         In the object's units.
         """
-        needed = _SIMILAR * self._kept[-1][1] if self._kept else 0.0
-        networks = [network for network, realizations in self._kept if realizations >= needed] or [self._network]
+        network = self._network if self._averaged is None else self._averaged
         with torch.no_grad():
-            images = [torch.cat([self._images(one[None], network) for one in self._inputs]) for network in networks]
-            return self._in_units(torch.stack(images).mean(dim=0))
+            return self._in_units(torch.cat([self._images(one[None], network) for one in self._inputs]))
 
     def _in_units(self, images: torch.Tensor) -> np.ndarray:
         return images.cpu().numpy().astype(np.float64) * self._objective.units.contrast

@@ -57,7 +57,7 @@ def test_larger_images_take_fewer_live_steps(monkeypatch):
             patched.setattr(Training, "step", lambda training, taken=taken: taken.append(training))
             stream.result()
         steps[size] = len(taken)
-    assert steps == {64: 20, 128: 5}
+    assert steps == {64: 28, 128: 7}
 
 
 def store_of(data, count):
@@ -77,7 +77,7 @@ def test_the_weight_follows_the_realizations():
     assert weight.of(320) == pytest.approx(2 * weight.of(160))
 
 
-@pytest.mark.parametrize(("size", "due"), [(64, 103), (128, 113), (256, 125)])
+@pytest.mark.parametrize(("size", "due"), [(64, 105), (128, 120), (256, 125)])
 def test_weights_of_larger_images_are_chosen_less_often(size, due):
     rng = np.random.default_rng(1)
     masks, buckets = rng.random((due, size, size)).astype(np.float32), rng.random(due)
@@ -118,8 +118,8 @@ def test_weight_of_few_realizations_is_kept_from_vanishing():
 
 
 class FakeTraining:
-    def __init__(self, number):
-        self.number, self.rates, self.kept = number, [], []
+    def __init__(self, number, told):
+        self.number, self._told, self.rates = number, told, []
 
     def pose(self, objective):
         self.objective = objective
@@ -128,37 +128,42 @@ class FakeTraining:
         self.rates.append(share)
 
     def step(self):
-        pass
+        self._told.append(("step", self.number, self.objective))
 
     def average(self, decay):
         self.decay = decay
 
-    def keep(self, realizations):
-        self.kept.append(realizations)
-
     def predictions(self):
-        return np.array([self.number, self.objective])
+        self._told.append(("predictions", self.number, self.objective))
+        return np.full((2, 3, 3), float(self.objective))
 
 
 def followed(counts, expected, *, unexplained=0.1):
-    """Numbers of the networks that predict, and the networks themselves."""
-    networks = []
+    """What was done, as (what, number of the network, realizations), and the networks."""
+    told, networks = [], []
 
     def begin(number):
-        networks.append(FakeTraining(number))
+        networks.append(FakeTraining(number, told))
         return networks[-1]
 
-    training = LiveTraining(begin, expected, 100)
-    images = [training.images(count, count, 50, unexplained, None) for count in counts]
-    assert [objective for _, objective in images] == list(counts)  # whichever predicts has the inputs at hand
-    return [number for number, _ in images], networks
+    training = LiveTraining(begin, expected, 100, 50)
+    images = [training.images(count, count, unexplained, None) for count in counts]
+    assert all(np.isfinite(image).all() for image in images)
+    return told, networks
+
+
+def shown(told):
+    """The network that predicts, by realizations."""
+    return {realizations: number for what, number, realizations in told if what == "predictions"}
 
 
 def test_another_network_is_begun_before_half_of_the_scan_and_takes_over_when_it_has_learned():
-    shown, networks = followed(range(50, 1000, 50), 1000)
+    counts = range(50, 1000, 50)
+    told, networks = followed(counts, 1000)
     assert len(networks) == 2
-    assert networks[1].kept[0] == 450
-    assert shown == [0] * 10 + [1] * 9
+    assert min(realizations for what, number, realizations in told if number == 1) == 450
+    # 50 steps an image; the old one has the inputs at hand too
+    assert shown(told) == {count: int(count >= 600) for count in counts}
 
 
 def test_no_other_network_is_begun_in_a_quick_scan_or_late_in_one():
@@ -170,31 +175,51 @@ def test_a_scan_of_unknown_length_has_one_network_alone():
     assert len(followed(range(50, 2000, 10), None)[1]) == 1
 
 
+@pytest.mark.parametrize("expected", [1000, None])
+def test_steps_do_not_depend_on_how_often_estimates_are_made(expected):
+    often, seldom = (followed(range(100, 1001, between), expected)[0] for between in (1, 25))
+    steps = [sum(what == "step" and realizations > 500 for what, _, realizations in told) for told in (often, seldom)]
+    assert steps[0] == pytest.approx(steps[1], rel=0.05)
+    assert 300 < steps[0] < 700
+
+
+def test_no_estimate_takes_more_steps_than_it_may():
+    told, _ = followed(range(100, 1001, 100), 1000)
+    assert all(sum(what == "step" and at == count for what, _, at in told) == 50 for count in range(100, 1001, 100))
+
+
+def test_without_new_realizations_nothing_is_trained():
+    told, _ = followed([100, 100], 1000)
+    assert [what for what, *_ in told].count("step") == 50
+
+
 @pytest.mark.parametrize(("unexplained", "last"), [(0.1, 1.0), (0.5, 0.0)])
 def test_the_learning_rate_rises_at_first_and_falls_in_each_estimate_if_there_is_much_noise(unexplained, last):
-    _, (network,) = followed(range(1, 5), 100, unexplained=unexplained)
+    _, (network,) = followed([100, 200, 300, 400], 1000, unexplained=unexplained)
     assert network.rates[0] < 0.03
     assert network.rates[150] == pytest.approx(2 - last)
     assert network.rates[199] == pytest.approx(last, abs=0.01)
 
 
-def test_the_last_networks_kept_predict_together():
-    network = torch.nn.Conv2d(1, 1, 1)
-    training = Training(network, 0.01, 0, "cpu")
-    training.pose(objective_of(2, nonnegative=False))
-    torch.nn.init.zeros_(network.weight)
-    predicted = []
-    for level, realizations in ((1, 96), (2, 97), (6, 98), (10, 100), (5, 104)):
-        torch.nn.init.constant_(network.bias, level)
-        training.keep(realizations)
-        images = training.predictions()
-        assert images.shape == (2, 4, 4)
-        predicted.append(images.mean())
+def test_the_last_networks_predict_together():
+    training = LiveTraining(lambda number: PredictsLevels(), None, 100, 50)
+    together = [
+        training.images((level, level + 2), known, 0.1, None) for level, known in ((0, 96), (1, 97), (5, 98), (9, 100), (4, 104))
+    ]
     # three at most, of which none knows much less than the newest
-    assert predicted == pytest.approx([1, 1.5, 3, 6, 7.5])
+    assert [images.mean() for images in together] == pytest.approx([1, 1.5, 3, 6, 7.5])
+    assert [np.ptp(images) for images in together] == pytest.approx([2] * 5)
 
 
-def test_what_is_kept_is_the_average_of_the_weights():
+class PredictsLevels(FakeTraining):
+    def __init__(self):
+        super().__init__(0, [])
+
+    def predictions(self):
+        return np.stack([np.full((3, 3), float(level)) for level in self.objective])
+
+
+def test_the_average_of_the_weights_predicts():
     network = torch.nn.Conv2d(1, 1, 1)
     training = Training(network, 0.01, 0, "cpu")
     training.pose(objective_of(1, nonnegative=False))
@@ -202,7 +227,6 @@ def test_what_is_kept_is_the_average_of_the_weights():
     for level in (1, 5):
         torch.nn.init.constant_(network.bias, level)
         training.average(0.75)
-    training.keep(10)
     assert training.predictions().mean() == pytest.approx(2.0)
 
 
