@@ -64,58 +64,80 @@ class LogArchiver:
         self.position = min((run.first for run in runs), default=reader.last_position() + 1) - 1
         # Unsettled runs; the archive is None where the run must be written (anew) from its start.
         self._archives: dict[str, RunArchive | None] = {}
+        self._waiting: dict[str, list[Record]] = defaultdict(list)  # read and not yet written
+        self._written: dict[str, float] = {}  # when each unsettled run was last written, monotonic
         self._failures: dict[str, int] = defaultdict(int)
         self._not_before: dict[str, float] = {}
 
     @property
     def lag(self) -> int:
-        """How many documents are logged and not yet taken."""
-        return max(0, self.reader.last_position() - self.position)
+        """How many documents are logged and not yet written."""
+        return max(0, self.reader.last_position() - self.position) + self._unwritten
 
     @property
     def unsettled(self) -> int:
         """How many runs are under way or wait to be written anew."""
         return len(self._archives)
 
+    @property
+    def _unwritten(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
     def forget_connection(self) -> None:
         """The server was gone: every run under way is written anew, since nobody knows what it stored last."""
         self._archives = dict.fromkeys(self._archives)
+        self._waiting.clear()
 
-    def step(self, container: Any) -> int:
-        """Store the next documents and return how many there were.
+    def step(self, container: Any) -> bool:
+        """Read the next documents, write those of one run, and return whether there is more to do at once.
+
+        The run is the one that was written longest ago. So what comes now and then, such as the images of a slow reconstruction,
+        doesn't wait until all other runs have been written.
 
         Raises
         ------
         ServerGone
             If Tiled stopped answering; call `forget_connection`, and `step` again when it is back. Nothing is lost.
         """
+        more = self._read()
+        due = [uid for uid in self._archives if self._is_due(uid)]
+        if due:
+            uid = min(due, key=lambda uid: self._written.get(uid, 0.0))
+            self._written[uid] = time.monotonic()
+            self._advance(container, uid, self._waiting.pop(uid, []))
+            self._beat()
+        return more or len(due) > 1
+
+    def _read(self) -> bool:
+        """Read the next documents, unless many wait to be written; return whether there may be more of them."""
+        if self._unwritten >= _DOCUMENTS_AT_ONCE:
+            return True
         records = self.reader.read(self.position, limit=_DOCUMENTS_AT_ONCE)
-        by_run: dict[str, list[Record]] = defaultdict(list)
         for record in records:
-            if record.run not in self._settled:
-                by_run[record.run].append(record)
-                self._archives.setdefault(record.run, None)
+            if record.run in self._settled:
+                continue
+            # what is to be written anew is read again then
+            if self._archives.setdefault(record.run, None) is not None:
+                self._waiting[record.run].append(record)
         if records:
             self.position = records[-1].position
             self.documents += len(records)
-        for uid in list(self._archives):
-            anew = self._archives[uid] is None and time.monotonic() >= self._not_before.get(uid, 0.0)
-            if uid in by_run or anew:
-                self._advance(container, uid, by_run[uid])
-                self._beat()
-        return len(records)
+        return len(records) == _DOCUMENTS_AT_ONCE
+
+    def _is_due(self, uid: str) -> bool:
+        if self._archives[uid] is None:
+            return time.monotonic() >= self._not_before.get(uid, 0.0)
+        return uid in self._waiting
 
     def _advance(self, container: Any, uid: str, records: list[Record]) -> None:
         try:
             archive = self._archives[uid]
             if archive is not None:
                 ended = _write(archive, records)
-            elif time.monotonic() >= self._not_before.get(uid, 0.0):
+            else:
                 archive = RunArchive(container, uid)
                 self.rewritten += archive.discard()
                 ended = _write(archive, self.reader.documents(uid, up_to=self.position))
-            else:
-                return
             self._archives[uid] = archive
             if ended:
                 self._verify(archive)
@@ -147,6 +169,7 @@ class LogArchiver:
         self._ledger.settle(uid, problem)
         self._settled.add(uid)
         del self._archives[uid]
+        self._written.pop(uid, None)
 
 
 class Archiver:
@@ -187,8 +210,8 @@ class Archiver:
         try:
             if self._catalog is None:
                 self._catalog = self._connect()
-            count = self._raw.step(self._catalog.raw) + self._processed.step(self._catalog.processed)
-            if count == 0 and self.unsettled == 0:
+            more = [self._raw.step(self._catalog.raw), self._processed.step(self._catalog.processed)]
+            if not any(more) and self.unsettled == 0:
                 self._store_masks(self._catalog)
         except (ServerGone, CatalogError) as error:
             if self._catalog is not None:
@@ -202,7 +225,7 @@ class Archiver:
             self._processed.forget_connection()
             time.sleep(0.5)
             return True
-        return count < _DOCUMENTS_AT_ONCE
+        return not any(more)
 
     @property
     def unsettled(self) -> int:

@@ -1,0 +1,123 @@
+"""Which run the archiver writes next: the log is real, Tiled a list of what would have been written."""
+
+import uuid
+
+import pytest
+
+from analysis.archive import archiver
+from analysis.archive.archive_ledger import ArchiveLedger
+from analysis.archive.archiver import LogArchiver, ServerGone
+from analysis.archive.catalog import CatalogError
+from analysis.documents.log import LogReader, LogWriter, log_paths
+
+
+class Scans:
+    """Runs in a log, and what was written of them."""
+
+    def __init__(self, state_dir, monkeypatch):
+        written = self.written = []
+        self.fails_with = None
+
+        class Archive:
+            def __init__(self, container, uid):
+                self.uid = uid
+
+            def discard(self):
+                written.append((self.uid, "anew"))
+                return False
+
+            def write(self, name, doc):
+                if scans.fails_with is not None:
+                    raise scans.fails_with
+                written.append((self.uid, doc.get("seq_num", name)))
+
+            def flush(self):
+                pass
+
+            def compare(self, documents):
+                return []
+
+            def mark_verified(self):
+                pass
+
+        scans = self
+        monkeypatch.setattr(archiver, "RunArchive", Archive)
+        self.writer = LogWriter(log_paths(state_dir).raw)
+        self.archiver = LogArchiver(LogReader(log_paths(state_dir).raw), ArchiveLedger(state_dir), lambda: None)
+
+    def begin(self):
+        uid, descriptor = str(uuid.uuid4()), str(uuid.uuid4())
+        self.writer("start", {"uid": uid, "time": 1.0})
+        self.writer("descriptor", {"uid": descriptor, "run_start": uid, "name": "primary", "time": 1.0, "data_keys": {}})
+        return uid, descriptor
+
+    def event(self, descriptor, number):
+        self.writer("event", {"uid": str(uuid.uuid4()), "descriptor": descriptor, "seq_num": number, "time": 2.0, "data": {}})
+
+    def stop(self, uid):
+        self.writer("stop", {"uid": str(uuid.uuid4()), "run_start": uid, "time": 9.0, "exit_status": "success"})
+
+    def settle_down(self):
+        while self.archiver.step(None):
+            pass
+
+
+@pytest.fixture
+def scans(tmp_path, monkeypatch):
+    made = Scans(tmp_path, monkeypatch)
+    yield made
+    made.writer.close()
+
+
+def test_what_comes_seldom_does_not_wait_for_all_that_comes_often(scans):
+    (seldom, its_descriptor), *often = [scans.begin() for _ in range(5)]
+    scans.settle_down()
+    for number in (1, 2):
+        for _, descriptor in often:
+            scans.event(descriptor, number)
+        scans.settle_down()
+    scans.written.clear()
+    for _, descriptor in often:
+        scans.event(descriptor, 3)
+    scans.event(its_descriptor, 1)
+    assert scans.archiver.step(None)
+    assert scans.written == [(seldom, 1)]
+    assert scans.archiver.lag == 4
+    scans.settle_down()
+    assert sorted(scans.written[1:]) == sorted((uid, 3) for uid, _ in often)
+    assert scans.archiver.lag == 0
+
+
+def test_no_more_is_read_while_much_waits(scans, monkeypatch):
+    monkeypatch.setattr(archiver, "_DOCUMENTS_AT_ONCE", 10)
+    runs = [scans.begin() for _ in range(5)]
+    scans.settle_down()
+    for number in range(1, 41):
+        for _, descriptor in runs:
+            scans.event(descriptor, number)
+    waiting = []
+    while scans.archiver.step(None):
+        waiting.append(sum(map(len, scans.archiver._waiting.values())))
+    assert max(waiting) < 20
+    for uid, _ in runs:
+        assert [what for one, what in scans.written if one == uid] == ["anew", "start", "descriptor", *range(1, 41)]
+
+
+def test_after_an_outage_every_run_is_written_anew_and_whole(scans):
+    runs = [scans.begin() for _ in range(2)]
+    scans.settle_down()
+    for _, descriptor in runs:
+        scans.event(descriptor, 1)
+    scans.fails_with = CatalogError("gone")
+    with pytest.raises(ServerGone):
+        scans.archiver.step(None)
+    scans.archiver.forget_connection()
+    scans.fails_with = None
+    scans.written.clear()
+    scans.event(runs[0][1], 2)
+    for uid, _ in runs:
+        scans.stop(uid)
+    scans.settle_down()
+    assert scans.archiver.unsettled == 0
+    for (uid, _), events in zip(runs, ([1, 2], [1]), strict=True):
+        assert [what for one, what in scans.written if one == uid] == ["anew", "start", "descriptor", *events, "stop"]
