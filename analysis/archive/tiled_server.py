@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import uvicorn
@@ -13,6 +14,11 @@ from tiled.config import parse_configs
 from tiled.server.app import build_app_from_config
 
 from analysis.archive.catalog import api_key, server_configuration_path
+from analysis.priority import yield_session
+
+_NICENESS = 10
+"""While images of several methods come, the server takes all that it can get of a core. They are computed first: with two cores
+that makes more images of Noise2Ghost, and those of the other methods come hardly later (decision 0017)."""
 
 _LOGGING = {
     "version": 1,
@@ -30,6 +36,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
     parser.add_argument("--port", type=int, required=True, help="port to listen at")
     arguments = parser.parse_args()
+    yield_session(os.nice(_NICENESS))
     configuration = parse_configs(server_configuration_path(arguments.state_dir))
     configuration.authentication.single_user_api_key = api_key(arguments.state_dir)
     app = build_app_from_config(configuration)
