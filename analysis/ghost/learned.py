@@ -315,6 +315,9 @@ class Learned(Reconstructor):
 
     def _estimate(self, predictions: np.ndarray, rest: SmoothField | None) -> Estimate:
         image = predictions.mean(axis=0)
+        if self.nonnegative:
+            # those of live estimates were shifted, and rounded
+            image = np.maximum(image, 0.0)
         if rest is not None:
             image = self._with_rest(image, rest)
         tested = self._tested()
