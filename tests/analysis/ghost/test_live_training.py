@@ -26,9 +26,12 @@ def updates_of(data, step, **options):
 
 
 def test_live_images_come_close_to_the_finished_one():
-    data = scan_of(blobs((16, 16), seed=4), 160, photons=300, seed=5)
-    *_, (stream, last) = updates_of(data, 16, steps=250, live_steps=50)
-    assert psnr(last.image, data.image, 1) > psnr(stream.finish().image, data.image, 1) - 1.5
+    missing = []
+    for seed in range(4, 10):  # single scans vary by 1 dB either way
+        data = scan_of(blobs((16, 16), seed=seed), 160, photons=300, seed=seed + 1)
+        *_, (stream, last) = updates_of(data, 16, steps=250, live_steps=50)
+        missing.append(psnr(stream.finish().image, data.image, 1) - psnr(last.image, data.image, 1))
+    assert np.mean(missing) < 1.2
 
 
 def test_live_training_goes_on_from_the_last_image():
