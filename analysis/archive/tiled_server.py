@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from tiled.config import parse_configs
 from tiled.server.app import build_app_from_config
 
 from analysis.archive.catalog import api_key, server_configuration_path
-from analysis.priority import yield_session
 
 _NICENESS = 10
 """While images of several methods come, the server takes all that it can get of a core. They are computed first: with two cores
@@ -41,6 +41,17 @@ def main() -> None:
     configuration.authentication.single_user_api_key = api_key(arguments.state_dir)
     app = build_app_from_config(configuration)
     uvicorn.run(app, host=arguments.host, port=arguments.port, log_config=_LOGGING, access_log=False)
+
+
+def yield_session(niceness: int) -> None:
+    """Make the session of this process as nice as that, if the process leads it; else it may be somebody's terminal.
+
+    Where Linux shares the processor among sessions first, and then among the processes of each (`sched_autogroup_enabled`, the
+    usual setting), the niceness of a process counts within its session alone.
+    """
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(min(niceness, 19)))
 
 
 if __name__ == "__main__":

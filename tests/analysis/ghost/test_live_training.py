@@ -134,7 +134,7 @@ class FakeTraining:
         self._told.append(("step", self.number, self.objective))
 
     def average(self, decay):
-        self.decay = decay
+        pass
 
     def predictions(self):
         self._told.append(("predictions", self.number, self.objective))

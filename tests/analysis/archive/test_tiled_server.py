@@ -1,4 +1,4 @@
-"""The niceness of sessions, which Linux looks at before that of processes."""
+"""The niceness of the server's session, which Linux looks at before that of its process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 AUTOGROUP = Path("/proc/self/autogroup")
-YIELDS = "from pathlib import Path; from analysis.priority import yield_session; yield_session(7); print(Path({!r}).read_text())"
+YIELDS = """
+from pathlib import Path
+from analysis.archive.tiled_server import yield_session
+yield_session(7)
+print(Path({!r}).read_text())
+"""
 
 pytestmark = pytest.mark.skipif(not AUTOGROUP.exists(), reason="no sessions with a niceness here")
 
