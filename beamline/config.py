@@ -181,7 +181,8 @@ class ReconstructionSection(_Section):
         ge=0,
         le=19,
         description="Niceness of the worker's process; each reconstruction adds 5 to it, a slow one 10. "
-        "19 yields to everything else.",
+        "19 yields to everything else; where Linux shares the processor among sessions first (autogroup), "
+        "only to the worker's own.",
     )
 
     @field_validator("options")
