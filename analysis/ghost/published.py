@@ -65,9 +65,6 @@ class PublishedNoise2Ghost(Noise2Ghost):
             taught[np.random.default_rng((self.seed, 3)).permutation(self.count)[:number]] = False
         return taught
 
-    def _taught_in(self, steps: int) -> np.ndarray:
-        return self._taught()
-
     def _find_weight(self, problem: Problem) -> float:
         weight = super()._find_weight(problem)
         return weight if self._given["weight"] is not None else self._best_multiple(weight) * weight

@@ -4,6 +4,7 @@ import torch
 from ghost_scans import blobs, in_short_time, scan_of
 
 from analysis.ghost import learned, make_reconstructor, reconstruct
+from analysis.ghost.gidc import DeepImagePrior
 from analysis.ghost.n2g import Noise2Ghost
 from analysis.ghost.splits import split
 from analysis.ghost.unet import UNet
@@ -91,9 +92,9 @@ def test_time_budget_takes_steps_off_and_says_so():
     assert again.image.tobytes() == result.image.tobytes()
 
 
-@pytest.mark.parametrize(("better", "steps"), [(np.inf, 60), (0.0, 20)])
-def test_training_goes_on_where_there_is_little_noise_and_it_helps(monkeypatch, better, steps):
-    monkeypatch.setattr(learned, "_BETTER", better)
+@pytest.mark.parametrize(("agrees", "steps"), [(np.inf, 60), (0.0, 20)])
+def test_training_goes_on_where_there_is_little_noise_and_it_helps(monkeypatch, agrees, steps):
+    monkeypatch.setattr(learned, "_AGREES", agrees)
     monkeypatch.setattr(learned, "_LITTLE_NOISE", 0.9)
     monkeypatch.setattr(Noise2Ghost, "usual_steps", 20)
     data = scan_of(blobs((12, 12), seed=5), 120, seed=1)
@@ -105,8 +106,15 @@ def test_training_goes_on_where_there_is_little_noise_and_it_helps(monkeypatch, 
     assert again.spread.tobytes() == result.spread.tobytes()
 
 
+def test_images_of_one_input_have_nothing_to_agree_with_and_train_on(monkeypatch):
+    monkeypatch.setattr(learned, "_LITTLE_NOISE", 0.9)
+    monkeypatch.setattr(DeepImagePrior, "usual_steps", 20)
+    data = scan_of(blobs((12, 12), seed=5), 120, seed=1)
+    assert reconstruct(data.masks, data.buckets, "gidc", features=4, levels=1).options["steps"] == 60
+
+
 def test_much_noise_makes_for_one_cycle_and_two_splits(monkeypatch):
-    monkeypatch.setattr(learned, "_BETTER", np.inf)
+    monkeypatch.setattr(learned, "_AGREES", np.inf)
     monkeypatch.setattr(Noise2Ghost, "usual_steps", 20)
     noisy = scan_of(blobs((12, 12), seed=5), 120, photons=0.1, seed=1)
     result = reconstruct(noisy.masks, noisy.buckets, features=4, levels=1)
