@@ -12,7 +12,7 @@ import numpy as np
 from .estimate import Estimate, Progress, tell
 from .groups import groups_of
 from .inputs import LARGEST_SEED, is_number
-from .live_weight import USUAL_PIXELS, LiveWeight
+from .live_weight import LiveWeight
 from .masks import MaskRows
 from .objective import BucketTargets, ImageTargets, Objective, Units
 from .problem import TEST_GROUP, Problem, deviation, flat_estimate, row_weights
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 
     from .live_training import LiveTraining
     from .training import Training
-
-_LITTLE_NOISE = 0.15
-"""Part of the buckets' variance about the mean level that total variation doesn't predict, below which further cycles are
-tried. It is noise, and what total variation misses without any: some 0.13 on objects of fine detail. At 0.17 to 0.27 a second
-cycle lost 0.2 to 0.4 dB on programmed objects."""
 
 _RATES = (1.0, 0.5, 0.25)
 """Learning rates of the cycles, relative to the first's."""
@@ -64,13 +59,14 @@ class Learned(Reconstructor):
     """
 
     fast: ClassVar[bool] = False
-    weight_share: ClassVar[float] = 0.5
-    """Of the weight of total variation that is best without a network, which smooths by itself. In trials with n2g, gidc and inr
-    the best of 0.25, 0.5, 1 and 2 for each object was better than this by 0.2 dB on average; 0.25 overfits at very high
-    noise and 1 blurs."""
+    little_noise: ClassVar[float] = 0.15
+    """Part of the buckets' variance about the mean level that total variation doesn't predict, below which further cycles are
+    tried. It is noise, and what total variation misses without any: some 0.13 on objects of fine detail. At 0.17 to 0.27 a second
+    cycle lost 0.2 to 0.4 dB on programmed objects."""
 
-    usual_live_steps: ClassVar[int]
-    """Most steps of a live estimate of 64x64 pixels, if not given; of larger images fewer, so that it takes no longer."""
+    weight_share: ClassVar[float] = 0.5
+    """Of the weight of total variation that is best without a network, which smooths by itself. In trials with n2g the best of
+    0.25, 0.5, 1 and 2 for each object was better than this by 0.2 dB on average; 0.25 overfits at very high noise and 1 blurs."""
 
     live_warm_up: ClassVar[int]
     """Steps in which the learning rate of a network for live estimates rises."""
@@ -78,7 +74,7 @@ class Learned(Reconstructor):
     usual_steps: ClassVar[int]
     """Steps of one cycle of the learning rate. If none are given there is one, or up to three where there is little noise."""
 
-    defaults: ClassVar[dict[str, Any]] = {"weight": None, "steps": None, "live_steps": None, "smooth_rest": True}
+    defaults: ClassVar[dict[str, Any]] = {"weight": None, "steps": None, "live_steps": 28, "smooth_rest": True}
     least: ClassVar[dict[str, int]] = {"steps": 1, "live_steps": 1}
     """The options that are whole numbers, with their smallest values; None, where it is the default, is none of them."""
 
@@ -138,7 +134,7 @@ class Learned(Reconstructor):
         rest = self._rest()
         objective = self._objective(weight, self._taught())
         given = self._given["steps"]
-        most = self.usual_steps * (len(_RATES) if self._unexplained < _LITTLE_NOISE else 1) if given is None else int(given)
+        most = self.usual_steps * (len(_RATES) if self._unexplained < self.little_noise else 1) if given is None else int(given)
         if self._seconds is not None:
             most = min(most, self._affordable(objective, rest, self._seconds, started))
         if given is None:
@@ -196,16 +192,10 @@ class Learned(Reconstructor):
         if self._live_training is None:
             from .live_training import LiveTraining
 
-            self._live_training = LiveTraining(self._begun, self.expected, self.live_warm_up, self._live_steps())
+            self._live_training = LiveTraining(self._begun, self.expected, self.live_warm_up, self._given["live_steps"])
         images = self._live_training.images(objective, self.count, self._unexplained, progress)
         rest = self._rest() if self._unexplained > _FAINT else None
         return self._estimate(images, rest)
-
-    def _live_steps(self) -> int:
-        if self._given["live_steps"] is not None:
-            return int(self._given["live_steps"])
-        pixels = self.shape[0] * self.shape[1]
-        return max(1, round(self.usual_live_steps * min(1.0, USUAL_PIXELS / pixels)))
 
     def _tested(self) -> np.ndarray:
         """Return which realizations are kept for the quoted loss, (M,): half of those that choose no weight."""

@@ -14,7 +14,6 @@ class LearnedByUNet(Learned):
     """A method whose network is the U-net of Noise2Ghost."""
 
     usual_steps: ClassVar[int] = 400
-    usual_live_steps: ClassVar[int] = 28
     live_warm_up: ClassVar[int] = 100
     """Without it the network learned less in 400 steps, by 0.3 to 5 dB."""
 

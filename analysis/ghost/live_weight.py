@@ -8,7 +8,7 @@ from .direct_projection import MaskKernel
 from .problem import Choice, Problem
 from .store import Store
 
-USUAL_PIXELS = 64 * 64
+_USUAL_PIXELS = 64 * 64
 _AGAIN = 0.05
 """The weight is chosen again when the realizations have become more by this part of them, in images of the usual size; of larger
 ones less often, as a choice takes longer. It may fall to a tenth of itself within a few percent of the realizations, where
@@ -75,5 +75,5 @@ class LiveWeight:
             return True
         known = self._choice.realizations
         pixels = self._shape[0] * self._shape[1]
-        again = _AGAIN_AT_MOST if store.is_large else min(_AGAIN_AT_MOST, _AGAIN * max(1.0, pixels / USUAL_PIXELS))
+        again = _AGAIN_AT_MOST if store.is_large else min(_AGAIN_AT_MOST, _AGAIN * max(1.0, pixels / _USUAL_PIXELS))
         return len(store) >= (1 + again) * known and not (store.is_large and known >= _LAST_IF_LARGE)

@@ -49,20 +49,6 @@ def test_buckets_kept_for_the_loss_are_never_trained_on():
     assert min(losses[1:]) > 0.9
 
 
-def test_larger_images_take_fewer_live_steps(monkeypatch):
-    steps = dict.fromkeys((64, 128), 0)
-    for size in steps:
-        data = scan_of(np.ones((size, size)), 10, seed=1)
-        stream = make_reconstructor("n2g", shape=(size, size), **(SMALL | {"features": 1, "levels": 0}))
-        stream.update(data.masks, data.buckets + np.arange(10))
-        with monkeypatch.context() as patched:
-            taken = []
-            patched.setattr(Training, "step", lambda training, taken=taken: taken.append(training))
-            stream.result()
-        steps[size] = len(taken)
-    assert steps == {64: 28, 128: 7}
-
-
 def store_of(data, count):
     kept = Store(data.image.size)
     kept.append(data.masks[:count].reshape(count, -1).astype(np.float32), data.buckets[:count], None)

@@ -95,7 +95,7 @@ def test_time_budget_takes_steps_off_and_says_so():
 @pytest.mark.parametrize(("agrees", "steps"), [(np.inf, 60), (0.0, 20)])
 def test_training_goes_on_where_there_is_little_noise_and_it_helps(monkeypatch, agrees, steps):
     monkeypatch.setattr(learned, "_AGREES", agrees)
-    monkeypatch.setattr(learned, "_LITTLE_NOISE", 0.9)
+    monkeypatch.setattr(Noise2Ghost, "little_noise", 0.9)
     monkeypatch.setattr(Noise2Ghost, "usual_steps", 20)
     data = scan_of(blobs((12, 12), seed=5), 120, seed=1)
     small = {"features": 4, "levels": 1, "splits": 2, "permutations": 1}
@@ -107,7 +107,7 @@ def test_training_goes_on_where_there_is_little_noise_and_it_helps(monkeypatch, 
 
 
 def test_images_of_one_input_have_nothing_to_agree_with_and_train_on(monkeypatch):
-    monkeypatch.setattr(learned, "_LITTLE_NOISE", 0.9)
+    monkeypatch.setattr(DeepImagePrior, "little_noise", 0.9)
     monkeypatch.setattr(DeepImagePrior, "usual_steps", 20)
     data = scan_of(blobs((12, 12), seed=5), 120, seed=1)
     assert reconstruct(data.masks, data.buckets, "gidc", features=4, levels=1).options["steps"] == 60
