@@ -35,8 +35,8 @@ was. Of 20 cycles on programmed objects, masks wrong by 2 and 5 % among them, tw
 0.2. The others gained 0.1 dB at most and lost up to 2 dB: the network had begun to learn noise."""
 
 _FAINT = 0.5
-"""Part of the buckets' variance, as above, below which live estimates do without the smooth rest: it was worth 0.02 dB at most up
-to 0.7 on programmed objects, and takes a tenth of the time."""
+"""Part of the buckets' variance about the mean level that total variation doesn't predict, below which live estimates do without
+the smooth rest: it was worth 0.02 dB at most up to 0.7 on programmed objects, and takes a tenth of the time."""
 
 _FEWEST_STEPS = 50
 _TIMED_STEPS = 8
