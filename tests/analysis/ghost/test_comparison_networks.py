@@ -114,13 +114,14 @@ def test_time_budget_takes_steps_off_and_says_so(method):
     assert 50 <= result.options["steps"] < 1_000_000
 
 
-def test_weight_is_half_of_that_of_total_variation_alone_and_can_be_given_back():
+@pytest.mark.parametrize(("method", "share"), [("n2g", 0.5), ("gidc", 2.0), ("inr", 1.0)])
+def test_weight_is_a_share_of_that_of_total_variation_alone_and_can_be_given_back(method, share):
     data = scan_of(blobs((16, 16), seed=4), 120, photons=100, seed=1)
     told = []
-    options = {"steps": 30, "features": 4, "levels": 2}
-    result = reconstruct(data.masks, data.buckets, "gidc", progress=told.append, **options)
+    options = {"steps": 30} | ({"features": 8, "embeddings": 4} if method == "inr" else {"features": 4, "levels": 2})
+    result = reconstruct(data.masks, data.buckets, method, progress=told.append, **options)
     alone = reconstruct(data.masks, data.buckets, "tv").options["weight"]
-    assert np.isclose(result.options["weight"], 0.5 * alone, rtol=1e-2)
+    assert np.isclose(result.options["weight"], share * alone, rtol=1e-2)
     assert told == sorted(told)
-    again = reconstruct(data.masks, data.buckets, "gidc", **result.options)
+    again = reconstruct(data.masks, data.buckets, method, **result.options)
     assert again.image.tobytes() == result.image.tobytes()
