@@ -20,6 +20,7 @@ class DeepImagePrior(LearnedByUNet):
     """
 
     name: ClassVar[str] = "gidc"
+    summary: ClassVar[str] = "deep image prior: a network fitted to all realizations, with the least-squares image as its input"
     little_noise: ClassVar[float] = 0.05
     """Lower than of networks with several inputs, as nothing tells when to stop: at 0.03 further cycles gained 3 to 7 dB on
     programmed objects, at 0.10 to 0.14 they lost 0.2 to 0.4."""
@@ -28,8 +29,6 @@ class DeepImagePrior(LearnedByUNet):
     """Of a single input, which knows all realizations, total variation alone keeps noise off. On programmed objects with 10 and
     100 photons this was better than 0.5 in six cases of six, by 0.8 to 4.2 dB; than 1 by 0.1 to 2.3 in five, and worse by 0.2 in
     one; than 4 better by 0.7 to 1.5 on thin strokes, and worse by up to 1.2 on other objects."""
-
-    summary: ClassVar[str] = "deep image prior: a network fitted to all realizations, with the least-squares image as its input"
 
     def _views(
         self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units, *, live: bool
