@@ -117,7 +117,11 @@ class UpdatePolicy:
         """Whether to make an estimate of `count` realizations at the monotonic time `now` (s)."""
         if self._last_count == 0:
             return count >= self._first
-        return count - self._last_count >= max(1, NEW_FRACTION * count) and now >= self._not_before
+        return self.outdated(count) and now >= self._not_before
+
+    def outdated(self, count: int) -> bool:
+        """Whether there is an estimate, and enough is new since, now that there are `count` realizations."""
+        return self._last_count > 0 and count - self._last_count >= max(1, NEW_FRACTION * count)
 
     def made(self, count: int, began: float, elapsed_s: float) -> None:
         """An estimate of `count` realizations was begun at `began` and took `elapsed_s`."""
@@ -242,8 +246,8 @@ class _Follower:
     def follow(self, raw_start: dict[str, Any]) -> Ledger:
         """Take in everything until the run has ended, with estimates on the way."""
         realizations = self._realizations(raw_start)
-        share = MAX_SHARE if METHODS[self._job.recipe.method].fast else MAX_SHARE_SLOW
-        policy = UpdatePolicy(realizations.spec.expected, share)
+        fast = METHODS[self._job.recipe.method].fast
+        policy = UpdatePolicy(realizations.spec.expected, MAX_SHARE if fast else MAX_SHARE_SLOW)
         while True:
             head = self._raw.last_position()
             records = self._raw.read(self._position, run=self._job.raw_uid, limit=_READ_AT_ONCE)
@@ -253,18 +257,26 @@ class _Follower:
             if drained and realizations.stopped and not records:
                 break
             now = time.monotonic()
-            # Once the run has stopped the final estimate is next: a live one would only hold it up.
             wanted = not (realizations.stopped or self._derived.progress.finished)
             if wanted and policy.due(self.reconstruction.standing.realizations, now):
-                timed = self.reconstruction.result()
-                self._derived.estimate(timed.estimate, timed.standing, final=False, elapsed_s=timed.elapsed_s)
-                policy.made(timed.standing.realizations, now, timed.elapsed_s)
-                self.tell(self._position)
+                policy.made(self.reconstruction.standing.realizations, now, self._estimate())
             elif not records:
                 time.sleep(_POLL_S)
         realizations.end()
         self._take(realizations, [])
-        return self._from_documents_alone(raw_start) if realizations.revised else realizations.ledger()
+        if realizations.revised:
+            return self._from_documents_alone(raw_start)
+        # A slow method takes a while over the final estimate. Until then whoever watches has a live one of everything.
+        if not fast and not self._derived.progress.finished and policy.outdated(self.reconstruction.standing.realizations):
+            self._estimate()
+        return realizations.ledger()
+
+    def _estimate(self) -> float:
+        """Make a live estimate of what was taken in, and return what it took (s)."""
+        timed = self.reconstruction.result()
+        self._derived.estimate(timed.estimate, timed.standing, final=False, elapsed_s=timed.elapsed_s)
+        self.tell(self._position)
+        return timed.elapsed_s
 
     def _from_documents_alone(self, raw_start: dict[str, Any]) -> Ledger:
         """A document came too late for the live estimates: the final one is made from all of them anew."""

@@ -32,14 +32,15 @@ def test_live_figures_are_those_that_a_viewer_would_see():
     scan = live_scan([4.0, 9.0, 10.5, 12.0, 18.0, 20.8, 25.0], [10, 11, 12, 13, 20, 24, 21])
     assert scan.periods() == pytest.approx([1.5, 1.5, 6.0, 2.1])
     assert scan.live()[-1].seen == 18.0
-    assert scan.figures() == pytest.approx({"update_period_s": 6.0, "gap_db": 1.0, "finish_s": 4.9, "fast_update_s": 0.1})
+    gaps = {"gap_db": 1.0, "gap_last_db": -3.0, "last_image_s": 0.7}
+    assert scan.figures() == pytest.approx({"update_period_s": 6.0, **gaps, "finish_s": 4.9, "fast_update_s": 0.1})
     assert max(scan.latencies("correlation")) == pytest.approx(20.5 - 101 / 20)
 
 
 def test_a_scan_without_live_images_is_one_long_gap():
     scan = live_scan([25.0], [21])
     assert scan.figures()["update_period_s"] == pytest.approx(10.1)
-    assert np.isnan(scan.figures()["gap_db"])
+    assert all(np.isnan(scan.figures()[key]) for key in ("gap_db", "gap_last_db", "last_image_s"))
 
 
 def records(num: int) -> list[Record]:

@@ -90,6 +90,30 @@ def test_a_run_that_goes_on_gives_estimates_meanwhile(tmp_path: Path) -> None:
     assert live and live[0] >= 64 and live == sorted(set(live))
 
 
+def test_a_slow_method_shows_all_realizations_before_it_finishes(tmp_path: Path) -> None:
+    run = MadeRun(MASKS, num=128)
+    MaskStore(tmp_path).save(MASKS)
+    documents = run.documents()
+    write_raw(tmp_path, documents[:80])
+    recipe = Recipe("n2g", {"steps": 2, "live_steps": 1})
+    worker = threading.Thread(target=run_job, args=(job_for(tmp_path, run, recipe),))
+    worker.start()
+    while not (derived_runs(tmp_path) and derived_runs(tmp_path)[0].events):
+        time.sleep(0.01)
+    writer = LogWriter(log_paths(tmp_path).raw)
+    writer.adopt(run.uid)
+    for item in documents[80:]:
+        writer(*item)
+    writer.close()
+    worker.join(20)
+    assert not worker.is_alive()
+    (stored,) = derived_runs(tmp_path)
+    check_documents(stored.documents)
+    last_live, finished = (event["data"] for event in stored.events[-2:])
+    assert (last_live["final"], last_live["realizations"]) == (0, 128) and finished["final"] == 1
+    assert stored.stop is not None and stored.stop["update_points"][-1] == 128
+
+
 @pytest.mark.parametrize("kind", ["missing", "another"])
 def test_without_its_mask_set_a_run_is_refused_once_and_made_later(tmp_path: Path, kind: str) -> None:
     run = MadeRun(MASKS)
@@ -240,7 +264,8 @@ def test_updates_come_as_often_as_their_cost_allows() -> None:
     assert not policy.due(90, 10.0) and policy.due(90, 10.32)
     policy.made(1000, 20.0, 0.01)
     assert not policy.due(1009, 30.0) and policy.due(1011, 30.0)
-    assert UpdatePolicy(16).due(16, 0.0)
+    assert not policy.outdated(1009) and policy.outdated(1011)
+    assert UpdatePolicy(16).due(16, 0.0) and not UpdatePolicy(16).outdated(16)  # nothing to be outdated
     busier = UpdatePolicy(1024, max_share=0.95)
     busier.made(80, 0.31, 6.0)
     assert not busier.due(90, 6.6) and busier.due(90, 6.63)
