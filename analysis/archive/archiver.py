@@ -14,7 +14,8 @@ import argparse
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ logger = logging.getLogger("ghostbeam.archiver")
 _EVERY_S = 0.03  # a flush takes some 25 ms; a row can be read from Tiled about 60 ms after it was logged (median)
 _DOCUMENTS_AT_ONCE = 500
 _ORPHANS_EVERY_S = 2.0
+_VERIFIED_WITHIN_S = 10.0  # of its end, however much there is to write; reading back a run takes 0.3 to 1.3 s
 _TRIES = 5  # with a server that answers; then the run is left to `ghostbeam recover`
 
 
@@ -66,6 +68,7 @@ class LogArchiver:
         self._archives: dict[str, RunArchive | None] = {}
         self._waiting: dict[str, list[Record]] = defaultdict(list)  # read and not yet written
         self._written: dict[str, float] = {}  # when each unsettled run was last written, monotonic
+        self._whole: dict[str, float] = {}  # when each run was written to its end, those that are to be verified, monotonic
         self._failures: dict[str, int] = defaultdict(int)
         self._not_before: dict[str, float] = {}
 
@@ -87,6 +90,7 @@ class LogArchiver:
         """The server was gone: every run under way is written anew, since nobody knows what it stored last."""
         self._archives = dict.fromkeys(self._archives)
         self._waiting.clear()
+        self._whole.clear()
 
     def step(self, container: Any) -> bool:
         """Read the next documents, write those of one run, and return whether there is more to do at once.
@@ -104,9 +108,34 @@ class LogArchiver:
         if due:
             uid = min(due, key=lambda uid: self._written.get(uid, 0.0))
             self._written[uid] = time.monotonic()
-            self._advance(container, uid, self._waiting.pop(uid, []))
+            with self._written_anew_if_it_fails(uid):
+                self._advance(container, uid, self._waiting.pop(uid, []))
             self._beat()
         return more or len(due) > 1
+
+    def verify(self, *, busy: bool) -> bool:
+        """Read back the run that ended first of those not yet verified; return whether there was one.
+
+        While there is much else to do, `busy`, only a run that ended a while ago is.
+
+        Raises
+        ------
+        ServerGone
+            As `step` does.
+        """
+        uid = next(iter(self._whole), None)
+        if uid is None or (busy and time.monotonic() < self._whole[uid] + _VERIFIED_WITHIN_S):
+            return False
+        with self._written_anew_if_it_fails(uid):
+            archive = self._archives[uid]
+            assert archive is not None, "a run that must be written anew isn't whole"
+            differences = archive.compare(self.reader.documents(uid))
+            if differences:
+                raise ValueError(f"stored and logged differ: {'; '.join(differences[:5])}")
+            archive.mark_verified()
+            self._settle(uid)
+        self._beat()
+        return True
 
     def _read(self) -> bool:
         """Read the next documents, unless many wait to be written; return whether there may be more of them."""
@@ -130,31 +159,29 @@ class LogArchiver:
         return uid in self._waiting
 
     def _advance(self, container: Any, uid: str, records: list[Record]) -> None:
+        archive = self._archives[uid]
+        if archive is not None:
+            ended = _write(archive, records)
+        else:
+            archive = RunArchive(container, uid)
+            self.rewritten += archive.discard()
+            ended = _write(archive, self.reader.documents(uid, up_to=self.position))
+        self._archives[uid] = archive
+        if ended:
+            self._whole[uid] = time.monotonic()
+        else:
+            self._failures.pop(uid, None)  # only failures in a row tell that it cannot be stored
+
+    @contextmanager
+    def _written_anew_if_it_fails(self, uid: str) -> Iterator[None]:
         try:
-            archive = self._archives[uid]
-            if archive is not None:
-                ended = _write(archive, records)
-            else:
-                archive = RunArchive(container, uid)
-                self.rewritten += archive.discard()
-                ended = _write(archive, self.reader.documents(uid, up_to=self.position))
-            self._archives[uid] = archive
-            if ended:
-                self._verify(archive)
-            else:
-                self._failures.pop(uid, None)  # only failures in a row tell that it cannot be stored
+            yield
         except Exception as error:
             self._archives[uid] = None
+            self._whole.pop(uid, None)
             if _server_is_gone(error):
                 raise ServerGone(str(error)) from error
             self._note_failure(uid, error)
-
-    def _verify(self, archive: RunArchive) -> None:
-        differences = archive.compare(self.reader.documents(archive.uid))
-        if differences:
-            raise ValueError(f"stored and logged differ: {'; '.join(differences[:5])}")
-        archive.mark_verified()
-        self._settle(archive.uid)
 
     def _note_failure(self, uid: str, error: Exception) -> None:
         self._failures[uid] += 1
@@ -170,6 +197,7 @@ class LogArchiver:
         self._settled.add(uid)
         del self._archives[uid]
         self._written.pop(uid, None)
+        self._whole.pop(uid, None)
 
 
 class Archiver:
@@ -211,6 +239,9 @@ class Archiver:
             if self._catalog is None:
                 self._catalog = self._connect()
             more = [self._raw.step(self._catalog.raw), self._processed.step(self._catalog.processed)]
+            # What comes from runs that go on, and slow methods' images, needn't wait until those that ended are read back.
+            busy = any(more)
+            more.append(self._raw.verify(busy=busy) or self._processed.verify(busy=busy))
             if not any(more) and self.unsettled == 0:
                 self._store_masks(self._catalog)
         except (ServerGone, CatalogError) as error:

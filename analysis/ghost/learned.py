@@ -187,13 +187,13 @@ class Learned(Reconstructor):
                 return flat_estimate(self._store, self.shape, self.nonnegative)
             self._unexplained, self._contrast = problem.unexplained, problem.contrast
         weight = self._given_or_share_of(self._live_weight.of(self.count))
-        # splits are drawn anew for each estimate: further permutations, against overfitting, at little cost
-        objective = self._objective(weight, self._taught(), live=True)
         if self._live_training is None:
             from .live_training import LiveTraining
 
             self._live_training = LiveTraining(self._begun, self.expected, self.live_warm_up, self._given["live_steps"])
-        images = self._live_training.images(objective, self.count, self._unexplained, progress)
+        images = self._live_training.images(
+            lambda: self._objective(weight, self._taught(), live=True), self.count, self._unexplained, progress
+        )
         rest = self._rest() if self._unexplained > _FAINT else None
         return self._estimate(images, rest)
 

@@ -17,6 +17,7 @@ class Scans:
     def __init__(self, state_dir, monkeypatch):
         written = self.written = []
         self.fails_with = None
+        self.differences = []
 
         class Archive:
             def __init__(self, container, uid):
@@ -35,10 +36,10 @@ class Scans:
                 pass
 
             def compare(self, documents):
-                return []
+                return scans.differences
 
             def mark_verified(self):
-                pass
+                written.append((self.uid, "verified"))
 
         scans = self
         monkeypatch.setattr(archiver, "RunArchive", Archive)
@@ -118,6 +119,38 @@ def test_after_an_outage_every_run_is_written_anew_and_whole(scans):
     for uid, _ in runs:
         scans.stop(uid)
     scans.settle_down()
+    while scans.archiver.verify(busy=False):
+        pass
     assert scans.archiver.unsettled == 0
     for (uid, _), events in zip(runs, ([1, 2], [1]), strict=True):
-        assert [what for one, what in scans.written if one == uid] == ["anew", "start", "descriptor", *events, "stop"]
+        assert [what for one, what in scans.written if one == uid] == ["anew", "start", "descriptor", *events, "stop", "verified"]
+
+
+def test_while_much_is_to_be_written_runs_are_verified_later_but_not_too_late(scans, monkeypatch):
+    first, second = scans.begin()[0], scans.begin()[0]
+    for uid in (first, second):
+        scans.stop(uid)
+        scans.settle_down()
+    assert not scans.archiver.verify(busy=True)
+    assert scans.archiver.unsettled == 2
+    monkeypatch.setattr(archiver, "_VERIFIED_WITHIN_S", 0.0)
+    assert scans.archiver.verify(busy=True)
+    assert scans.archiver.verify(busy=False)
+    assert scans.written[-2:] == [(first, "verified"), (second, "verified")]
+    assert scans.archiver.unsettled == 0 and not scans.archiver.verify(busy=False)
+
+
+def test_what_is_stored_differently_is_written_anew(scans, monkeypatch):
+    uid, descriptor = scans.begin()
+    scans.event(descriptor, 1)
+    scans.stop(uid)
+    scans.settle_down()
+    scans.differences = ["the start document differs in sample"]
+    assert scans.archiver.verify(busy=False)
+    assert scans.archiver.unsettled == 1 and not scans.archiver.verify(busy=False)
+    scans.differences = []
+    scans.written.clear()
+    monkeypatch.setattr(scans.archiver, "_not_before", {})  # it would wait a moment
+    scans.settle_down()
+    assert scans.archiver.verify(busy=False)
+    assert [what for _, what in scans.written] == ["anew", "start", "descriptor", 1, "stop", "verified"]
