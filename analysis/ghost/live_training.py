@@ -29,8 +29,9 @@ _WHOLE = 600
 estimates of one scan ended 1 to 6 dB below the finished image, now 0.2 to 0.6 dB."""
 
 _ROUNDS = 4
-"""How often to train on all realizations, at most, for the last live estimate, if a slow machine left the last network short of
-its steps. In 15 trials with 24 to 31 images a scan it was 0.4 dB short of the finished one on average, instead of 1.0."""
+"""How often to train on all realizations, at most, for the last live estimate of a scan: until the network has had its steps,
+which a slow machine may have left out, and on as long as its images of different inputs come to agree. In 14 trials it was 0.3 dB
+short of the finished one on average, instead of 0.6 after a single round."""
 
 _MUCH_NOISE = 0.3
 """Part of the buckets' variance that can't be explained, from which on the learning rate falls to 0 in each estimate's steps.
@@ -88,20 +89,22 @@ class LiveTraining:
         if self._newest is None or self._is_due(realizations):
             self._newest = self._begin(self._number)
             self._number, self._steps = self._number + 1, 0
-        newest, rounds, steps = self._newest, self._rounds(realizations), self._due_steps(realizations)
-        for _ in range(rounds):
-            posed = objective()
-            newest.pose(posed)
-            self._train(newest, steps, unexplained, progress)
-            if self._shown is None or self._steps >= _GROWN_UP:
-                self._shown = newest
-            if self._shown is not newest:
-                self._shown.pose(posed)
-            images = self._together(self._shown.predictions(), realizations)
-            steps = self._most
+        newest, steps, last = self._newest, self._due_steps(realizations), self._is_last(realizations)
+        self._known = realizations
+        images = self._together(self._trained(newest, objective(), steps, unexplained, progress), realizations)
+        for _ in range(_ROUNDS - 1 if last else 0):
+            enough = self._steps >= _WHOLE
+            later = self._trained(newest, objective(), self._most, unexplained, progress)
+            if enough and later.var(axis=0).mean() >= images.var(axis=0).mean():
+                break
+            images = self._together(later, realizations)
         return images
 
-    def _train(self, newest: Training, steps: int, unexplained: float, progress: Progress | None) -> None:
+    def _trained(
+        self, newest: Training, objective: Objective, steps: int, unexplained: float, progress: Progress | None
+    ) -> np.ndarray:
+        """Return the images (S, H, W) of the inputs after so many steps, made by the newest network if it has learned enough."""
+        newest.pose(objective)
         swing = 1.0 if unexplained > _MUCH_NOISE else 0.0
         for step in range(steps):
             fall = math.cos(math.pi * step / steps)
@@ -110,6 +113,11 @@ class LiveTraining:
             newest.average(1 - 1 / self._most)
             self._steps += 1
             tell(progress, step, steps)
+        if self._shown is None or self._steps >= _GROWN_UP:
+            self._shown = newest
+        if self._shown is not newest:
+            self._shown.pose(objective)
+        return self._shown.predictions()
 
     def _together(self, images: np.ndarray, realizations: int) -> np.ndarray:
         """Return `images` (S, H, W) shifted so that their mean is that of the last networks' images."""
@@ -117,11 +125,9 @@ class LiveTraining:
         self._means.append((mean, realizations))
         return images + np.mean([one for one, known in self._means if known >= _SIMILAR * realizations], axis=0) - mean
 
-    def _rounds(self, realizations: int) -> int:
-        """Return how often to train on them: once, but on all of a scan until the network has had its steps."""
-        if self._expected is None or realizations < self._expected or realizations == self._known:
-            return 1
-        return min(_ROUNDS, max(1, math.ceil((_WHOLE - self._steps) / self._most)))
+    def _is_last(self, realizations: int) -> bool:
+        """Return whether these are all realizations of the scan, and some of them new."""
+        return self._expected is not None and realizations >= self._expected and realizations > self._known
 
     def _due_steps(self, realizations: int) -> int:
         """Return how many steps to do now: in proportion to what is new, however often estimates are made.
@@ -131,7 +137,6 @@ class LiveTraining:
         if self._known:
             expected = max(self._expected or 2 * realizations, realizations)
             self._owed += _WHOLE * (realizations - self._known) / ((1 - _LAST_BEGUN) * expected)
-        self._known = realizations
         steps = min(self._most, int(self._owed))
         self._owed = min(self._owed - steps, 1.0)
         return steps
