@@ -117,11 +117,11 @@ class UpdatePolicy:
         """Whether to make an estimate of `count` realizations at the monotonic time `now` (s)."""
         if self._last_count == 0:
             return count >= self._first
-        return self.outdated(count) and now >= self._not_before
+        return count - self._last_count >= max(1, NEW_FRACTION * count) and now >= self._not_before
 
     def outdated(self, count: int) -> bool:
-        """Whether there is an estimate, and enough is new since, now that there are `count` realizations."""
-        return self._last_count > 0 and count - self._last_count >= max(1, NEW_FRACTION * count)
+        """Whether there is an estimate that doesn't know all of `count` realizations."""
+        return 0 < self._last_count < count
 
     def made(self, count: int, began: float, elapsed_s: float) -> None:
         """An estimate of `count` realizations was begun at `began` and took `elapsed_s`."""

@@ -264,7 +264,7 @@ def test_updates_come_as_often_as_their_cost_allows() -> None:
     assert not policy.due(90, 10.0) and policy.due(90, 10.32)
     policy.made(1000, 20.0, 0.01)
     assert not policy.due(1009, 30.0) and policy.due(1011, 30.0)
-    assert not policy.outdated(1009) and policy.outdated(1011)
+    assert not policy.outdated(1000) and policy.outdated(1001)
     assert UpdatePolicy(16).due(16, 0.0) and not UpdatePolicy(16).outdated(16)  # nothing to be outdated
     busier = UpdatePolicy(1024, max_share=0.95)
     busier.made(80, 0.31, 6.0)
