@@ -74,7 +74,7 @@ class Learned(Reconstructor):
     usual_steps: ClassVar[int]
     """Steps of one cycle of the learning rate. If none are given there is one, or up to three where there is little noise."""
 
-    defaults: ClassVar[dict[str, Any]] = {"weight": None, "steps": None, "live_steps": 28, "smooth_rest": True}
+    defaults: ClassVar[dict[str, Any]] = {"weight": None, "steps": None, "live_steps": 20, "smooth_rest": True}
     least: ClassVar[dict[str, int]] = {"steps": 1, "live_steps": 1}
     """The options that are whole numbers, with their smallest values; None, where it is the default, is none of them."""
 
