@@ -34,6 +34,7 @@ logger = logging.getLogger("ghostbeam.archiver")
 _EVERY_S = 0.03  # a flush takes some 25 ms; a row can be read from Tiled about 60 ms after it was logged (median)
 _DOCUMENTS_AT_ONCE = 500
 _ORPHANS_EVERY_S = 2.0
+_TURN_WITHIN_S = 2.0  # at which a run has its turn, however many documents of it there are already
 _VERIFIED_WITHIN_S = 10.0  # of its end, however much there is to write; reading back a run takes 0.3 to 1.3 s
 _TRIES = 5  # with a server that answers; then the run is left to `ghostbeam recover`
 
@@ -68,6 +69,7 @@ class LogArchiver:
         self._archives: dict[str, RunArchive | None] = {}
         self._waiting: dict[str, list[Record]] = defaultdict(list)  # read and not yet written
         self._written: dict[str, float] = {}  # when each unsettled run was last written, monotonic
+        self._stored: dict[str, int] = defaultdict(int)  # documents of each unsettled run that were written
         self._whole: dict[str, float] = {}  # when each run was written to its end, those that are to be verified, monotonic
         self._failures: dict[str, int] = defaultdict(int)
         self._not_before: dict[str, float] = {}
@@ -95,8 +97,8 @@ class LogArchiver:
     def step(self, container: Any) -> bool:
         """Read the next documents, write those of one run, and return whether there is more to do at once.
 
-        The run is the one that was written longest ago. So what comes now and then, such as the images of a slow reconstruction,
-        doesn't wait until all other runs have been written.
+        The run is the one of which fewest documents were written so far, or one that waited too long. So what comes now and then,
+        such as the images of a slow reconstruction, doesn't wait until all other runs have been written.
 
         Raises
         ------
@@ -106,10 +108,12 @@ class LogArchiver:
         more = self._read()
         due = [uid for uid in self._archives if self._is_due(uid)]
         if due:
-            uid = min(due, key=lambda uid: self._written.get(uid, 0.0))
+            uid = min(due, key=self._turn)
+            records = self._waiting.pop(uid, [])
             self._written[uid] = time.monotonic()
+            self._stored[uid] += len(records)
             with self._written_anew_if_it_fails(uid):
-                self._advance(container, uid, self._waiting.pop(uid, []))
+                self._advance(container, uid, records)
             self._beat()
         return more or len(due) > 1
 
@@ -158,6 +162,12 @@ class LogArchiver:
             return time.monotonic() >= self._not_before.get(uid, 0.0)
         return uid in self._waiting
 
+    def _turn(self, uid: str) -> tuple[bool, int, float]:
+        """Return what runs are ordered by: those that waited too long first, by their last turn; others by documents."""
+        last = self._written.get(uid, 0.0)
+        recent = time.monotonic() < last + _TURN_WITHIN_S
+        return recent, self._stored[uid] if recent else 0, last
+
     def _advance(self, container: Any, uid: str, records: list[Record]) -> None:
         archive = self._archives[uid]
         if archive is not None:
@@ -197,6 +207,7 @@ class LogArchiver:
         self._settled.add(uid)
         del self._archives[uid]
         self._written.pop(uid, None)
+        self._stored.pop(uid, None)
         self._whole.pop(uid, None)
 
 

@@ -20,6 +20,8 @@ class Broken(Exception):
 class Session:
     def __init__(self, close_between=False, travel_s=0.0):
         self.here = SoftBeamline(size=2, travel_s=travel_s)
+        # No move or count is tried again on a busy machine, or plans would differ in their messages.
+        self.here.mask_stage.move_timeout_s = self.here.diode.count_margin_s = self.here.shutter.timeout_s = 10.0
         self.documents = []
         self.engine = RunEngine({})
         self.engine.preprocessors.append(SupplementalData(baseline=[self.here.shutter]))

@@ -89,6 +89,24 @@ def test_what_comes_seldom_does_not_wait_for_all_that_comes_often(scans):
     assert scans.archiver.lag == 0
 
 
+@pytest.mark.parametrize(("waited_too_long", "turn"), [(False, 0), (True, 2)])
+def test_what_comes_seldom_is_next_unless_others_wait_for_too_long(scans, monkeypatch, waited_too_long, turn):
+    seldom, *often = [scans.begin() for _ in range(3)]
+    for number in range(1, 6):
+        for _, descriptor in often:
+            scans.event(descriptor, number)
+        scans.settle_down()
+    scans.event(seldom[1], 1)
+    scans.settle_down()  # so that it was written last
+    if waited_too_long:
+        monkeypatch.setattr(archiver, "_TURN_WITHIN_S", 0.0)
+    for _, descriptor in (seldom, *often):
+        scans.event(descriptor, 9)
+    scans.written.clear()
+    scans.settle_down()
+    assert [uid for uid, _ in scans.written].index(seldom[0]) == turn
+
+
 def test_no_more_is_read_while_much_waits(scans, monkeypatch):
     monkeypatch.setattr(archiver, "_DOCUMENTS_AT_ONCE", 10)
     runs = [scans.begin() for _ in range(5)]
