@@ -34,7 +34,7 @@ logger = logging.getLogger("ghostbeam.archiver")
 _EVERY_S = 0.03  # a flush takes some 25 ms; a row can be read from Tiled about 60 ms after it was logged (median)
 _DOCUMENTS_AT_ONCE = 500
 _ORPHANS_EVERY_S = 2.0
-_TURN_WITHIN_S = 2.0  # at which a run has its turn, however many documents of it there are already
+_TURN_WITHIN_S = 2.0  # of its last turn a run has its next, however many of its documents were written already
 _VERIFIED_WITHIN_S = 10.0  # of its end, however much there is to write; reading back a run takes 0.3 to 1.3 s
 _TRIES = 5  # with a server that answers; then the run is left to `ghostbeam recover`
 
@@ -163,7 +163,7 @@ class LogArchiver:
         return uid in self._waiting
 
     def _turn(self, uid: str) -> tuple[bool, int, float]:
-        """Return what runs are ordered by: those that waited too long first, by their last turn; others by documents."""
+        """Return what runs are ordered by: first those that waited too long, then those with fewest documents written."""
         last = self._written.get(uid, 0.0)
         recent = time.monotonic() < last + _TURN_WITHIN_S
         return recent, self._stored[uid] if recent else 0, last
