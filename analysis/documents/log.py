@@ -165,6 +165,7 @@ class LogWriter:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = connect(self.path)
+            _use_write_ahead_log(self._connection)
             self._connection.executescript(_SCHEMA)
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             # Moving pages from the write-ahead log into the file waits for the disk, some milliseconds: never in the thread
@@ -370,14 +371,32 @@ class LogReader:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a log's file as both readers and writers need it. Raises LogError if it is of another version."""
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    """Open a log's file as both readers and writers need it. Raises LogError if it can't be opened or is of another version."""
+    try:
+        connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error as error:
+        raise LogError(f"the document log {path} cannot be opened ({error}). Is it a log, or the disk full?") from error
     if version not in (0, SCHEMA_VERSION):
         connection.close()
         raise LogError(f"the document log {path} is of version {version}; this ghostbeam reads version {SCHEMA_VERSION}")
-    connection.execute("PRAGMA journal_mode = WAL")
     # NORMAL survives the death of any process; only a power cut may cost the last documents. FULL would wait for the disk on
     # every document, inside the RunEngine.
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Change a new file's journal mode, which stays with the file.
+
+    While others open the same new file SQLite refuses this at once instead of waiting for its timeout.
+    """
+    deadline = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)

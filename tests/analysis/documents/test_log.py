@@ -3,8 +3,10 @@
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import uuid
 
@@ -114,9 +116,30 @@ def test_a_second_writer_does_not_disturb_the_first(path):
     assert [record.run for record in LogReader(path).read()] == ["a", "b", "a", "b"]
 
 
-def test_a_log_of_another_version_is_refused(path):
-    import sqlite3
+def test_a_new_log_waits_for_others_that_open_it_too(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")  # a lock for which SQLite doesn't wait when it changes the journal mode
+    done = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    done.start()
+    try:
+        writer = LogWriter(path)
+    finally:
+        done.join()
+        other.close()
+    writer("start", start("a"))
+    assert LogReader(path).state("a") is RunState.OPEN
 
+
+def test_what_is_not_a_log_is_refused_by_name(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
+    for opened in (LogWriter, lambda path: LogReader(path).runs()):
+        with pytest.raises(LogError, match=str(path)):
+            opened(path)
+
+
+def test_a_log_of_another_version_is_refused(path):
     LogWriter(path).close()
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
