@@ -177,10 +177,8 @@ def connect(uri: str, key: str) -> Catalog:
     try:
         root = from_uri(uri, api_key=key, timeout=_TIMEOUT)
         for name in ("raw", "processed"):
-            if name not in root:
-                root.create_container(name, specs=[_RUNS], metadata={"description": f"{name} runs of ghostbeam"})
-        if "masks" not in root:
-            root.create_container("masks", metadata={"description": "mask sets under the hash of their content"})
+            _make_container(root, name, specs=[_RUNS], metadata={"description": f"{name} runs of ghostbeam"})
+        _make_container(root, "masks", metadata={"description": "mask sets under the hash of their content"})
         return Catalog(root)
     except ClientError as error:
         if error.response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
@@ -191,3 +189,14 @@ def connect(uri: str, key: str) -> Catalog:
         raise CatalogError(f"Tiled at {uri} answered: {error}") from error
     except (httpx.HTTPError, OSError) as error:
         raise CatalogError(f"no Tiled server answers at {uri} ({error}). Start the services with `ghostbeam up`.") from error
+
+
+def _make_container(root: Any, name: str, **description: Any) -> None:
+    """Make a container unless it is there, or another client is a moment earlier."""
+    if name in root:
+        return
+    try:
+        root.create_container(name, **description)
+    except ClientError as error:
+        if error.response.status_code != httpx.codes.CONFLICT:
+            raise
