@@ -42,7 +42,8 @@ def draw_curves(found: Summaries, compression: float, size: int, file: Path) -> 
         for method in METHODS:
             points = [(photons, *_over_objects(at[photons], method, quantity)) for photons in sorted(at)]
             known = np.array([point for point in points if not math.isnan(point[1])]).reshape(-1, 3)
-            axis.errorbar(*known[:, :2].T, yerr=known[:, 2], fmt="o-", capsize=3, color=_COLOURS[method], label=method)
+            if known.size:
+                axis.errorbar(*known[:, :2].T, yerr=known[:, 2], fmt="o-", capsize=3, color=_COLOURS[method], label=method)
         axis.set(xscale="log", ylabel=_LABELS[quantity])
         axis.grid(alpha=0.3)
     axes[0, 0].legend(fontsize=8)

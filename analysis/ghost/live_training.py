@@ -28,7 +28,7 @@ _WHOLE = 600
 700 steps, and worse by 1 dB and more after 1500. Before, each estimate had its 30 steps, however often they came: a hundred
 estimates of one scan ended 1 to 6 dB below the finished image, now 0.2 to 0.6 dB."""
 
-_ROUNDS = 4
+_ROUNDS = 6
 """How often to train on all realizations, at most, for the last live estimate of a scan: until the network has had its steps,
 which a slow machine may have left out, and on as long as its images of different inputs come to agree. In 14 trials it was 0.3 dB
 short of the finished one on average, instead of 0.6 after a single round."""

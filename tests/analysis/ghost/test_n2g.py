@@ -92,9 +92,20 @@ def test_time_budget_takes_steps_off_and_says_so():
     assert again.image.tobytes() == result.image.tobytes()
 
 
-@pytest.mark.parametrize(("agrees", "steps"), [(np.inf, 60), (0.0, 20)])
-def test_training_goes_on_where_there_is_little_noise_and_it_helps(monkeypatch, agrees, steps):
+@pytest.mark.parametrize(
+    ("agrees", "agrees_much", "very_little", "steps"),
+    [
+        (np.inf, np.inf, 0.9, 60),
+        (np.inf, 0.0, 0.9, 40),
+        (0.0, np.inf, 0.9, 20),
+        (np.inf, np.inf, 0.0, 60),
+        (np.inf, 0.0, 0.0, 30),
+    ],
+)
+def test_training_goes_on_where_there_is_little_noise_and_it_helps(monkeypatch, agrees, agrees_much, very_little, steps):
     monkeypatch.setattr(learned, "_AGREES", agrees)
+    monkeypatch.setattr(learned, "_AGREES_MUCH", agrees_much)
+    monkeypatch.setattr(learned, "_VERY_LITTLE_NOISE", very_little)
     monkeypatch.setattr(Noise2Ghost, "little_noise", 0.9)
     monkeypatch.setattr(Noise2Ghost, "usual_steps", 20)
     data = scan_of(blobs((12, 12), seed=5), 120, seed=1)
