@@ -34,7 +34,7 @@ logger = logging.getLogger("ghostbeam.archiver")
 _EVERY_S = 0.03  # a flush takes some 25 ms; a row can be read from Tiled about 60 ms after it was logged (median)
 _DOCUMENTS_AT_ONCE = 500
 _ORPHANS_EVERY_S = 2.0
-_TURN_WITHIN_S = 2.0  # of its last turn a run has its next, however many of its documents were written already
+_OVERDUE_S = 2.0  # after its last turn; then every other turn is that of a run that waited so long
 _VERIFIED_WITHIN_S = 10.0  # of its end, however much there is to write; reading back a run takes 0.3 to 1.3 s
 _TRIES = 5  # with a server that answers; then the run is left to `ghostbeam recover`
 
@@ -69,6 +69,7 @@ class LogArchiver:
         self._archives: dict[str, RunArchive | None] = {}
         self._waiting: dict[str, list[Record]] = defaultdict(list)  # read and not yet written
         self._written: dict[str, float] = {}  # when each unsettled run was last written, monotonic
+        self._served_overdue = False  # by the last turn
         self._stored: dict[str, int] = defaultdict(int)  # documents of each unsettled run that were written
         self._whole: dict[str, float] = {}  # when each run was written to its end, those that are to be verified, monotonic
         self._failures: dict[str, int] = defaultdict(int)
@@ -97,8 +98,8 @@ class LogArchiver:
     def step(self, container: Any) -> bool:
         """Read the next documents, write those of one run, and return whether there is more to do at once.
 
-        The run is the one of which fewest documents were written so far, or one that waited too long. So what comes now and then,
-        such as the images of a slow reconstruction, doesn't wait until all other runs have been written.
+        The run is the one of which fewest documents were written so far, or, every other time, one that waited too long. So what
+        comes now and then, such as the images of a slow reconstruction, doesn't wait until all other runs have been written.
 
         Raises
         ------
@@ -108,7 +109,7 @@ class LogArchiver:
         more = self._read()
         due = [uid for uid in self._archives if self._is_due(uid)]
         if due:
-            uid = min(due, key=self._turn)
+            uid = self._next_of(due)
             records = self._waiting.pop(uid, [])
             self._written[uid] = time.monotonic()
             self._stored[uid] += len(records)
@@ -162,11 +163,14 @@ class LogArchiver:
             return time.monotonic() >= self._not_before.get(uid, 0.0)
         return uid in self._waiting
 
-    def _turn(self, uid: str) -> tuple[bool, int, float]:
-        """Return what runs are ordered by: first those that waited too long, then those with fewest documents written."""
-        last = self._written.get(uid, 0.0)
-        recent = time.monotonic() < last + _TURN_WITHIN_S
-        return recent, self._stored[uid] if recent else 0, last
+    def _next_of(self, due: list[str]) -> str:
+        """Return whose turn it is of runs that are due."""
+        long_ago = time.monotonic() - _OVERDUE_S
+        overdue = [uid for uid in due if self._written.get(uid, 0.0) < long_ago]
+        self._served_overdue = bool(overdue) and not self._served_overdue
+        if self._served_overdue:
+            return min(overdue, key=lambda uid: self._written.get(uid, 0.0))
+        return min(due, key=lambda uid: (self._stored[uid], self._written.get(uid, 0.0)))
 
     def _advance(self, container: Any, uid: str, records: list[Record]) -> None:
         archive = self._archives[uid]

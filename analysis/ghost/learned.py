@@ -208,9 +208,9 @@ class Learned(Reconstructor):
         if self._live_training is None:
             from .live_training import LiveTraining
 
-            self._live_training = LiveTraining(self._begun, self.expected, self.live_warm_up, self._given["live_steps"])
+            self._live_training = LiveTraining(self._begun, self.live_warm_up, self._given["live_steps"])
         images = self._live_training.images(
-            lambda: self._objective(weight, self._taught(), live=True), self.count, self._unexplained, progress
+            lambda: self._objective(weight, self._taught(), live=True), self.count, self.expected, self._unexplained, progress
         )
         rest = self._rest() if self._unexplained > _FAINT else None
         return self._estimate(images, rest)

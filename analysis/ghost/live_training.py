@@ -54,16 +54,14 @@ class LiveTraining:
     ----------
     begin : callable
         Returns the training of a new network, different for each number.
-    expected : int or None
-        Realizations to come, if known; else there is one network alone.
     warm_up : int
         Steps in which a new network's learning rate rises.
     most : int
         Steps of one estimate, at most.
     """
 
-    def __init__(self, begin: Callable[[int], Training], expected: int | None, warm_up: int, most: int) -> None:
-        self._begin, self._expected, self._warm_up, self._most = begin, expected, warm_up, most
+    def __init__(self, begin: Callable[[int], Training], warm_up: int, most: int) -> None:
+        self._begin, self._warm_up, self._most = begin, warm_up, most
         self._newest: Training | None = None
         self._shown: Training | None = None
         self._number = self._steps = self._known = 0
@@ -71,7 +69,12 @@ class LiveTraining:
         self._means: deque[tuple[np.ndarray, int]] = deque(maxlen=_TOGETHER)
 
     def images(
-        self, objective: Callable[[], Objective], realizations: int, unexplained: float, progress: Progress | None
+        self,
+        objective: Callable[[], Objective],
+        realizations: int,
+        expected: int | None,
+        unexplained: float,
+        progress: Progress | None,
     ) -> np.ndarray:
         """Return the images (S, H, W) of the inputs of an objective after some steps on it.
 
@@ -82,14 +85,17 @@ class LiveTraining:
             little cost.
         realizations : int
             That it knows.
+        expected : int or None
+            That there will be in all, as far as is known by now; if nothing is, there is one network alone.
         unexplained : float
             Part of the buckets' variance that can't be explained; see `Problem`.
         progress : callable or None
         """
-        if self._newest is None or self._is_due(realizations):
+        if self._newest is None or self._is_due(realizations, expected):
             self._newest = self._begin(self._number)
             self._number, self._steps = self._number + 1, 0
-        newest, steps, last = self._newest, self._due_steps(realizations), self._is_last(realizations)
+        newest, steps = self._newest, self._due_steps(realizations, expected)
+        last = expected is not None and realizations >= expected and realizations > self._known
         self._known = realizations
         images = self._together(self._trained(newest, objective(), steps, unexplained, progress), realizations)
         for _ in range(_ROUNDS - 1 if last else 0):
@@ -125,25 +131,21 @@ class LiveTraining:
         self._means.append((mean, realizations))
         return images + np.mean([one for one, known in self._means if known >= _SIMILAR * realizations], axis=0) - mean
 
-    def _is_last(self, realizations: int) -> bool:
-        """Return whether these are all realizations of the scan, and some of them new."""
-        return self._expected is not None and realizations >= self._expected and realizations > self._known
-
-    def _due_steps(self, realizations: int) -> int:
+    def _due_steps(self, realizations: int, expected: int | None) -> int:
         """Return how many steps to do now: in proportion to what is new, however often estimates are made.
 
         A scan of unknown length counts as half over.
         """
         if self._known:
-            expected = max(self._expected or 2 * realizations, realizations)
-            self._owed += _WHOLE * (realizations - self._known) / ((1 - _LAST_BEGUN) * expected)
+            whole = max(expected or 2 * realizations, realizations)
+            self._owed += _WHOLE * (realizations - self._known) / ((1 - _LAST_BEGUN) * whole)
         steps = min(self._most, int(self._owed))
         self._owed = min(self._owed - steps, 1.0)
         return steps
 
-    def _is_due(self, realizations: int) -> bool:
+    def _is_due(self, realizations: int, expected: int | None) -> bool:
         """Return whether to begin another network; never in a scan of unknown length, which may end at once."""
-        if self._expected is None or self._steps < _OLD:
+        if expected is None or self._steps < _OLD:
             return False
-        doublings, since = divmod(math.log2(realizations / (_LAST_BEGUN * self._expected)), 1.0)
+        doublings, since = divmod(math.log2(realizations / (_LAST_BEGUN * expected)), 1.0)
         return doublings <= 0 and since < math.log2(_WITHIN)

@@ -48,7 +48,8 @@ class Reconstructor(ABC):
     shape : (H, W)
         Pixels of the image and of each mask.
     expected : int, optional
-        Number of realizations to come, if known; saves memory traffic, changes no bit.
+        Number of realizations to come, if known; saves memory traffic. Live estimates of some methods depend on it, final ones
+        don't. The attribute may be set anew when some turn out not to be usable.
     nonnegative : bool
         Whether the object is known to be nowhere negative. Linear methods make no use of it.
     seed : int

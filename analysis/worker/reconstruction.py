@@ -52,10 +52,10 @@ class Reconstruction:
                 f'{spec.shape[0]}x{spec.shape[1]}: correct "mask_set" or ghost["shape"] in the start document'
             )
         self.masks = masks
-        room = None if spec.expected is None else min(spec.expected, _MOST_EXPECTED)
+        self._expected = None if spec.expected is None else min(spec.expected, _MOST_EXPECTED)
         try:
             self._reconstructor = make_reconstructor(
-                recipe.method, shape=spec.shape, expected=room, seed=recipe.seed, device=recipe.device, **recipe.options
+                recipe.method, shape=spec.shape, expected=self._expected, seed=recipe.seed, device=recipe.device, **recipe.options
             )
         except (TypeError, ValueError) as error:
             raise RunRefused(str(error)) from error
@@ -83,6 +83,10 @@ class Reconstruction:
                 received=int(batch.received[-1]),
                 dose=float(batch.dose[-1]),
             )
+            if self._expected is not None:
+                # those that were refused aren't repeated, so that all others are all that there will be
+                refused = self.standing.received - self.standing.realizations
+                self._reconstructor.expected = max(self._expected - refused, self.standing.realizations)
 
     def result(self) -> Timed:
         """The estimate now."""

@@ -89,8 +89,8 @@ def test_what_comes_seldom_does_not_wait_for_all_that_comes_often(scans):
     assert scans.archiver.lag == 0
 
 
-@pytest.mark.parametrize(("waited_too_long", "turn"), [(False, 0), (True, 2)])
-def test_what_comes_seldom_is_next_unless_others_wait_for_too_long(scans, monkeypatch, waited_too_long, turn):
+@pytest.mark.parametrize(("waited_too_long", "turn"), [(False, 0), (True, 1)])
+def test_what_comes_seldom_waits_for_one_other_at_most_however_long_all_have_waited(scans, monkeypatch, waited_too_long, turn):
     seldom, *often = [scans.begin() for _ in range(3)]
     for number in range(1, 6):
         for _, descriptor in often:
@@ -99,12 +99,30 @@ def test_what_comes_seldom_is_next_unless_others_wait_for_too_long(scans, monkey
     scans.event(seldom[1], 1)
     scans.settle_down()  # so that it was written last
     if waited_too_long:
-        monkeypatch.setattr(archiver, "_TURN_WITHIN_S", 0.0)
+        monkeypatch.setattr(archiver, "_OVERDUE_S", 0.0)
     for _, descriptor in (seldom, *often):
         scans.event(descriptor, 9)
     scans.written.clear()
     scans.settle_down()
     assert [uid for uid, _ in scans.written].index(seldom[0]) == turn
+
+
+def test_what_comes_often_is_written_though_something_of_fewer_documents_is_always_there(scans, monkeypatch):
+    few, many = scans.begin(), scans.begin()
+    scans.settle_down()
+    for number in range(1, 51):
+        scans.event(many[1], number)
+    scans.settle_down()
+    scans.event(many[1], 51)
+    for number in range(1, 5):
+        scans.event(few[1], number)
+        scans.archiver.step(None)
+    assert (many[0], 51) not in scans.written
+    monkeypatch.setattr(archiver, "_OVERDUE_S", 0.0)
+    for number in range(5, 7):
+        scans.event(few[1], number)
+        scans.archiver.step(None)
+    assert (many[0], 51) in scans.written and (few[0], 6) in scans.written
 
 
 def test_no_more_is_read_while_much_waits(scans, monkeypatch):

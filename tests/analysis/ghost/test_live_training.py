@@ -135,8 +135,8 @@ def followed(counts, expected, *, unexplained=0.1):
         networks.append(FakeTraining(number, told))
         return networks[-1]
 
-    training = LiveTraining(begin, expected, 100, 50)
-    images = [training.images(lambda count=count: count, count, unexplained, None) for count in counts]
+    training = LiveTraining(begin, 100, 50)
+    images = [training.images(lambda count=count: count, count, expected, unexplained, None) for count in counts]
     assert all(np.isfinite(image).all() for image in images)
     return told, networks
 
@@ -192,8 +192,8 @@ def test_the_last_estimate_goes_on_as_long_as_images_come_to_agree():
         def predictions(self):
             return np.array([-0.5, 0.5])[:, None, None] * next(self.apart) * np.ones((2, 3, 3))
 
-    training = LiveTraining(lambda number: Agrees(), 1000, 100, 50)
-    images = [training.images(lambda: (0, 0), known, 0.1, None) for known in (*range(50, 1000, 50), 999, 1000)]
+    training = LiveTraining(lambda number: Agrees(), 100, 50)
+    images = [training.images(lambda: (0, 0), known, 1000, 0.1, None) for known in (*range(50, 1000, 50), 999, 1000)]
     assert [np.ptp(image) for image in images[-2:]] == pytest.approx([9.0, 2.0])
 
 
@@ -211,9 +211,9 @@ def test_the_learning_rate_rises_at_first_and_falls_in_each_estimate_if_there_is
 
 
 def test_the_last_networks_predict_together():
-    training = LiveTraining(lambda number: PredictsLevels(), None, 100, 50)
+    training = LiveTraining(lambda number: PredictsLevels(), 100, 50)
     together = [
-        training.images(lambda level=level: (level, level + 2), known, 0.1, None)
+        training.images(lambda level=level: (level, level + 2), known, None, 0.1, None)
         for level, known in ((0, 96), (1, 97), (5, 98), (9, 100), (4, 104))
     ]
     # three at most, of which none knows much less than the newest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from made_runs import MadeRun, mask_set
 
 from analysis.documents.realizations import Realizations
 from analysis.documents.recipe import Recipe
+from analysis.ghost.training import Training
 from analysis.worker.compute import ComputeError, computed
 from analysis.worker.reconstruction import Reconstruction
 
@@ -27,8 +29,8 @@ BATCH = REALIZATIONS.take()
 assert BATCH is not None
 
 
-def reconstruction(method: str) -> Reconstruction:
-    return Reconstruction(MASKS, REALIZATIONS.spec, Recipe(method))
+def reconstruction(method: str, **options: int) -> Reconstruction:
+    return Reconstruction(MASKS, REALIZATIONS.spec, Recipe(method, options))
 
 
 @pytest.mark.parametrize("method", ["differential", "least_squares", "tv"])
@@ -44,6 +46,27 @@ def test_neither_batches_nor_estimates_on_the_way_change_the_final_bits(method: 
             parts.result()
     assert parts.standing == whole.standing
     assert parts.finish().estimate.image.tobytes() == whole.finish().estimate.image.tobytes()
+
+
+def test_the_last_live_image_makes_up_for_steps_though_a_realization_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = []
+    step = Training.step
+    monkeypatch.setattr(Training, "step", lambda training: (steps.append(1), step(training)))
+    live, done = reconstruction("n2g", live_steps=3), []
+    for last in (70, 98, 99):
+        live.feed(BATCH.part(live.standing.realizations, last))
+        live.result()
+        done.append(len(steps))
+    assert done[0] == 3 and done[1] == 6
+    assert done[2] > 9
+
+
+def test_a_scan_of_more_realizations_than_it_announced_has_live_images() -> None:
+    spec = replace(REALIZATIONS.spec, expected=10)
+    live = Reconstruction(MASKS, spec, Recipe("n2g", {"live_steps": 1}))
+    for last in (64, 99):
+        live.feed(BATCH.part(live.standing.realizations, last))
+        assert live.result().standing.realizations == last
 
 
 def test_another_process_gives_each_estimate_asked_for(tmp_path: Path) -> None:
