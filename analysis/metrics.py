@@ -1,7 +1,8 @@
 """How good an image is: against a reference, against a second image of the same object, and by itself.
 
-All take arrays (H, W), float or integer, and return plain floats. Nothing is fitted: an image with a wrong scale
-or offset is a worse image. Formulas are cited where there is more than one usual form.
+All take arrays (H, W), float or integer, and return plain floats: NaN if a pixel is NaN or infinite. What isn't an image of real
+numbers is a ValueError. Nothing is fitted: an image with a wrong scale or offset is a worse image. Formulas are cited where there
+is more than one usual form.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 def mse(image: np.ndarray, reference: np.ndarray) -> float:
     """Return the mean squared error of `image` against `reference`."""
     image, reference = _pair(image, reference)
-    return float(np.mean((image - reference) ** 2))
+    return float(np.mean((image - reference) ** 2)) if _finite(image, reference) else float("nan")
 
 
 def psnr(image: np.ndarray, reference: np.ndarray, data_range: float | None = None) -> float:
@@ -24,7 +25,7 @@ def psnr(image: np.ndarray, reference: np.ndarray, data_range: float | None = No
     error = mse(image, reference)
     if error == 0.0:
         return float("inf")
-    return float(10 * np.log10(_range(reference, data_range) ** 2 / error))
+    return float(20 * np.log10(_range(reference, data_range) / np.sqrt(error)))
 
 
 def ssim(image: np.ndarray, reference: np.ndarray, data_range: float | None = None) -> float:
@@ -39,13 +40,16 @@ def ssim(image: np.ndarray, reference: np.ndarray, data_range: float | None = No
     shortest = min(image.shape)
     if shortest < 3:
         raise ValueError(f"ssim needs images of 3 x 3 pixels or more, not {image.shape}")
+    span = _range(reference, data_range)
+    if not _finite(image, reference):
+        return float("nan")
     # scikit-image truncates the window at 3.5 sigma and refuses images smaller than it
     sigma = min(1.5, (shortest - 1) // 2 / 3.5)
     return float(
         structural_similarity(
             image,
             reference,
-            data_range=_range(reference, data_range),
+            data_range=span,
             gaussian_weights=True,
             sigma=sigma,
             use_sample_covariance=False,
@@ -69,12 +73,16 @@ def frc(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     frequency : float64 array, (rings,)
         Mean spatial frequency of each ring, cycles per pixel, up to 0.5; the constant is left out.
     correlation : float64 array, (rings,)
-        0 where either image has no power.
+        0 where either image has no power; NaN if a pixel is NaN or infinite.
     number : int64 array, (rings,)
         Fourier pixels in each ring.
     """
     first, second = _pair(first, second)
     height, width = first.shape
+    if _finite(first, second):
+        first, second = (image / (np.abs(image).max() or 1.0) for image in (first, second))  # squares of any unit are finite
+    else:
+        first = second = np.full((height, width), np.nan)
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :])
     step = 1.0 / max(height, width)
     ring = np.rint(radius / step).astype(np.int64)
@@ -89,7 +97,7 @@ def frc(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     number = np.bincount(ring, minlength=rings)
     cross = summed((one * two.conj()).real)
     power = np.sqrt(summed(np.abs(one) ** 2) * summed(np.abs(two) ** 2))
-    correlation = np.divide(cross, power, out=np.zeros(rings), where=power > 0)
+    correlation = np.divide(cross, power, out=np.zeros(rings), where=power != 0)
     filled = number > 0
     return summed(radius)[filled] / number[filled], correlation[filled], number[filled]
 
@@ -108,8 +116,8 @@ def frc_resolution(first: np.ndarray, second: np.ndarray, threshold: str = "half
     Returns
     -------
     float
-        2, the Nyquist limit, if they agree everywhere; NaN if they don't even agree on the coarsest ring, or if
-        there is no ring.
+        2, the Nyquist limit, if they agree everywhere; NaN if they don't even agree on the coarsest ring, if there is no ring,
+        or if a pixel is NaN or infinite.
     """
     frequency, correlation, number = frc(first, second)
     if threshold == "half-bit":
@@ -121,9 +129,11 @@ def frc_resolution(first: np.ndarray, second: np.ndarray, threshold: str = "half
         raise ValueError(f'threshold must be "half-bit" or "1/7", not {threshold!r}')
     # the limit of a ring of few pixels is near or above 1, so agreement itself is put just below it
     excess = correlation - np.minimum(limit, 1 - 1e-9)
+    if len(excess) == 0 or np.isnan(excess).any():
+        return float("nan")
     below = np.flatnonzero(excess < 0)
     if len(below) == 0:
-        return 2.0 if len(excess) else float("nan")
+        return 2.0
     ring = below[0]
     if ring == 0:
         return float("nan")
@@ -147,13 +157,15 @@ def cnr(image: np.ndarray, bright: np.ndarray, dark: np.ndarray | None = None) -
     float
         Infinite for two different levels without noise, 0 for one level.
     """
-    image, bright = np.asarray(image, dtype=np.float64), np.asarray(bright, dtype=bool)
+    image, bright = _image(image), np.asarray(bright, dtype=bool)
     dark = ~bright if dark is None else np.asarray(dark, dtype=bool)
     if bright.shape != image.shape or dark.shape != image.shape:
         raise ValueError(f"bright and dark must have the image's shape {image.shape}")
     if not bright.any() or not dark.any():
         raise ValueError("cnr needs at least one bright and one dark pixel")
     ones, zeros = image[bright], image[dark]
+    if not _finite(ones, zeros):
+        return float("nan")
     contrast = float(ones.mean() - zeros.mean())
     noise = float(np.sqrt(ones.var() + zeros.var()))
     if noise == 0.0:
@@ -163,25 +175,49 @@ def cnr(image: np.ndarray, bright: np.ndarray, dark: np.ndarray | None = None) -
 
 def rsd(image: np.ndarray, region: np.ndarray | None = None) -> float:
     """Return the relative standard deviation, std / |mean|, over `region` (bool (H, W)) or the whole image."""
-    values = np.asarray(image, dtype=np.float64)
+    values = _image(image)
     if region is not None:
         region = np.asarray(region, dtype=bool)
         if region.shape != values.shape or not region.any():
             raise ValueError(f"region must be a mask of the image's shape {values.shape} with at least one pixel")
         values = values[region]
+    if not _finite(values):
+        return float("nan")
     mean = float(np.abs(values.mean()))
     return float(values.std() / mean) if mean > 0 else float("inf")
 
 
 def _pair(image: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    image, reference = np.asarray(image, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    if image.ndim != 2 or image.shape != reference.shape:
+    image, reference = _image(image), _image(reference)
+    if image.shape != reference.shape:
         raise ValueError(f"two images of one shape (height, width) are needed, not {image.shape} and {reference.shape}")
     return image, reference
 
 
+def _image(values: np.ndarray) -> np.ndarray:
+    """Return an image as float64, or raise ValueError."""
+    if np.ma.is_masked(values):
+        raise ValueError("an image holds masked values: fill them first")
+    image = np.asarray(values)
+    if image.ndim != 2 or image.size == 0:
+        raise ValueError(f"an image has two axes (height, width) and one pixel at least, not the shape {image.shape}")
+    if image.dtype.kind not in "biuf":
+        raise ValueError(f"an image is of real numbers, not {image.dtype}")
+    return image.astype(np.float64)
+
+
+def _finite(*images: np.ndarray) -> bool:
+    return all(bool(np.isfinite(image).all()) for image in images)
+
+
 def _range(reference: np.ndarray, data_range: float | None) -> float:
-    span = float(reference.max() - reference.min()) if data_range is None else float(data_range)
-    if not span > 0:
+    if data_range is not None:
+        if not 0 < data_range < np.inf:
+            raise ValueError(f"data_range must be a number above 0, not {data_range!r}")
+        return float(data_range)
+    if not _finite(reference):
+        return float("nan")
+    span = float(reference.max() - reference.min())
+    if span == 0:
         raise ValueError("the reference is constant: give data_range, the span of values that a perfect image has")
     return span

@@ -18,12 +18,15 @@ class Block(Protocol):
     middle, half : float64 array, (B,)
     sums, squares : float64 array, (B,)
         Sums over the pixels of w and of w^2.
+    nbytes : int
+        Memory that the masks take.
     """
 
     middle: np.ndarray
     half: np.ndarray
     sums: np.ndarray
     squares: np.ndarray
+    nbytes: int
 
     def tile(self, start: int, stop: int) -> np.ndarray:
         """Return t from pixel `start` to `stop`, float32; past the last pixel it may hold anything finite.
@@ -61,6 +64,7 @@ class BitBlock:
         self._pixels = masks.shape[1]
         self._low, self._high = masks.min(axis=1), masks.max(axis=1)
         self._bits = np.packbits(masks == self._high[:, None], axis=1)
+        self.nbytes = self._bits.nbytes
         low, high = self._low.astype(np.float64), self._high.astype(np.float64)
         self.middle, self.half = (high + low) / 2, (high - low) / 2
         set_bits = np.bitwise_count(self._bits).sum(axis=1, dtype=np.int64)
@@ -87,7 +91,7 @@ class PlainBlock:
     """
 
     def __init__(self, masks: np.ndarray) -> None:
-        self._masks = masks
+        self._masks, self.nbytes = masks, masks.nbytes
         self.middle, self.half = np.zeros(len(masks)), np.ones(len(masks))
         self.sums = masks.sum(axis=1, dtype=np.float64)
         self.squares = np.einsum("bn,bn->b", masks, masks, dtype=np.float64)

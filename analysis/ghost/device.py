@@ -16,6 +16,6 @@ def usable_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.ones(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise ValueError(f"device {name!r} can't be used: {str(error).splitlines()[0]}; use cpu") from error
     return device

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import operator
+import sys
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -41,16 +42,18 @@ def checked_whole(name: str, value: Any, largest: int | None = None) -> int:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether `value` is a plain number; a bool is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Return whether `value` is a plain number that a float can hold; a bool is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, float) or abs(value) <= sys.float_info.max
 
 
 def checked_seconds(seconds: Any) -> float:
     """Return a time budget as a float above 0, which may be infinite, or raise ValueError."""
-    number = isinstance(seconds, int | float | np.integer | np.floating) and not isinstance(seconds, bool)
-    if not number or not seconds > 0:
+    plain = seconds.item() if isinstance(seconds, np.integer | np.floating) else seconds
+    if not is_number(plain) or not plain > 0:
         raise ValueError(f"time_budget_s must be above 0 seconds, not {seconds!r}")
-    return float(seconds)
+    return float(plain)
 
 
 def close_match(name: Any, known: Iterable[str]) -> str:
@@ -91,27 +94,34 @@ def checked_batch(
         Wrong shape, lengths that differ, values that aren't real numbers, NaN, infinite or much too large values, errors that
         aren't positive, negative counts.
     """
-    masks, buckets = real("masks", masks), real("buckets", buckets)
+    masks = real("masks", masks)
+    values, sigmas = checked_buckets(buckets, errors, first)
     if masks.ndim != 3 or masks.shape[1:] != tuple(shape):
         raise ValueError(f"masks must have the shape (realizations, {shape[0]}, {shape[1]}), not {masks.shape}")
+    if len(masks) != len(values):
+        raise ValueError(f"{len(masks)} masks but {len(values)} buckets: every realization is one mask and its bucket")
+    flat = masks.reshape(len(masks), shape[0] * shape[1])
+    _within("mask", flat, LARGEST_MASK, first)
+    return flat, values, sigmas
+
+
+def checked_buckets(buckets: np.ndarray, errors: Errors, first: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return buckets (B,) and their errors (B,), if there are any, in float64; with parameters and errors as `checked_batch`."""
+    buckets = real("buckets", buckets)
     if buckets.ndim != 1:
         raise ValueError(f"buckets must have one axis, (realizations,), not the shape {buckets.shape}")
-    if len(masks) != len(buckets):
-        raise ValueError(f"{len(masks)} masks but {len(buckets)} buckets: every realization is one mask and its bucket")
-    flat = masks.reshape(len(masks), shape[0] * shape[1])
     with np.errstate(over="ignore"):  # what becomes infinite is refused as too large
         values = np.array(buckets, dtype=np.float64)
-    _within("mask", flat, LARGEST_MASK, first)
     _within("bucket", buckets[:, np.newaxis], LARGEST_BUCKET, first)
     if errors is None:
-        return flat, values, None
+        return values, None
     if isinstance(errors, str):
-        return flat, values, _counting_errors(errors, values, first)
+        return values, _counting_errors(errors, values, first)
     sigmas = np.array(real("errors", errors), dtype=np.float64)
     if sigmas.shape != values.shape:
         raise ValueError(f"errors must have the buckets' shape {values.shape}, not {np.shape(errors)}")
     _all_good("error", np.isfinite(sigmas) & (sigmas > 0), first, "positive and finite")
-    return flat, values, sigmas
+    return values, sigmas
 
 
 def rows_at_once(pixels: int) -> int:
@@ -138,8 +148,10 @@ def real(name: str, values: Any) -> np.ndarray:
         array = np.asarray(values)
     except ValueError:
         raise ValueError(f"{name} must be an array of numbers with rows of one length") from None
+    except (TypeError, RuntimeError) as error:  # a tensor of torch's that has a gradient, or isn't in memory
+        raise ValueError(f"{name} can't be read as an array: {str(error).splitlines()[0]}") from error
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be real numbers, not {array.dtype}")
+        raise ValueError(f"{name} must be real numbers, not {array.dtype}; convert them first, for instance with .astype(float)")
     return array
 
 

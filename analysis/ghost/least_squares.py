@@ -15,6 +15,7 @@ from .estimate import Estimate, Progress
 from .groups import BLOCK, groups_of, jackknife_spread
 from .inputs import is_number
 from .kernel import GrowingKernel, mean_of_lit, without_groups
+from .problem import deviation, row_weights
 from .reconstructor import Reconstructor
 from .store import Store
 
@@ -85,7 +86,7 @@ class LeastSquares(Reconstructor):
         return self._estimate(
             image,
             self._images(masks, np.array([without for without, _ in left_out])),
-            [(residual, buckets[member]) for (_, residual), member in zip(left_out, members, strict=True)],
+            [(member, residual * self._relative[member]) for (_, residual), member in zip(left_out, members, strict=True)],
             self._images(masks, np.array(without_half)),
         )
 
@@ -99,11 +100,8 @@ class LeastSquares(Reconstructor):
             rows[column, left] = 0.0
         images = self._iterated(rows)
         predicted = self._store.matrix.forward(images[1:-2].reshape(len(members), -1))
-        buckets, relative = self._store.buckets, self._relative
-        left_out = [
-            ((buckets[member] - one[member]) / relative[member], buckets[member] / relative[member])
-            for one, member in zip(predicted, members, strict=True)
-        ]
+        buckets = self._store.buckets
+        left_out = [(member, buckets[member] - one[member]) for one, member in zip(predicted, members, strict=True)]
         return self._estimate(images[0], images[1:-2], left_out, images[-2:])
 
     def _members(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -119,11 +117,12 @@ class LeastSquares(Reconstructor):
         left_out: Sequence[tuple[np.ndarray, np.ndarray]] = (),
         halves: np.ndarray | None = None,
     ) -> Estimate:
-        """Return the estimate, with figures of trust from images without each group, residuals and buckets, and halves."""
+        """Return the estimate, with figures of trust from images without each group, what those leave of it, and halves."""
         if without is None or halves is None:
             return Estimate(image, np.full_like(image, np.nan), float("nan"), {"frc_resolution_px": float("nan")})
-        errors = [np.sum((residual - residual.mean()) ** 2) for residual, _ in left_out]
-        spans = [np.sum((buckets - buckets.mean()) ** 2) for _, buckets in left_out]
+        row, buckets = row_weights(self._store.errors), self._store.buckets
+        errors = [deviation(residual, row[member]) for member, residual in left_out]
+        spans = [deviation(buckets[member], row[member]) for member, _ in left_out]
         return Estimate(
             image=image,
             spread=jackknife_spread(without).astype(np.float32),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .compact import Block, PlainBlock, compact
+from .memory import leave_some
 
 _ROWS = 128
 """Masks that are kept as one block; a multiple of `groups.BLOCK`. How they are kept follows from their number in the
@@ -35,13 +36,20 @@ class Masks:
         self._rest = np.empty((0, pixels), dtype=np.float32)
         self._count = 0
         self._kept_total = np.zeros(pixels)
+        self._kept_bytes = 0
         self._last: tuple[PlainBlock, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return self._count
 
     def append(self, masks: np.ndarray) -> None:
-        """Add masks, float32 (B, N)."""
+        """Add masks, float32 (B, N).
+
+        Raises
+        ------
+        MemoryError
+            The masks have taken nearly all memory.
+        """
         start, self._last = 0, None
         while start < len(masks):
             used = self._count % _ROWS
@@ -59,8 +67,11 @@ class Masks:
             start += len(part)
 
     def _keep(self, masks: np.ndarray) -> None:
-        self._blocks.append(compact(masks))
-        self._kept_total += self._column_sums(self._blocks[-1])
+        block = compact(masks)
+        self._kept_bytes += block.nbytes
+        leave_some(self._kept_bytes)
+        self._blocks.append(block)
+        self._kept_total += self._column_sums(block)
 
     def _column_sums(self, block: Block) -> np.ndarray:
         sums = np.empty(self.pixels)

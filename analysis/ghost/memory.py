@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
+
 _ADDRESSABLE = 2**47
 """Bytes that a process can address; numpy has other errors for arrays beyond it."""
 
+_LEFT = 0.05
+"""Part of the machine's memory that masks leave to whoever else needs it."""
+
 _TORCHS_WORDS = ("can't allocate memory", "out of memory")
 """torch has no class of its own for the want of the CPU's memory."""
+
+
+def leave_some(taken: int) -> None:
+    """Raise MemoryError if little memory is left on the machine and the masks, with so many bytes, are why.
+
+    Systems grant more memory than there is, and when it is used end a process, perhaps another one.
+    """
+    memory = psutil.virtual_memory()
+    little = _LEFT * memory.total
+    if memory.available < little < taken:
+        raise MemoryError(f"{memory.available / 1e9:.3g} GB left of {memory.total / 1e9:.3g}")
 
 
 @contextmanager

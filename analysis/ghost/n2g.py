@@ -42,9 +42,8 @@ class Noise2Ghost(LearnedByUNet):
     ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
         splits = self._given["splits"]
         if splits is None:
-            self._chosen["splits"] = splits = 2 if self._unexplained > _MUCH_NOISE else 4
+            splits = 2 if self._unexplained > _MUCH_NOISE else 4
+        self._chosen["splits"] = splits = min(splits, len(buckets))
         generator = np.random.default_rng((self.seed, 2))
-        parts = split(
-            masks, buckets, min(splits, len(buckets)), permutations_of(self._given["permutations"], live=live), generator
-        )
+        parts = split(masks, buckets, splits, permutations_of(self._given["permutations"], live=live), generator)
         return standardised(parts.images, self.shape), bucket_targets(masks, buckets, parts.targets * row, units)

@@ -36,7 +36,7 @@ class Noise2Inverse(LearnedByUNet):
     def _views(
         self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units, *, live: bool
     ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
-        splits = min(self._given["splits"], len(buckets))
+        self._chosen["splits"] = splits = min(self._given["splits"], len(buckets))
         permutations = permutations_of(self._given["permutations"], live=live)
         images = split(masks, buckets, splits, permutations, np.random.default_rng((self.seed, 2))).images
         tuples = images.reshape(-1, splits, *self.shape) / units.contrast

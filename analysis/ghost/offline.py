@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .estimate import Progress, Result
-from .inputs import Errors, checked_seconds, real, rows_at_once
+from .inputs import Errors, checked_buckets, checked_seconds, real, rows_at_once
 from .reconstructor import Reconstructor, TimeBudgetTooShort
 from .registry import check_recipe, make_reconstructor
 
@@ -78,6 +79,8 @@ def reconstruct(
         raise ValueError(
             f"{len(masks)} masks but {buckets.shape[-1]} buckets: every realization is one mask and its bucket{turned}"
         )
+    if len(masks) == 0:
+        raise ValueError("masks and buckets of no realization: give one mask and its bucket at least")
     if not (errors is None or isinstance(errors, str)):
         errors = real("errors", errors)
         if errors.shape != buckets.shape:
@@ -89,6 +92,9 @@ def reconstruct(
 
     started = time.monotonic()
     channels = np.atleast_2d(buckets)
+    errors_of = list(np.atleast_2d(errors)) if isinstance(errors, np.ndarray) else [errors] * len(channels)
+    if buckets.ndim == 2:
+        _check_each(channels, errors_of)  # before time is spent on the first
     estimates, used = [], []
     for index, values in enumerate(channels):
         reconstructor = make_reconstructor(
@@ -96,7 +102,7 @@ def reconstruct(
         )
         if seconds < np.inf:
             reconstructor.limit_time(seconds / len(channels))
-        _feed(reconstructor, masks, values, np.atleast_2d(errors)[index] if isinstance(errors, np.ndarray) else errors)
+        _feed(reconstructor, masks, values, errors_of[index])
         try:
             estimates.append(reconstructor.finish(_part(progress, index, len(channels))))
         except TimeBudgetTooShort as error:
@@ -114,6 +120,14 @@ def reconstruct(
         update_points=[len(masks)],
         elapsed_s=time.monotonic() - started,
     )
+
+
+def _check_each(channels: np.ndarray, errors: Sequence[Errors]) -> None:
+    for number, (buckets, sigmas) in enumerate(zip(channels, errors, strict=True)):
+        try:
+            checked_buckets(buckets, sigmas)
+        except ValueError as error:
+            raise ValueError(f"channel {number}: {error}") from None
 
 
 def _feed(reconstructor: Reconstructor, masks: np.ndarray, buckets: np.ndarray, errors: Errors) -> None:

@@ -59,7 +59,7 @@ class Problem:
     Attributes
     ----------
     tells : bool
-        Whether the realizations tell of more than a level.
+        Whether the realizations tell of more than a level, and of more than nothing where nothing is negative.
     contrast : float
         Standard deviation over the pixels that an object would have which made the buckets vary as much, without noise.
     unexplained : float
@@ -94,6 +94,8 @@ class Problem:
             return
         sums = store.matrix.sums
         level = (self._row * sums) @ self._buckets / ((self._row * sums) @ sums) if sums.any() else 0.0
+        if nonnegative and level < 0 and not (store.matrix.adjoint((self._row * self._buckets)[None]) > 0).any():
+            return  # whatever is added to an image of zeros fits worse
         self._varying = self._buckets - level * sums
         residual = self._varying * self._row
         back = store.matrix.adjoint(residual[None])[0] if self._kernel is None else residual @ store.masks

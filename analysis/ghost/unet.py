@@ -73,6 +73,7 @@ class UNet(nn.Module):
 
 def fitting_levels(shape: tuple[int, int], levels: int) -> int:
     """Return how many halvings leave 4 pixels or more to normalise over at the coarsest level."""
+    levels = min(levels, max(shape).bit_length())
     while levels and -(-shape[0] // 2**levels) * -(-shape[1] // 2**levels) < 4:
         levels -= 1
     return levels

@@ -100,12 +100,35 @@ def test_rsd_is_the_deviation_over_the_mean():
     assert rsd(np.zeros((2, 2))) == np.inf
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_pixel_that_is_no_number_makes_the_figure_nan(bad):
+    broken, whole = smooth(noise((16, 16)), 2), smooth(noise((16, 16)), 2)
+    broken[3, 4] = bad
+    figures = [
+        *(figure(*pair) for figure in (mse, psnr, ssim, frc_resolution) for pair in ((broken, whole), (whole, broken))),
+        rsd(broken),
+        cnr(broken, whole > 0),
+    ]
+    assert np.isnan(figures).all()
+    assert np.isnan(frc(broken, whole)[1]).all()
+
+
+def test_agreement_does_not_depend_on_the_unit():
+    first, second = noise((16, 16), 1), noise((16, 16), 1) + noise((16, 16), 2)
+    assert frc_resolution(1e200 * first, 1e-200 * second) == pytest.approx(frc_resolution(first, second))
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda: mse(np.ones((2, 2)), np.ones((2, 3))), r"\(2, 2\) and \(2, 3\)"),
         (lambda: mse(np.ones(4), np.ones(4)), "height, width"),
         (lambda: psnr(np.zeros((2, 2)), np.ones((2, 2))), "data_range"),
+        (lambda: psnr(np.eye(2), np.ones((2, 2)), data_range=-1), "above 0, not -1"),
+        (lambda: ssim(np.eye(4), np.ones((4, 4)), data_range=np.inf), "above 0, not inf"),
+        (lambda: mse(np.ones((0, 2)), np.ones((0, 2))), "one pixel at least"),
+        (lambda: mse(1j * np.eye(2), np.eye(2)), "real numbers, not complex"),
+        (lambda: rsd(np.ma.masked_less(np.eye(2), 0.5)), "masked"),
         (lambda: ssim(np.zeros((2, 2)), np.eye(2)), "3 x 3"),
         (lambda: frc_resolution(np.eye(4), np.eye(4), "2-sigma"), "half-bit"),
         (lambda: cnr(np.eye(2), np.ones((2, 2), bool)), "one dark pixel"),

@@ -3,14 +3,16 @@
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from ghost_scans import blobs, scan_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from analysis.ghost import METHODS, make_reconstructor, offline, reconstruct
+from analysis.ghost import METHODS, make_reconstructor, memory, offline, reconstruct
 
 SMALL = {
     "steps": 4,
@@ -195,12 +197,13 @@ SENSELESS = {
     "masks of several sizes": ({"masks": [[[1.0, 2.0]], [[3.0]]]}, "masks must be an array of numbers with rows of one length"),
     "masks without pixels": ({"masks": np.ones((40, 0, 5))}, "at least one pixel"),
     "too few masks": ({"masks": np.ones((39, 7, 5))}, "39 masks but 40 buckets"),
-    "no masks at all": ({"masks": np.ones((0, 7, 5)), "buckets": []}, "no realization yet"),
+    "no masks at all": ({"masks": np.ones((0, 7, 5)), "buckets": []}, "of no realization"),
     "NaN in a mask": ({"masks": changed(np.ones((40, 7, 5)), (3, 1, 1), np.nan)}, "mask must be finite; leave out realization 3"),
     "infinite mask": ({"masks": changed(np.ones((40, 7, 5)), (39, 0, 0), -np.inf)}, "leave out realization 39"),
     "enormous mask": ({"masks": changed(np.ones((40, 7, 5)), (5, 0, 0), 1e300)}, r"from -1e\+15 to 1e\+15.* realization 5 "),
     "tiny masks": ({"masks": np.full((40, 7, 5), 1e-50)}, "no mask holds a value above 1e-15"),
     "no buckets": ({"buckets": None}, "buckets must be real numbers"),
+    "buckets with a gradient": ({"buckets": torch.ones(40, requires_grad=True)}, "buckets can't be read as an array: .*grad"),
     "one bucket": ({"buckets": 3.0}, "buckets must have the shape"),
     "buckets of text": ({"buckets": ["1"] * 40}, "buckets must be real numbers"),
     "buckets as a column": ({"buckets": np.ones((40, 1))}, "40 masks but 1 buckets.*; turn them"),
@@ -228,6 +231,7 @@ SENSELESS = {
     "no time": ({"time_budget_s": 0}, "time_budget_s must be above 0 seconds"),
     "negative time": ({"time_budget_s": -1.0}, "time_budget_s must be above 0 seconds"),
     "NaN as time": ({"time_budget_s": float("nan")}, "time_budget_s must be above 0 seconds"),
+    "more time than a float holds": ({"time_budget_s": 10**400}, "time_budget_s must be above 0 seconds"),
     "text as time": ({"time_budget_s": "1 s"}, "time_budget_s must be above 0 seconds"),
     "progress that can't be called": ({"progress": True}, "progress must be a function"),
     "option that isn't": ({"nonegative": True}, "has no option nonegative; its options are .*; did you mean nonnegative?"),
@@ -297,7 +301,7 @@ def test_a_name_that_is_nearly_right_is_guessed(data):
 @settings(max_examples=20, deadline=None)
 @given(
     value=st.sampled_from(
-        [None, "much", [], {}, -1, 0, float("nan"), float("inf"), 1e300, -1e300, True, 1 + 1j, np.ones(2), b"1"]
+        [None, "much", [], {}, -1, 0, float("nan"), float("inf"), 1e300, -1e300, -(10**400), True, 1 + 1j, np.ones(2), b"1"]
     ),
     position=st.integers(0, 20),
 )
@@ -312,8 +316,43 @@ def test_any_value_of_any_option_gives_an_image_or_an_error(method, value, posit
         sensible(result, (7, 5), nonnegative=False)
 
 
+@pytest.mark.parametrize("method", ["n2g", "n2i", "gidc"])
+def test_more_levels_than_an_image_can_be_halved_are_no_more(method, data):
+    few, many = (reconstruct(data.masks, data.buckets, method, **{**small(method), "levels": levels}) for levels in (3, 10**9))
+    assert many.image.tobytes() == few.image.tobytes()
+    assert many.options["levels"] == few.options["levels"] < 4
+
+
+@pytest.mark.parametrize("method", ["n2g", "n2i"])
+def test_more_splits_than_realizations_are_as_many_as_those(method, data):
+    result = reconstruct(data.masks, data.buckets, method, **{**small(method), "splits": 1000})
+    assert result.options["splits"] <= 40
+    again = reconstruct(data.masks, data.buckets, method, **result.options)
+    assert again.image.tobytes() == result.image.tobytes()
+
+
+@methods
+@pytest.mark.parametrize("errors", [None, "poisson", "given"])
+def test_senseless_channel_is_named_before_time_is_spent_on_others(method, errors, data):
+    told, counts = [], np.rint(100 * np.stack([data.buckets] * 3))
+    if errors == "given":
+        errors = changed(np.ones((3, 40)), (2, 7), 0.0)
+    else:
+        counts[2, 7] = np.nan
+    with pytest.raises(ValueError, match=r"channel 2: every .*; leave out realization 7"):
+        reconstruct(data.masks, counts, method, errors=errors, progress=told.append, **small(method))
+    assert told == []
+
+
+@pytest.mark.parametrize("method", ["tv", "gidc", "inr", "n2i", "n2g"])
+def test_buckets_below_zero_show_nothing_where_nothing_is_negative(method, data):
+    assert not reconstruct(data.masks, -data.buckets, method, **small(method)).image.any()
+    signed = reconstruct(data.masks, -data.buckets, method, nonnegative=False, **small(method)).image
+    assert signed.min() < 0
+
+
 @pytest.mark.parametrize("method", [name for name, method in METHODS.items() if not method.fast])
-@pytest.mark.parametrize("device", ["banana", "cuda:99", "meta", ""])
+@pytest.mark.parametrize("device", ["banana", "cuda:99", "meta", "hpu", ""])
 def test_device_that_is_not_there_is_named(method, device, data):
     with pytest.raises(ValueError, match=rf"device '{device}' can't be used: .*; use cpu"):
         reconstruct(data.masks, data.buckets, method, device=device, **small(method))
@@ -392,6 +431,17 @@ def test_masks_larger_than_memory_are_refused_with_their_size(method, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert re.match(rf"{method} finds no memory for 2048 masks of 2048x2048 pixels .*take fewer realizations", done.stdout)
+
+
+@pytest.mark.parametrize("method", ["least_squares", "tv", "ch_mwcnn", "n2g"])
+def test_masks_that_take_the_last_memory_are_refused(method, monkeypatch):
+    def take(total):
+        monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(total=total, available=0.01 * total))
+        make_reconstructor(method, shape=(16, 16)).update(np.random.default_rng(0).random((512, 16, 16)), np.ones(512))
+
+    take(total=2**34)  # whatever took the rest, it wasn't half a megabyte
+    with pytest.raises(MemoryError, match="no memory for 512 masks of 16x16 pixels"):
+        take(total=2**20)
 
 
 @methods

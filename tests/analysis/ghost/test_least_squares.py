@@ -4,7 +4,7 @@ from ghost_scans import blobs, hadamard_masks, scan_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.ghost import make_reconstructor, reconstruct
+from analysis.ghost import make_reconstructor, reconstruct, store
 from analysis.ghost.groups import groups_of
 from analysis.ghost.kernel import GrowingKernel, without_groups
 
@@ -87,6 +87,16 @@ def test_heldout_loss_is_that_of_images_without_the_bucket(scan):
         missed += np.sum((residual - residual.mean()) ** 2)
         spans += np.sum((scan.buckets[held] - scan.buckets[held].mean()) ** 2)
     assert result.heldout_loss == pytest.approx(missed / spans, rel=1e-3)
+
+
+@pytest.mark.parametrize("most", [2048, 0])
+def test_heldout_loss_with_poisson_errors_is_near_that_without(most, monkeypatch):
+    monkeypatch.setattr(store, "MOST_REALIZATIONS", most)
+    rng = np.random.default_rng(1)
+    image, masks = 0.5 * blobs((16, 16), seed=4), (rng.random((400, 16, 16)) < 0.5).astype(np.uint8)
+    counts = rng.poisson((masks * image).sum(axis=(1, 2)) * 10)
+    poisson, none = (reconstruct(masks, counts, "least_squares", errors=errors).heldout_loss for errors in ("poisson", None))
+    assert poisson == pytest.approx(none, rel=0.3)
 
 
 def test_spread_is_the_error_where_there_are_realizations_enough():
