@@ -48,10 +48,10 @@ _FAINT = 0.5
 """Part of the buckets' variance about the mean level that total variation doesn't predict, below which live estimates do without
 the smooth rest: it was worth 0.02 dB at most up to 0.7 on programmed objects, and takes a tenth of the time."""
 
-_NEXT_TO_NOTHING = 0.95
-"""Part of the buckets' variance about the mean level that total variation doesn't predict, above which its weight is that which
-is best without a network, or more. On 26 programmed scans n2g gained 0.4 dB on average by that, and lost 0.5 at most; of buckets
-shuffled against their masks, in images of 16 to 48 pixels, it showed a third of the contrast. Below, objects of detail lose."""
+_BY_CHANCE = 6.0
+"""Realizations times the part of their variance that total variation predicts, below which it may as well predict nothing. Its
+weight is then that which is best without a network, or more. On fourteen programmed scans n2g gained 0.5 dB on average by that,
+and lost 0.2 at most; of buckets shuffled against their masks, in images of 16 to 48 pixels, it showed a third of the contrast."""
 
 _FEWEST_STEPS = 50
 _TIMED_STEPS = 8
@@ -251,8 +251,8 @@ class Learned(Reconstructor):
         """Return the weight of total variation that was given, or else a share of the best without a network."""
         if self._given["weight"] is not None:
             return float(self._given["weight"])
-        share = max(self.weight_share, 1.0) if self._unexplained > _NEXT_TO_NOTHING else self.weight_share
-        return float(share * best)
+        by_chance = self.count * (1 - self._unexplained) < _BY_CHANCE
+        return float(best * (max(self.weight_share, 1.0) if by_chance else self.weight_share))
 
     def _spread(self, predictions: np.ndarray) -> np.ndarray:
         """Return the standard error (H, W) of the mean of `predictions` (S, H, W); NaN of a single one."""
