@@ -49,10 +49,11 @@ _FAINT = 0.5
 the smooth rest: it was worth 0.02 dB at most up to 0.7 on programmed objects, and takes a tenth of the time."""
 
 _BY_CHANCE = 6.0
-"""Realizations times the part of their variance that total variation predicts, below which it may as well predict nothing. Its
-weight is then that which is best without a network, or more. On fourteen programmed scans n2g gained 0.5 dB on average by that,
-and lost 0.2 at most; of buckets shuffled against their masks, in images of 16 to 48 pixels, it showed a third of the contrast. Not
-while a scan runs: a network that began with flat images ended it 0.9 dB worse on a texture, which total variation predicts late."""
+"""Realizations times the part of their variance that total variation predicts, below which it may as well predict nothing.
+Its weight is then that which is best without a network, or more. On fourteen programmed scans n2g gained 0.5 dB on average by
+that, and lost 0.2 at most; of buckets shuffled against their masks, in images of 16 to 48 pixels, it showed a third of the
+contrast. Not while a scan runs: a network that began with flat images ended it 0.9 dB worse on a texture, which total variation
+predicts late."""
 
 _FEWEST_STEPS = 50
 _TIMED_STEPS = 8
