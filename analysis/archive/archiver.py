@@ -34,7 +34,7 @@ logger = logging.getLogger("ghostbeam.archiver")
 _EVERY_S = 0.03  # a flush takes some 25 ms; a row can be read from Tiled about 60 ms after it was logged (median)
 _DOCUMENTS_AT_ONCE = 500
 _ORPHANS_EVERY_S = 2.0
-_OVERDUE_S = 2.0  # after its last turn; then every other turn is that of a run that waited so long
+_OVERDUE_S = 0.7  # after its last turn; then every other turn is that of a run that waited so long
 _VERIFIED_WITHIN_S = 10.0  # of its end, however much there is to write; reading back a run takes 0.3 to 1.3 s
 _TRIES = 5  # with a server that answers; then the run is left to `ghostbeam recover`
 
