@@ -184,6 +184,9 @@ class ReconstructionSection(_Section):
         "19 yields to everything else; where Linux shares the processor among sessions first (autogroup), "
         "only to the worker's own.",
     )
+    longest_s: float = Field(
+        21_600.0, gt=0, description="How long one estimate may take, in seconds; a reconstruction that needs longer is ended."
+    )
 
     @field_validator("options")
     @classmethod

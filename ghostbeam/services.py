@@ -123,6 +123,7 @@ def _worker(config: GhostbeamConfig) -> Service:
     section = config.reconstruction
     command = ["nice", "-n", str(section.niceness), sys.executable, "-m", "analysis.worker.worker"]
     command += ["--state-dir", str(config.state_dir), "--threads", str(section.threads)]
+    command += ["--longest-s", str(section.longest_s)]
     command += ["--recipes", json.dumps(section.recipes)]
     return Service("worker", command, _says_so(config.state_dir, "worker"))
 

@@ -34,7 +34,7 @@ MAX_SHARE_SLOW = 0.95  # the same of slow methods, which have a core of their ow
 NEW_FRACTION = 0.01  # of all realizations that must be new: a scan of n of them stores some 100 ln(n) estimates at most
 _POLL_S = 0.02
 _READ_AT_ONCE = 500
-_REPORT_EVERY_S = 0.2
+REPORT_EVERY_S = 0.2
 _LOCK_WAIT_S = 30.0
 
 Report = Callable[[dict[str, Any]], None]
@@ -304,7 +304,7 @@ class _Follower:
 
     def tell(self, position: int, *, now: bool = False) -> None:
         """Report how far it is, every now and then."""
-        if now or time.monotonic() - self._reported >= _REPORT_EVERY_S:
+        if now or time.monotonic() - self._reported >= REPORT_EVERY_S:
             self._reported = time.monotonic()
             estimates = self._derived.progress.events
             figures = {"realizations": self.reconstruction.standing.realizations, "estimates": estimates}

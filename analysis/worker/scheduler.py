@@ -14,9 +14,9 @@ import signal
 import threading
 import time
 import traceback
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -27,16 +27,25 @@ from analysis.documents.mask_store import MaskSetMissing, MaskStore
 from analysis.documents.recipe import Recipe, derived_uid, recipes_of
 from analysis.ghost import METHODS
 from analysis.worker.compute import THREAD_VARIABLES
-from analysis.worker.job import LIVE, Job, Outcome, give_up, run_job
+from analysis.worker.job import LIVE, REPORT_EVERY_S, Job, Outcome, give_up, run_job
 
 logger = logging.getLogger("ghostbeam.worker")
 
+LONGEST_S = 6 * 3600.0
 CRASHES = 3  # after so many a reconstruction is given up
 FAST_AT_ONCE = 16  # of runs that go on
 CATCHING_UP_AT_ONCE = 2  # of runs that had ended before
 _MASKS_EVERY_S = 1.0
-_DISK_TROUBLE_WAIT_S = 2.0
+IDLE_S = 30.0  # without anything new for so long a scan counts as paused
+_TROUBLE_WAIT_S = 2.0
 _NICE_FAST, _NICE_SLOW = 5, 10  # a scan comes first
+
+
+class _Ended(Enum):
+    """Why the scheduler ended a process that was not done."""
+
+    SET_ASIDE = "its scan is paused, and others wait"
+    TOO_LONG = "it took too long"
 
 
 @dataclass
@@ -58,10 +67,18 @@ class _Task:
     realizations: int = 0
     estimates: int = 0
     made: int = 0  # estimates by the present process
+    heard: float = 0.0  # when the present process last said something (monotonic, s)
+    progressed: float = 0.0  # when that was something new
+    killed: _Ended | None = None
+    set_aside: bool = False  # until its run brings something new
 
     @property
     def running(self) -> bool:
         return self.process is not None
+
+    def idle(self, now: float) -> bool:
+        """Whether the process has been waiting for its scan for a while. One that computes says nothing meanwhile."""
+        return self.heard - self.progressed > IDLE_S and now - self.heard < 5 * REPORT_EVERY_S
 
 
 class Scheduler:
@@ -77,13 +94,24 @@ class Scheduler:
         How many reconstructions by slow methods may run at a time.
     threads : int
         Threads of the numerical libraries in each process.
+    longest_s : float
+        How long one estimate may take (s); a reconstruction that takes longer is ended as failed.
     """
 
-    def __init__(self, state_dir: Path, recipes: Sequence[Recipe], *, slow_at_once: int = 1, threads: int = 1) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        recipes: Sequence[Recipe],
+        *,
+        slow_at_once: int = 1,
+        threads: int = 1,
+        longest_s: float = LONGEST_S,
+    ) -> None:
         self._state_dir = Path(state_dir)
         self._recipes = list(recipes)
         self._slow_at_once = slow_at_once
         self._threads = threads
+        self._longest_s = longest_s
         self._raw = LogReader(log_paths(state_dir).raw)
         self._processed = LogReader(log_paths(state_dir).processed)
         self._store = MaskStore(state_dir)
@@ -106,13 +134,14 @@ class Scheduler:
         """Look for runs, start and collect processes; waits up to `timeout_s` for a process to say something."""
         try:
             self._discover()
+            self._check_masks()
+            self._launch()
             self._problem = None
         except LogError as error:
             self._problem = str(error)
             self._trouble(self._problem)
-        self._check_masks()
-        self._launch()
         self._listen(timeout_s)
+        self._end_the_endless()
 
     def status(self) -> dict[str, Any]:
         """Figures for people and for `status`."""
@@ -156,7 +185,11 @@ class Scheduler:
             self._last_run = run.first
             if "ghost" in run.start:
                 self._counters["runs"] += 1
-                self._tasks += self._tasks_of(run)
+                try:
+                    self._tasks += self._tasks_of(run)
+                except Exception as error:  # whatever is odd about one run, the others are reconstructed
+                    self._counters["failed"] += 1
+                    self._trouble(f"run {run.uid} is not reconstructed: {type(error).__name__}: {error}")
         self._head = head
 
     def _tasks_of(self, run: RunInfo) -> list[_Task]:
@@ -197,18 +230,11 @@ class Scheduler:
     def _launch(self) -> None:
         now = time.monotonic()
         running = [task for task in self._tasks if task.running]
-        # A scan may be paused for hours: the slow reconstruction of a run that goes on never keeps those of ended runs waiting.
-        slow = Counter(self._is_open(task) for task in running if task.slow)
+        ready = [task for task in self._tasks if not (task.running or task.waits_for_masks or now < task.not_before)]
         live = sum(task.live and not task.slow for task in running)
         catching_up = sum(not task.live and not task.slow for task in running)
-        for task in self._tasks:
-            if task.running or task.waits_for_masks or now < task.not_before:
-                continue
+        for task in ready:
             if task.slow:
-                is_open = self._is_open(task)
-                if slow[is_open] < self._slow_at_once:
-                    slow[is_open] += 1
-                    self._start(task)
                 continue
             if task.live and live < FAST_AT_ONCE:
                 live += 1
@@ -216,19 +242,71 @@ class Scheduler:
             elif not task.live and catching_up < CATCHING_UP_AT_ONCE:
                 catching_up += 1
                 self._start(task)
+        self._launch_slow([task for task in running if task.slow], [task for task in ready if task.slow], now)
+
+    def _launch_slow(self, running: list[_Task], ready: list[_Task], now: float) -> None:
+        """Keep the slow ones within one limit, whatever their runs do: each takes a core and a lot of memory.
+
+        Those of runs that go on come first. A scan may be paused for hours, though: its process makes room for another, and is
+        started again when the scan goes on.
+        """
+        if not ready:
+            return
+        free = self._slow_at_once - len(running)
+        idle = [task for task in running if task.killed is None and task.idle(now)]
+        if free <= 0 and not idle:
+            return
+        ready = [task for task in ready if not task.set_aside or self._brought_something(task)]
+        ready.sort(key=self._is_open, reverse=True)
+        for task in ready[: max(0, free)]:
+            self._start(task)
+        for _, task in zip(ready[max(0, free) :], idle, strict=False):
+            self._kill(task, _Ended.SET_ASIDE)
+
+    def _brought_something(self, task: _Task) -> bool:
+        """Whether there is news of a run: something that its process hadn't taken in, or its end."""
+        return bool(self._raw.read(task.position, run=task.job.raw_uid, limit=1))
 
     def _is_open(self, task: _Task) -> bool:
         return self._raw.state(task.job.raw_uid) is RunState.OPEN
 
     def _start(self, task: _Task) -> None:
-        receiving, sending = self._context.Pipe(duplex=False)
-        task.connection, task.ending, task.made = receiving, {}, 0
+        try:
+            receiving, sending = self._context.Pipe(duplex=False)
+        except OSError as error:
+            self._cannot_start(task, error)
+            return
         nice = _NICE_SLOW if task.slow else _NICE_FAST
-        task.process = self._context.Process(
+        process = self._context.Process(
             target=_run, args=(task.job, sending, self._lifeline_read, nice), name=task.job.recipe.method
         )
-        task.process.start()
-        sending.close()
+        try:
+            process.start()
+        except (OSError, EOFError) as error:
+            receiving.close()
+            self._cannot_start(task, error)
+            return
+        finally:
+            sending.close()
+        task.process, task.connection, task.ending, task.made = process, receiving, {}, 0
+        task.killed, task.set_aside = None, False
+        task.heard = task.progressed = time.monotonic()
+
+    def _cannot_start(self, task: _Task, error: Exception) -> None:
+        """The system is short of processes, files or memory: that may pass."""
+        self._trouble(f"no process could be started for {task.job.recipe.method} of run {task.job.raw_uid}: {error}")
+        task.not_before = time.monotonic() + _TROUBLE_WAIT_S
+
+    def _kill(self, task: _Task, why: _Ended) -> None:
+        task.killed = why
+        task.process.kill()  # a job may be killed at any moment
+
+    def _end_the_endless(self) -> None:
+        """End the processes that have been at one estimate for too long."""
+        now = time.monotonic()
+        for task in self._tasks:
+            if task.running and task.killed is None and now - task.heard > self._longest_s:
+                self._kill(task, _Ended.TOO_LONG)
 
     def _listen(self, timeout_s: float) -> None:
         running = {task.connection: task for task in self._tasks if task.connection is not None}
@@ -245,6 +323,9 @@ class Scheduler:
             if "outcome" in message or "error" in message:
                 task.ending = message
             else:
+                task.heard = time.monotonic()
+                if (message["realizations"], message["made"]) != (task.realizations, task.made):
+                    task.progressed = task.heard
                 self._counters["estimates"] += message["made"] - task.made
                 task.made = message["made"]
                 task.position = message["position"]
@@ -253,6 +334,8 @@ class Scheduler:
     def _ended(self, task: _Task) -> None:
         assert task.connection is not None
         task.process.join(5.0)
+        task.process.kill()  # it said that it was done, and hangs
+        task.process.join()
         code = task.process.exitcode
         task.process.close()
         task.connection.close()
@@ -269,7 +352,15 @@ class Scheduler:
             self._tasks.remove(task)
         elif ending.get("disk"):
             self._trouble(ending["error"])
-            task.not_before = time.monotonic() + _DISK_TROUBLE_WAIT_S
+            task.not_before = time.monotonic() + _TROUBLE_WAIT_S
+        elif task.killed is _Ended.SET_ASIDE:
+            task.set_aside = True
+        elif task.killed is _Ended.TOO_LONG:
+            self._give_up(
+                task,
+                f"one estimate took longer than {self._longest_s:g} s and the reconstruction was ended. Choose options that need "
+                "less, or raise longest_s in [reconstruction] of beamline.toml",
+            )
         else:
             self._crashed(task, ending.get("error") or f"its process ended with {_exit_in_words(code)}")
 
@@ -279,12 +370,16 @@ class Scheduler:
         self._trouble(f"{task.job.recipe.method} of run {task.job.raw_uid} crashed ({task.crashes} of {CRASHES}): {error}")
         if task.crashes < CRASHES:
             return
+        self._give_up(task, f"the reconstruction crashed {task.crashes} times and was given up; the last time: {error}")
+
+    def _give_up(self, task: _Task, reason: str) -> None:
         try:
-            give_up(task.job, f"the reconstruction crashed {task.crashes} times and was given up; the last time: {error}")
+            give_up(task.job, reason)
         except (LogError, OSError) as trouble:
             self._trouble(str(trouble))
-            task.not_before = time.monotonic() + _DISK_TROUBLE_WAIT_S
+            task.not_before = time.monotonic() + _TROUBLE_WAIT_S
             return
+        self._trouble(f"{task.job.recipe.method} of run {task.job.raw_uid}: {reason}")
         self._counters["failed"] += 1
         self._tasks.remove(task)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from analysis.documents.recipe import Recipe
 from analysis.documents.status import StatusFile, StopRequest, read_status
 from analysis.ghost import METHODS
-from analysis.worker.scheduler import Scheduler
+from analysis.worker.scheduler import LONGEST_S, Scheduler
 
 POLL_S = 0.03
 
@@ -23,7 +23,15 @@ class WorkerBusy(RuntimeError):
     """Another worker serves this state directory."""
 
 
-def work(state_dir: Path, recipes: list[Recipe], *, slow_at_once: int = 1, threads: int = 1, until_idle: bool = False) -> None:
+def work(
+    state_dir: Path,
+    recipes: list[Recipe],
+    *,
+    slow_at_once: int = 1,
+    threads: int = 1,
+    longest_s: float = LONGEST_S,
+    until_idle: bool = False,
+) -> None:
     """Reconstruct until asked to stop (SIGTERM, SIGINT). Call it in the main thread.
 
     Parameters
@@ -36,6 +44,8 @@ def work(state_dir: Path, recipes: list[Recipe], *, slow_at_once: int = 1, threa
         How many reconstructions by slow methods may run at a time.
     threads : int
         Threads of the numerical libraries in each process.
+    longest_s : float
+        How long one estimate may take (s).
     until_idle : bool
         Return when nothing is left to do.
 
@@ -56,7 +66,7 @@ def work(state_dir: Path, recipes: list[Recipe], *, slow_at_once: int = 1, threa
             ) from error
         stop = StopRequest()
         status = StatusFile(state_dir, "worker")
-        scheduler = Scheduler(state_dir, recipes, slow_at_once=slow_at_once, threads=threads)
+        scheduler = Scheduler(state_dir, recipes, slow_at_once=slow_at_once, threads=threads, longest_s=longest_s)
         try:
             while not stop:
                 scheduler.step(POLL_S)
@@ -86,6 +96,12 @@ def main() -> None:
     parser.add_argument(
         "--slow-at-once", type=_from_one, default=1, help="reconstructions by slow methods that may run at a time"
     )
+    parser.add_argument(
+        "--longest-s",
+        type=float,
+        default=LONGEST_S,
+        help="how long one estimate may take (s); a reconstruction that needs longer is ended (default: %(default)g)",
+    )
     parser.add_argument("--until-idle", action="store_true", help="end when nothing is left to reconstruct")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -95,6 +111,7 @@ def main() -> None:
             arguments.recipes,
             slow_at_once=arguments.slow_at_once,
             threads=arguments.threads,
+            longest_s=arguments.longest_s,
             until_idle=arguments.until_idle,
         )
     except WorkerBusy as error:
