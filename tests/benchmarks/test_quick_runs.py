@@ -28,6 +28,13 @@ def test_replay_speed(tmp_path):
     assert "documents/s of a replay" in printed
 
 
+def test_frames_written(tmp_path):
+    figures, printed = quickly("frames_written", tmp_path, "--directory", str(tmp_path))
+    assert set(figures) == {"ratio_raw", "cost_growth"}
+    assert all(value > 0 for value in figures.values())
+    assert "kB a frame" in printed and not list(tmp_path.glob("*/"))
+
+
 def test_scaling(tmp_path):
     figures, printed = quickly("scaling", tmp_path, "--directory", str(tmp_path))
     assert set(figures) == {"time_slope", "memory_slope", "bytes_per_mask_pixel", "minutes_largest"}

@@ -1,0 +1,103 @@
+"""Records as areaDetector has them: a setpoint and, beside it, its readback with _RBV at the end of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from caproto import ChannelType
+from caproto.server import PVGroup, pvproperty
+
+_PATH_LENGTH = 1024  # characters
+OFF_ON = ("No", "Yes")
+DISABLE_ENABLE = ("Disable", "Enable")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one record is.
+
+    Parameters
+    ----------
+    name : str
+        After the group's prefix, without _RBV.
+    value : bool, int, float, str or tuple
+        First value; a tuple holds the states of an enumeration, of which the first is the first value.
+    doc : str
+        What it means, with its unit.
+    kind : str
+        "pair": setpoint and readback. "read": a readback alone. "one": one record without readback.
+    long : bool
+        Text of more than 39 characters, as a waveform of characters.
+    options : dict
+        More for caproto's pvproperty, such as units.
+    """
+
+    name: str
+    value: Any
+    doc: str
+    kind: str = "pair"
+    long: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def properties(self) -> Iterator[tuple[str, pvproperty]]:
+        """Yield the records that caproto is to serve, with their names."""
+        if self.kind != "read":
+            yield self.name, self._property(self.name, put=_putter(self.name, self.kind == "pair"))
+        if self.kind != "one":
+            yield f"{self.name}_RBV", self._property(f"{self.name}_RBV", read_only=True)
+
+    def _property(self, name: str, **more: Any) -> pvproperty:
+        options = {"name": name, "value": self.value, "doc": self.doc, **self.options, **more}
+        if isinstance(self.value, tuple):
+            options.update(value=self.value[0], dtype=ChannelType.ENUM, enum_strings=self.value)
+        elif self.long:
+            options.update(dtype=ChannelType.CHAR, max_length=_PATH_LENGTH, report_as_string=True)
+        elif isinstance(self.value, str):
+            options.update(dtype=ChannelType.STRING)
+        elif isinstance(self.value, float):
+            options.setdefault("precision", 6)
+        return pvproperty(**options)
+
+
+def serve(*records: Record) -> dict[str, pvproperty]:
+    """Return the attributes with which a class body serves these records."""
+    return {name.replace(".", "_"): made for record in records for name, made in record.properties()}
+
+
+def inert(names: str, value: Any, doc: str, kind: str = "pair", **options: Any) -> tuple[Record, ...]:
+    """Return records that clients look for and that do nothing here; their names stand in one string."""
+    return tuple(Record(name, value, doc, kind, options=options) for name in names.split())
+
+
+class AsynGroup(PVGroup):
+    """A group of such records: what is written shows in the readback, unless `on_put` says otherwise."""
+
+    async def on_put(self, name: str, value: Any) -> Any:
+        """Act on a put; return the value to keep, or raise SkipWrite or ValueError."""
+        return value
+
+    def value(self, name: str) -> Any:
+        """Return the value of a record of this group."""
+        return self.pvdb[self.prefix + name].value
+
+    async def post(self, name: str, value: Any) -> None:
+        """Give a record another value; nothing is sent when it is the same."""
+        if self.value(name) != value:
+            await self.pvdb[self.prefix + name].write(value, verify_value=False)
+
+    async def post_pair(self, name: str, value: Any) -> None:
+        """Give a setpoint and its readback another value."""
+        await self.post(name, value)
+        await self.post(f"{name}_RBV", value)
+
+
+def _putter(name: str, paired: bool) -> Callable[[Any, Any, Any], Any]:
+    async def put(group: AsynGroup, instance: Any, value: Any) -> Any:
+        kept = await group.on_put(name, value)
+        if paired:
+            await group.post(f"{name}_RBV", kept)
+        return kept
+
+    return put

@@ -1,0 +1,156 @@
+"""Frames into an HDF5 file that others read while it grows, laid out as areaDetector's NDFileHDF5 does."""
+
+from __future__ import annotations
+
+import struct
+import time
+from pathlib import Path
+
+import bitshuffle
+import h5py
+import hdf5plugin
+import numpy as np
+
+FRAMES = "/entry/data/data"
+NUMBERS = "/entry/instrument/NDAttributes/NDArrayUniqueId"
+TIMES = "/entry/instrument/NDAttributes/NDArrayTimeStamp"
+CHUNK = 64
+"""Frames in one chunk of the file."""
+_FLUSH_S = 0.1
+_BLOCK = 4096  # elements that bitshuffle compresses together
+
+
+class FrameWriter:
+    """One file of frames: bitshuffle-LZ4, single writer and multiple readers (SWMR), chunks of 64 frames.
+
+    Parameters
+    ----------
+    path : Path
+        The file to make; it must not exist.
+    shape : pair of int
+        Rows and columns of a frame.
+    flush_s : float
+        Longest time in s for which frames that were appended stay unreadable while more are appended; a caller with
+        nothing to append calls `flush_when_due`.
+
+    Raises
+    ------
+    OSError
+        From here and from every method that writes: the file exists, its folder does not, or the disk is full.
+
+    Notes
+    -----
+    `/entry/data/data` is (N, H, W) uint16; beside it, one a frame, stand NDArrayUniqueId, int64, and NDArrayTimeStamp,
+    float64, s since 1990-01-01 UTC. Chunks are compressed here and handed to HDF5 as they are, which is twice as fast
+    as its own filters. A chunk that is not full when it must be readable is written again when more frames
+    have come; SWMR keeps the old one in the file, for readers that may be at it.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int], flush_s: float = _FLUSH_S):
+        self._flush_s = flush_s
+        self._chunk = np.zeros((CHUNK, *shape), np.uint16)
+        self._rows: dict[str, list[np.ndarray]] = {NUMBERS: [], TIMES: []}
+        self._appended = self._flushed = 0
+        self._flush_at = float("inf")  # nothing to flush
+        self._file = h5py.File(path, "x", libver="latest")
+        for group, kind in _GROUPS.items():
+            self._file.create_group(group).attrs["NX_class"] = kind
+        frames = self._file.create_dataset(
+            FRAMES,
+            shape=(0, *shape),
+            maxshape=(None, *shape),
+            chunks=(CHUNK, *shape),
+            dtype="<u2",
+            **hdf5plugin.Bitshuffle(cname="lz4", nelems=_BLOCK),
+        )
+        self._file["/entry/data"].attrs["signal"] = "data"
+        self._file["/entry/instrument/detector/data"] = frames  # the name that NeXus readers look for
+        for name, dtype in ((NUMBERS, "<i8"), (TIMES, "<f8")):
+            self._file.create_dataset(name, shape=(0,), maxshape=(None,), chunks=(CHUNK,), dtype=dtype)
+        self._file.swmr_mode = True
+        self._frames = self._file[FRAMES]
+
+    @property
+    def count(self) -> int:
+        """How many frames can be read by now: those that were flushed."""
+        return self._flushed
+
+    def append(self, frames: np.ndarray, numbers: np.ndarray, times: np.ndarray) -> None:
+        """Write frames; they count as soon as they are flushed.
+
+        Parameters
+        ----------
+        frames : array, shape (n, H, W), uint16
+        numbers : array, shape (n,), int64
+            The trigger that made each.
+        times : array, shape (n,), float64
+            When, in s since 1990-01-01 UTC.
+        """
+        if not len(frames) == len(numbers) == len(times):
+            raise ValueError(f"{len(frames)} frames came with {len(numbers)} numbers and {len(times)} times")
+        if frames.shape[1:] != self._chunk.shape[1:] or frames.dtype != np.uint16:
+            raise ValueError(f"frames must be (n, {self._chunk.shape[1:]}) uint16, not {frames.shape} {frames.dtype}")
+        if self._appended == self._flushed and len(frames):
+            self._flush_at = time.monotonic() + self._flush_s
+        self._rows[NUMBERS].append(numbers)
+        self._rows[TIMES].append(times)
+        done = 0
+        while done < len(frames):
+            begin = self._appended % CHUNK
+            part = frames[done : done + CHUNK - begin]
+            if len(part) == CHUNK:
+                self._write(self._appended, part)
+            else:
+                self._chunk[begin : begin + len(part)] = part
+                self._chunk[begin + len(part) :] = 0
+                if begin + len(part) == CHUNK:
+                    self._write(self._appended - begin, self._chunk)
+            self._appended += len(part)
+            done += len(part)
+        self.flush_when_due()
+
+    def flush_when_due(self) -> None:
+        """Flush if something has waited for `flush_s`."""
+        if time.monotonic() >= self._flush_at:
+            self.flush()
+
+    def flush(self) -> None:
+        """Make everything that was appended readable."""
+        if self._appended == self._flushed:
+            return
+        if self._appended % CHUNK:
+            self._write(self._appended - self._appended % CHUNK, self._chunk)
+        self._frames.resize(self._appended, axis=0)
+        self._frames.flush()
+        for name, parts in self._rows.items():
+            column = self._file[name]
+            column.resize(self._appended, axis=0)
+            column[self._flushed :] = np.concatenate(parts)
+            column.flush()
+            parts.clear()
+        self._flushed = self._appended
+        self._flush_at = float("inf")
+
+    def close(self) -> None:
+        """Flush and close."""
+        try:
+            self.flush()
+        finally:
+            self._file.close()
+
+    def _write(self, first: int, chunk: np.ndarray) -> None:
+        if first >= self._frames.shape[0]:
+            # Room for the whole chunk; `flush` cuts it to the frames that there are.
+            self._frames.resize(first + CHUNK, axis=0)
+        compressed = bitshuffle.compress_lz4(np.ascontiguousarray(chunk), _BLOCK)
+        header = struct.pack(">qi", chunk.nbytes, _BLOCK * chunk.itemsize)
+        self._frames.id.write_direct_chunk((first, 0, 0), header + compressed.tobytes())
+
+
+_GROUPS = {
+    "/entry": "NXentry",
+    "/entry/data": "NXdata",
+    "/entry/instrument": "NXinstrument",
+    "/entry/instrument/detector": "NXdetector",
+    "/entry/instrument/NDAttributes": "NXcollection",
+}
