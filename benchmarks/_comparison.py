@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from event_model import unpack_event_page
 
 from analysis.documents.log import Record
 
 
 def compare(container: Any, uid: str, records: Iterable[Record]) -> Counter[str]:
-    """Count the documents of a run that are "lost" or "duplicated"; one out of order, or with other data, is lost too.
+    """Count the documents of a run that are "lost" or "duplicated", or out of "order"; one with other data is lost too.
 
     Parameters
     ----------
@@ -23,7 +24,7 @@ def compare(container: Any, uid: str, records: Iterable[Record]) -> Counter[str]
     records : iterable of Record
         The run's documents in the log.
     """
-    found: Counter[str] = Counter(lost=0, duplicated=0)
+    found: Counter[str] = Counter(lost=0, duplicated=0, order=0)
     streams: dict[str, str] = {}
     descriptors: dict[str, list[str]] = defaultdict(list)
     events: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -32,8 +33,9 @@ def compare(container: Any, uid: str, records: Iterable[Record]) -> Counter[str]
         if record.name == "descriptor":
             streams[record.doc["uid"]] = record.doc["name"]
             descriptors[record.doc["name"]].append(record.doc["uid"])
-        elif record.name == "event":
-            events[streams[record.doc["descriptor"]]].append(record.doc)
+        elif record.name in ("event", "event_page"):
+            page = [record.doc] if record.name == "event" else list(unpack_event_page(cast(Any, record.doc)))
+            events[streams[record.doc["descriptor"]]] += page
         else:
             found["lost"] += record.name in ends
             ends[record.name] = record.doc
@@ -65,7 +67,7 @@ def _count(found: Counter[str], logged: list[Any], stored: list[Any]) -> None:
     once = list(dict.fromkeys(stored))
     found["lost"] += sum(item not in counted for item in logged)
     present = [item for item in logged if item in counted]
-    found["lost"] += sum(a != b for a, b in zip(present, once, strict=False))
+    found["order"] += sum(a != b for a, b in zip(present, once, strict=False))
 
 
 def _compare_events(found: Counter[str], run: Any, stream: str, logged: list[dict[str, Any]]) -> None:

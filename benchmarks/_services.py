@@ -73,12 +73,20 @@ class Services:
         Of the simulated devices.
     seed : int
         Of the simulation and the plate.
+    below : Path, optional
+        Folder for the temporary directory; the system's by default.
     """
 
     def __init__(
-        self, *, methods: Sequence[str] = ("differential", "tv"), num_masks: int = 1024, speed: float = 1000.0, seed: int = 0
+        self,
+        *,
+        methods: Sequence[str] = ("differential", "tv"),
+        num_masks: int = 1024,
+        speed: float = 1000.0,
+        seed: int = 0,
+        below: Path | None = None,
     ) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="ghostbeam-benchmark-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="ghostbeam-benchmark-", dir=below))
         self.config_file = self.folder / "beamline.toml"
         values = {"ca_port": free_port(), "tiled_port": free_port(), "prefix": f"B{os.getpid():x}:"}
         text = _CONFIGURATION.format(num_masks=num_masks, seed=seed, speed=speed, methods=json.dumps(list(methods)), **values)
@@ -132,8 +140,14 @@ class Services:
 
     def kill(self, name: str) -> None:
         """`kill -9`, and wait until it is gone."""
-        self._processes[name].kill()
-        self._processes[name].wait()
+        process = self._processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def ended(self) -> list[str]:
+        """Services that were started and ended by themselves."""
+        running = list(self._processes.items())
+        return [name for name, process in running if process.poll() is not None and not self._services[name].may_end]
 
     def stop(self, *names: str) -> None:
         """SIGSTOP: the processes stand still, with all that they hold."""
@@ -153,7 +167,13 @@ class Services:
 
     def close(self) -> None:
         """End all processes and remove the directory."""
-        running = [process for process in self._processes.values() if process.poll() is None]
+        self.end(*self._processes)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def end(self, *names: str) -> None:
+        """Ask services to end, and kill those that don't."""
+        processes = [self._processes.pop(name) for name in names]
+        running = [process for process in processes if process.poll() is None]
         for process in running:
             os.killpg(process.pid, signal.SIGCONT)
             process.terminate()
@@ -164,7 +184,6 @@ class Services:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self

@@ -134,6 +134,10 @@ class SessionProcess:
         self.order(**scan)
         return self.answer()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """`kill -9`, and wait until it is gone."""
         self._process.kill()

@@ -64,20 +64,20 @@ def stored(seq_nums: list[int], *, bucket_of: Any = lambda n: n / 7, stop: str |
 
 
 @pytest.mark.parametrize(
-    ("container", "lost", "duplicated"),
+    ("container", "lost", "duplicated", "order"),
     [
-        (stored([1, 2, 3, 4]), 0, 0),
-        ({}, 7, 0),
-        (stored([1, 2, 4]), 1, 0),
-        (stored([1, 2, 2, 3, 4, 4]), 0, 2),
-        (stored([1, 3, 2, 4]), 2, 0),
-        (stored([1, 2, 3, 4], bucket_of=lambda n: n), 4, 0),
-        (stored([1, 2, 3, 4], stop=None), 1, 0),
+        (stored([1, 2, 3, 4]), 0, 0, 0),
+        ({}, 7, 0, 0),
+        (stored([1, 2, 4]), 1, 0, 0),
+        (stored([1, 2, 2, 3, 4, 4]), 0, 2, 0),
+        (stored([1, 3, 2, 4]), 0, 0, 2),
+        (stored([1, 2, 3, 4], bucket_of=lambda n: n), 4, 0, 0),
+        (stored([1, 2, 3, 4], stop=None), 1, 0, 0),
     ],
 )
-def test_what_is_lost_or_doubled_is_counted(container, lost, duplicated):
+def test_what_is_lost_doubled_or_out_of_order_is_counted(container, lost, duplicated, order):
     found = compare(container, "run", records(4))
-    assert (found["lost"], found["duplicated"]) == (lost, duplicated)
+    assert (found["lost"], found["duplicated"], found["order"]) == (lost, duplicated, order)
 
 
 def test_a_claim_without_a_figure_is_missed():

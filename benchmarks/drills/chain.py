@@ -1,0 +1,158 @@
+"""A running chain, and one scan after the other through it."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from analysis.documents.log import LogError, LogReader, LogWriter, RunState
+from analysis.documents.mask_store import MaskStore
+from analysis.documents.recipe import Recipe, derived_uid
+from beamline.plates import make_plate
+from benchmarks._documents import ghost_scan_documents, paced
+from benchmarks._services import Services
+from ghostbeam.reprocess import wait_until_archived
+
+RECIPES = ["differential", "tv", {"method": "n2g", "options": {"steps": 40}}]
+NUM = 200  # realizations of a scan
+RATE = 50.0  # events/s
+SCAN_S = NUM / RATE
+SERVICES = ("repeater", "simulation", "tiled", "archiver", "worker")
+_SETTLED_S = 150.0
+_POLL_S = 0.05
+
+Documents = list[tuple[str, dict[str, Any]]]
+
+
+class Chain:
+    """Services that run, and what was scanned through them.
+
+    Parameters
+    ----------
+    services : Services
+        Everything started.
+    seed : int
+        Of the data and the moments.
+    quick : bool
+        Whether outages are short.
+
+    Attributes
+    ----------
+    runs : list of str
+        Uids of the scans whose documents and images are judged in the end.
+    others : list of str
+        Uids of runs without reconstructions.
+    accepted : dict
+        By uid, the documents that the log took from scans of this process; each must be in it.
+    found : Counter
+        What the drills themselves found wrong, by the keys of the report; and how many "drills" there were.
+    ended_by_itself : Counter
+        How often each service ended though nobody had asked it to.
+    """
+
+    def __init__(self, services: Services, seed: int, quick: bool) -> None:
+        self.services = services
+        self.quick = quick
+        self.random = random.Random(seed)
+        self.runs: list[str] = []
+        self.others: list[str] = []
+        self.accepted: dict[str, Documents] = {}
+        self.found: Counter[str] = Counter()
+        self.ended_by_itself: Counter[str] = Counter()
+        self._seed = seed
+        self._plate = make_plate(services.config)
+        MaskStore(services.state_dir).save(self._plate)
+        self.writer = LogWriter(services.logs.raw)
+        self.raw = LogReader(services.logs.raw)
+        self.processed = LogReader(services.logs.processed)
+
+    def forget(self) -> None:
+        """Begin anew: what was scanned so far has been judged."""
+        for noted in (self.runs, self.others, self.accepted, self.found):
+            noted.clear()
+
+    def close(self) -> None:
+        """Close the log's files."""
+        for file in (self.writer, self.raw, self.processed):
+            file.close()
+
+    def new_uid(self) -> str:
+        """A uid that follows from the seed."""
+        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+
+    def scan(self) -> str:
+        """Log a scan of 4 s that asks for three reconstructions; return its uid."""
+        uid = self.new_uid()
+        seed = self._seed + len(self.runs)
+        self.log(uid, paced(ghost_scan_documents(self._plate, NUM, uid=uid, seed=seed, recipes=RECIPES), RATE), self.writer)
+        self.runs.append(uid)
+        return uid
+
+    def log(self, uid: str, documents: Iterator[tuple[str, dict[str, Any]]], writer: LogWriter) -> None:
+        """Log the documents of a run; as in a session, one that the log doesn't take aborts it."""
+        taken = self.accepted.setdefault(uid, [])
+        for name, doc in documents:
+            try:
+                writer(name, doc)
+            except LogError as error:
+                stop = {"uid": str(uuid.uuid4()), "time": time.time(), "run_start": uid, "exit_status": "fail"}
+                with suppress(LogError):  # it is stored when there is room again
+                    writer("stop", {**stop, "reason": str(error)})
+                return
+            taken.append((name, doc))
+
+    @contextmanager
+    def meanwhile(self, moment: float, action: Callable[[], None]) -> Iterator[None]:
+        """Do something so many seconds after the block has begun; the block ends when it is done."""
+        began = time.monotonic()
+        failed: list[BaseException] = []
+
+        def act() -> None:
+            time.sleep(max(0.0, began + moment - time.monotonic()))
+            try:
+                action()
+            except BaseException as error:
+                failed.append(error)
+
+        actor = threading.Thread(target=act)
+        actor.start()
+        try:
+            yield
+        finally:
+            actor.join()
+        if failed:
+            raise failed[0]
+
+    def settle(self, *uids: str) -> str:
+        """Wait until scans are reconstructed and verified; returns how that went, in words."""
+        began = time.monotonic()
+        derived = [one for uid in uids for one in derived_uids(uid)]
+        while any(self.processed.state(uid) is not RunState.ENDED for uid in derived):
+            if time.monotonic() > began + _SETTLED_S:
+                return f"reconstructions NOT ended after {_SETTLED_S:.0f} s"
+            self.start_again()
+            time.sleep(_POLL_S)
+        waiting = [*uids, *derived]
+        while waiting and time.monotonic() < began + _SETTLED_S:
+            self.start_again()
+            waiting = wait_until_archived(self.services.state_dir, waiting, seconds=2.0)
+        settled = f"{len(waiting)} runs NOT verified" if waiting else "all verified"
+        return f"{settled} after {time.monotonic() - began:.0f} s"
+
+    def start_again(self) -> None:
+        """Do what the supervisor does: start services that ended by themselves."""
+        for name in self.services.ended():
+            self.ended_by_itself[name] += 1
+            print(f"  {name} ended by itself:\n{self.services.printed(name)[-2000:]}", flush=True)
+            self.services.start(name)
+
+
+def derived_uids(raw_uid: str) -> list[str]:
+    """Uids of the reconstructions of a run."""
+    return [derived_uid(raw_uid, Recipe.parse(recipe)) for recipe in RECIPES]

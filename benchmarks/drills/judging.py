@@ -1,0 +1,92 @@
+"""What is left of the scans of a chain: in the log, in Tiled, and bit by bit in the final images."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from analysis.archive.archive_ledger import ArchiveLedger
+from analysis.documents.log import LogReader, LogWriter, encode, log_paths
+from analysis.documents.mask_store import MaskStore
+from beamline.plates import make_plate
+from benchmarks._comparison import compare
+from benchmarks._services import Services
+from benchmarks.drills.chain import Chain, Documents, derived_uids
+from ghostbeam.reprocess import wait_until_archived
+
+
+def judge(chain: Chain) -> Counter[str]:
+    """Count what is wrong with all scans so far.
+
+    Returns
+    -------
+    Counter
+        "lost", "duplicated" and "order" of documents, and runs that differ though they are called verified ("undetected");
+        the "drills", of these the ones with "identical" images: those of a worker that was given the same documents and left in
+        peace; and all "documents" that were looked for.
+    """
+    services = chain.services
+    reference = log_paths(reconstruct_in_peace(services, chain.runs)).processed
+    derived = [one for uid in chain.runs for one in derived_uids(uid)]
+    wait_until_archived(services.state_dir, [*chain.others, *derived])
+    found = Counter(chain.found, drills=len(chain.runs))
+    ledger = ArchiveLedger(services.state_dir)
+    with services.catalog() as catalog:
+        for container, reader, uids in (
+            (catalog.raw, chain.raw, [*chain.runs, *chain.others]),
+            (catalog.processed, chain.processed, derived),
+        ):
+            for uid in uids:
+                records = list(reader.documents(uid))
+                differences = compare(container, uid, records)
+                found.update(differences)
+                found["documents"] += len(records)
+                found["undetected"] += bool(differences.total()) and ledger.is_verified(uid)
+        for uid in chain.runs:
+            images = [(_stored_image(catalog, one), final_image(reference, one)) for one in derived_uids(uid)]
+            found["identical"] += all(stored == undisturbed for stored, undisturbed in images)
+    ledger.close()
+    found["lost"] += sum(not_logged(chain.raw, uid, documents) for uid, documents in chain.accepted.items())
+    return found
+
+
+def not_logged(reader: LogReader, uid: str, accepted: Documents) -> int:
+    """How many documents that a log accepted for a run are not in it, in their place and as they were."""
+    logged = [(record.name, record.doc) for record in reader.documents(uid)]
+    pairs = zip_longest(accepted, logged[: len(accepted)])
+    return sum(there is None or taken[0] != there[0] or encode(taken[1]) != encode(there[1]) for taken, there in pairs)
+
+
+def reconstruct_in_peace(services: Services, runs: list[str]) -> Path:
+    """Give the same documents to a worker that nobody kills; returns its state directory."""
+    state_dir = services.folder / "reference"
+    MaskStore(state_dir).save(make_plate(services.config))
+    writer = LogWriter(log_paths(state_dir).raw)
+    there = {run.uid for run in LogReader(log_paths(state_dir).raw).runs()}
+    reader = LogReader(services.logs.raw)
+    for uid in runs:
+        if uid not in there:
+            for record in reader.documents(uid):
+                writer(record.name, record.doc)
+                if record.name == "stop":
+                    break  # a scan that went on behind its stop document is counted as lost
+    writer.close()
+    command = [str(state_dir) if part == str(services.state_dir) else part for part in services.command("worker")]
+    subprocess.run([*command, "--until-idle"], check=True, timeout=60.0 + 60.0 * len(runs))
+    return state_dir
+
+
+def final_image(path: Path, uid: str) -> bytes | None:
+    """The final image of a reconstruction in a log; None if it hasn't exactly one."""
+    images = [record.doc["data"] for record in LogReader(path).documents(uid) if record.name == "event"]
+    finals = [data["image"] for data in images if data["final"]]
+    return bytes(finals[0].tobytes()) if len(finals) == 1 else None
+
+
+def _stored_image(catalog: Any, uid: str) -> bytes:
+    if uid not in catalog.processed:
+        return b""
+    return bytes(catalog.processed[uid]["primary"].base["image"][-1].tobytes())

@@ -1,0 +1,110 @@
+"""Odd runs that are logged while a good scan goes on: each is refused, kept, or given up with its reason, and stops nothing."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from typing import Any
+
+import numpy as np
+
+from analysis.archive.archive_ledger import ArchiveLedger
+from analysis.documents.log import LogError, LogWriter, Record
+from benchmarks._comparison import compare
+from benchmarks.drills.chain import SCAN_S, Chain
+from benchmarks.drills.odd_runs import all_odd, odd_run
+
+_AT_ONCE = 12  # odd runs beside one scan
+_SETTLED_S = 60.0
+
+
+def poison(chain: Chain) -> str:
+    """Log a dozen odd runs during a scan; the next drill takes the next dozen."""
+    cases = all_odd()
+    first = _AT_ONCE * len(chain.runs) % len(cases)
+    refused: list[str] = []
+    accepted: dict[str, tuple[str, Any]] = {}
+
+    def log_them() -> None:
+        with closing(LogWriter(chain.services.logs.raw)) as writer:
+            for kind, what in cases[first : first + _AT_ONCE]:
+                uid = str(what) if kind == "uid" else str(uuid.uuid4())
+                if _log(chain, writer, kind, what, uid):
+                    accepted[uid] = (kind, what)
+                else:
+                    refused.append(f"{kind}: {what}")
+                time.sleep(SCAN_S / _AT_ONCE / 2)
+
+    with chain.meanwhile(0.2, log_them):
+        scanned = chain.scan()
+    settled = chain.settle(scanned)
+    given_up = _look_at(chain, accepted)
+    return f"{len(refused)} odd runs refused, {len(accepted)} taken, {given_up} of them given up; {settled}"
+
+
+def _log(chain: Chain, writer: LogWriter, kind: str, what: Any, uid: str) -> bool:
+    """Log an odd run as far as the log takes it; returns whether it took the start document and each other one."""
+    for name, doc in odd_run(kind, what, uid):
+        try:
+            writer(name, doc)
+        except LogError:
+            with suppress(LogError):
+                writer("stop", {"uid": str(uuid.uuid4()), "time": time.time(), "run_start": uid, "exit_status": "fail"})
+            return False
+        except Exception as error:
+            _found(chain, f"{kind}, {what}: logging {name} raises {type(error).__name__}: {error}")
+            return False
+    return True
+
+
+def _look_at(chain: Chain, accepted: dict[str, tuple[str, Any]]) -> int:
+    """Wait until odd runs are settled, and compare them with the log; returns how many were given up with a reason."""
+    end = time.monotonic() + _SETTLED_S
+    with closing(ArchiveLedger(chain.services.state_dir)) as ledger, chain.services.catalog() as catalog:
+        while accepted.keys() - ledger.settled() and time.monotonic() < end:
+            chain.start_again()
+            time.sleep(0.2)
+        problems = ledger.problems()
+        for uid, (kind, what) in accepted.items():
+            try:
+                records = list(chain.raw.documents(uid))
+            except Exception as error:
+                _found(chain, f"{kind}, {what}: accepted, and then {type(error).__name__}: {error}")
+                continue
+            if uid in problems:
+                continue
+            if not ledger.is_verified(uid):
+                _found(chain, f"{kind}, {what}: neither verified nor given up after {_SETTLED_S:.0f} s")
+            elif difference := _difference(catalog, uid, records):
+                _found(chain, f"{kind}, {what}: verified, though {difference}")
+    return len(problems.keys() & accepted.keys())
+
+
+def _difference(catalog: Any, uid: str, records: list[Record]) -> str:
+    """What differs between the log and Tiled of a run that is called verified, in words; nothing if nothing does."""
+    run = catalog.raw[uid]
+    logged, stored = records[0].doc.get("odd"), run.metadata["start"].get("odd")
+    if _numbers(logged) != _numbers(stored):
+        return f"metadata {logged!r:.80} are stored as {stored!r:.80}"
+    differences = compare(catalog.raw, uid, records)
+    return f"documents differ: {dict(differences)}" if differences.total() else ""
+
+
+def _numbers(value: Any) -> list[str]:
+    """All numbers in something nested, in words that tell 2**53 + 1 from 2**53, and that are the same for 1 and 1.0."""
+    if isinstance(value, Mapping):
+        return [number for item in value.values() for number in _numbers(item)]
+    if isinstance(value, list | tuple):
+        return [number for item in value for number in _numbers(item)]
+    if isinstance(value, np.ndarray):
+        return _numbers(value.tolist())
+    if isinstance(value, float) and value.is_integer():
+        return [str(int(value))]
+    return [str(value)] if isinstance(value, int | float) else []
+
+
+def _found(chain: Chain, what: str) -> None:
+    print(f"  UNDETECTED {what}"[:500], flush=True)
+    chain.found["undetected"] += 1

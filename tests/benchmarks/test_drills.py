@@ -1,0 +1,83 @@
+"""What drills rest on: a clock that jumps and a disk that fills for their own processes alone, and odd runs that are odd."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from event_model import DocumentNames, schema_validators
+
+from analysis.documents.log import LogError, LogReader, LogWriter
+from benchmarks.drills.background import counted_documents
+from benchmarks.drills.judging import not_logged
+from benchmarks.drills.odd_runs import all_odd, odd_run
+
+_ROOT = Path(__file__).parents[2]
+_INSIDE = """
+import os, subprocess, sys, time
+import psutil
+from benchmarks.drills.namespace import Namespace, enter
+
+if not Namespace.inside():
+    sys.exit(enter("inside"))
+with Namespace() as namespace:
+    clock, boot = time.time(), psutil.boot_time()
+    namespace.shift_clock(-500)
+    other = [sys.executable, "-c", "import time, psutil; print(time.time(), psutil.boot_time())"]
+    seen = [float(word) for word in subprocess.run(other, capture_output=True, text=True, check=True).stdout.split()]
+    assert -500 < seen[0] - clock < -400 and seen[1] == boot - 500, (clock, boot, seen)
+    namespace.fill_disk()
+    try:
+        (namespace.disk / "file").write_bytes(bytes(100_000))
+        raise AssertionError("the disk isn't full")
+    except OSError:
+        namespace.free_disk()
+    (namespace.disk / "file").write_bytes(bytes(100_000))
+print("as it should be")
+"""
+
+
+def test_the_clock_jumps_and_the_disk_fills_inside_alone(tmp_path):
+    (tmp_path / "inside.py").write_text(_INSIDE)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(_ROOT)])}
+    before = time.time()
+    done = subprocess.run([sys.executable, "-m", "inside"], capture_output=True, text=True, env=environment, timeout=60)
+    if done.returncode and "Traceback" not in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.stdout == "as it should be\n", done.stderr
+    assert before <= time.time() < before + 60
+
+
+def test_documents_that_the_log_does_not_have_are_counted(tmp_path):
+    documents = list(counted_documents("a", pages=False))
+    with pytest.raises(LogError):
+        LogWriter(tmp_path / "other.db")(*documents[1])
+    writer = LogWriter(tmp_path / "log.db")
+    for name, doc in documents[:-1]:
+        writer(name, doc)
+    writer.close()
+    reader = LogReader(tmp_path / "log.db")
+    assert not_logged(reader, "a", documents[:-1]) == 0
+    assert not_logged(reader, "a", documents) == 1
+    changed = [*documents[:5], ("event", {**documents[5][1], "seq_num": 7}), *documents[6:-1]]
+    assert not_logged(reader, "a", changed) == 1
+    reader.close()
+
+
+def test_runs_of_the_background_are_as_bluesky_has_them():
+    for pages in (True, False):
+        for name, doc in counted_documents("a", pages=pages):
+            plain = {**doc, "data": {}, "timestamps": {}} if name.startswith("event") else doc
+            schema_validators[DocumentNames[name]].validate(plain)
+
+
+def test_odd_runs_differ_from_a_sound_one_in_one_way():
+    sound = {name for name, _ in counted_documents("a", pages=False)}
+    assert sound == {"start", "descriptor", "event", "stop"}
+    for kind, what in all_odd():
+        documents = odd_run(kind, what, "a")
+        assert documents[0][0] == "start" and len(documents) > 50
