@@ -55,6 +55,8 @@ class Ledger:
         The first hundred (sequence number, reason), "missing" being a reason here.
     normalisation : dict
         What the buckets were corrected with.
+    remarks : list of str
+        What people should know of it, in sentences.
     """
 
     expected: int | None = None
@@ -69,6 +71,7 @@ class Ledger:
     revised: bool = False
     details: list[tuple[int, str]] = field(default_factory=list)
     normalisation: dict[str, Any] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     def reject(self, seq_num: int, reason: str) -> None:
         """One received realization is not used."""
@@ -95,4 +98,5 @@ class Ledger:
             "revised": self.revised,
             "details": [[seq_num, reason] for seq_num, reason in self.details],
             "normalisation": self.normalisation,
+            "remarks": self.remarks,
         }

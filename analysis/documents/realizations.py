@@ -134,7 +134,6 @@ class Realizations:
         self._ready: list[Batch] = []
         self._dark_rows: dict[int, np.void] = {}
         self._dark: Dark | None = None  # fixed when the first realization is released
-        self._first_time = np.inf
         self._beam: float | None = None  # monitor of the first used realization, per second or reading
         self._count = 0
         self._dose = 0.0
@@ -185,6 +184,11 @@ class Realizations:
         }
         if self._ended:
             self._note_gaps(ledger)
+            if self.spec.dark_stream is not None and not dark.events:
+                ledger.remarks.append(
+                    "dark counts are not subtracted: the start document announces dark readings (stream "
+                    f'"{self.spec.dark_stream}") and no usable one came'
+                )
         return ledger
 
     def _descriptor(self, doc: dict[str, Any]) -> None:
@@ -239,7 +243,7 @@ class Realizations:
             other = self._dark_rows.get(int(row["seq_num"]))
             if other is None or row["time"] < other["time"]:
                 self._dark_rows[int(row["seq_num"])] = row
-                self.revised |= self._dark is not None and bool(row["time"] <= self._first_time)
+                self.revised |= self._dark is not None
 
     def _compare_with_released(self, rows: np.ndarray) -> None:
         table = _table(self._released)
@@ -268,7 +272,9 @@ class Realizations:
         self._next = int(rows["seq_num"][-1]) + 1
         self._released.append(rows)
         if self._dark is None:
-            self._fix_dark(rows[0])
+            # Every dark reading of the run counts, whatever its time: a clock that is set back must not make them "later".
+            dark_rows = [row for _, row in sorted(self._dark_rows.items())]
+            self._dark = dark_level(np.array(dark_rows, dtype=ROW), self.spec)
         self._use(rows)
 
     def _without_repetitions(self, rows: np.ndarray) -> np.ndarray:
@@ -281,11 +287,6 @@ class Realizations:
             self._counts.duplicates += same
             self._counts.conflicts += not same
         return np.delete(rows, again)
-
-    def _fix_dark(self, first: np.void) -> None:
-        self._first_time = float(first["time"])
-        earlier = [row for _, row in sorted(self._dark_rows.items()) if not row["time"] > self._first_time]
-        self._dark = dark_level(np.array(earlier, dtype=ROW), self.spec)
 
     def _use(self, rows: np.ndarray) -> None:
         dark = self._dark or Dark()

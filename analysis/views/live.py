@@ -83,6 +83,11 @@ class LiveRun:
         expected = int(self.estimate.get("expected", -1))
         return expected if expected > 0 else None
 
+    @property
+    def remarks(self) -> list[str]:
+        """What people should know of it, in sentences; complete when it has ended."""
+        return list(((self.stop or {}).get("ledger") or {}).get("remarks", ()))
+
     def __repr__(self) -> str:
         return "\n".join(_table([self]))
 
@@ -210,7 +215,8 @@ def _table(runs: list[LiveRun]) -> list[str]:
     lines += [
         f"{run.method} of {run.raw_uid[:8]} failed: {run.stop['reason']}" for run in runs if run.stop and run.stop["reason"]
     ]
-    return lines
+    remarks = {(run.raw_uid[:8], remark): None for run in runs for remark in run.remarks}
+    return lines + [f"{uid}: {remark}" for uid, remark in remarks]
 
 
 def _count(run: LiveRun) -> str:

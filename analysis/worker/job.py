@@ -130,7 +130,7 @@ class UpdatePolicy:
 
 
 def run_job(job: Job, report: Report = lambda message: None) -> tuple[Outcome, str]:
-    """Reconstruct, following the log until the run has ended; returns how it went and why it failed, if it did.
+    """Reconstruct, following the log until the run has ended; returns how it went, and why it failed or what is to be said of it.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def _reconstruct(job: Job, raw: LogReader, writer: LogWriter, progress: Progress
     derived.estimate(timed.estimate, timed.standing, final=True, elapsed_s=timed.elapsed_s)
     derived.close(ledger, options=live.reconstruction.options_used)
     live.tell(raw.last_position(), now=True)
-    return Outcome.FINISHED, ""
+    return Outcome.FINISHED, "; ".join(ledger.remarks)
 
 
 def nothing_usable(ledger: Ledger) -> str:

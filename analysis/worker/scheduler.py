@@ -348,7 +348,8 @@ class Scheduler:
             task.job = replace(task.job, attempt=max(1, task.job.attempt))
         elif outcome is not None:
             self._counters["finished" if outcome == Outcome.FINISHED else "failed"] += 1
-            self._last_error = ending["reason"] or self._last_error
+            if ending["reason"]:
+                self._trouble(f"{task.job.recipe.method} of run {task.job.raw_uid}: {ending['reason']}")
             self._tasks.remove(task)
         elif ending.get("disk"):
             self._trouble(ending["error"])

@@ -203,6 +203,19 @@ def test_a_dark_reading_that_comes_late_asks_for_a_revision() -> None:
     assert same(again, taken(run.documents(), run.start)[0])
 
 
+def test_a_clock_set_back_between_darks_and_scan_changes_nothing() -> None:
+    run = MadeRun(MASKS, num=10)
+    ahead = [
+        (name, {**doc, "time": doc["time"] + 3600} if name == "event" and "dark" in doc["uid"] else doc)
+        for name, doc in run.documents()
+    ]
+    for options in ({}, {"wait_for_end": True}):
+        batch, realizations = taken(ahead, run.start, **options)
+        assert same(batch, taken(run.documents(), run.start)[0])
+        ledger = realizations.ledger()
+        assert ledger.normalisation["dark_events"] == 3 and ledger.remarks == []
+
+
 def test_realizations_wait_for_the_dark_stream() -> None:
     run = MadeRun(MASKS, num=10)
     documents = [item for item in run.documents() if "dark" not in item[1].get("uid", "")]
@@ -213,7 +226,9 @@ def test_realizations_wait_for_the_dark_stream() -> None:
     realizations.end()
     batch = realizations.take()
     assert batch is not None and len(batch) == 10
-    assert realizations.ledger().normalisation["dark_events"] == 0
+    ledger = realizations.ledger().to_doc()
+    assert ledger["normalisation"]["dark_events"] == 0
+    assert any("dark counts are not subtracted" in remark for remark in ledger["remarks"])
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,14 @@ def test_the_table_the_newest_image_and_the_picture(tmp_path: Path) -> None:
     plt.close("all")
 
 
+def test_a_correction_that_was_not_made_is_said(tmp_path: Path) -> None:
+    run = MadeRun(MASKS, num=70, dark=0, ghost={"dark_stream": "dark"})
+    log_run(tmp_path, run)
+    run_job(Job(tmp_path, run.uid, Recipe("differential")))
+    said = repr(Live(tmp_path))
+    assert f"{run.uid[:8]}: dark counts are not subtracted" in said
+
+
 def test_only_the_last_ones_are_kept_and_those_that_run(tmp_path: Path) -> None:
     writer = LogWriter(log_paths(tmp_path).processed)
     for number in range(10):
