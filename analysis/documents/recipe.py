@@ -47,9 +47,15 @@ class Recipe:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("method"), str) or not set(entry) <= known:
             return cls(f"malformed recipe {entry!r:.200}")
         options, seed = entry.get("options") or {}, entry.get("seed", 0)
-        if not isinstance(options, Mapping) or isinstance(seed, bool) or not isinstance(seed, int):
+        named = isinstance(options, Mapping) and all(isinstance(name, str) for name in options)
+        if not named or isinstance(seed, bool) or not isinstance(seed, int):
             return cls(f"malformed recipe {entry!r:.200}")
-        return cls(entry["method"], dict(options), seed, str(entry.get("device", "cpu")))
+        recipe = cls(entry["method"], dict(options), seed, str(entry.get("device", "cpu")))
+        try:
+            canonical(recipe)
+        except (TypeError, ValueError, RecursionError):  # keys of mixed type in a value, for instance
+            return cls(f"malformed recipe {entry!r:.200}")
+        return recipe
 
     def to_doc(self) -> dict[str, Any]:
         """The recipe as it is written into documents; `parse` reads it back."""

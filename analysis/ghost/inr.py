@@ -43,7 +43,12 @@ class ImplicitRepresentation(Learned):
         "embeddings": 256,
         "bandwidth": 4.0,
     }
-    least: ClassVar[dict[str, int]] = {**Learned.least, "features": 1, "layers": 1, "embeddings": 1}
+    whole: ClassVar[dict[str, tuple[int, int | None]]] = {
+        **Learned.whole,
+        "features": (1, 4096),
+        "layers": (1, 64),
+        "embeddings": (1, 4096),
+    }
 
     def _check_options(self) -> None:
         super()._check_options()

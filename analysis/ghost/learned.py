@@ -92,8 +92,10 @@ class Learned(Reconstructor):
     """Steps of the first cycle of the learning rate, and of most others; see `_cycle_lengths`."""
 
     defaults: ClassVar[dict[str, Any]] = {"weight": None, "steps": None, "live_steps": 14, "smooth_rest": True}
-    least: ClassVar[dict[str, int]] = {"steps": 1, "live_steps": 1}
-    """The options that are whole numbers, with their smallest values; None, where it is the default, is none of them."""
+    whole: ClassVar[dict[str, tuple[int, int | None]]] = {"steps": (1, 10**6), "live_steps": (1, 10**4)}
+    """The options that are whole numbers, with their smallest and largest values (None: cut to what suits the data); None, where
+    it is the default, is none of them. The largest are far above what any image needs: a start document may not ask for days of
+    work, or for more memory than there is."""
 
     def __init__(self, shape: tuple[int, int], **options: Any) -> None:
         super().__init__(shape, **options)
@@ -106,12 +108,14 @@ class Learned(Reconstructor):
 
     def _check_options(self) -> None:
         given = self._given
-        for name, least in self.least.items():
+        for name, (least, most) in self.whole.items():
             value = given[name]
             if value is None and self.defaults[name] is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number from {least}, not {value!r}")
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not whole or value < least or (most is not None and value > most):
+                upper = "" if most is None else f" to {most}"
+                raise ValueError(f"{name} must be a whole number from {least}{upper}, not {value!r}")
         rate, weight = given["learning_rate"], given["weight"]
         if not (is_number(rate) and 0 < rate < 1):
             raise ValueError(f"learning_rate must be a number between 0 and 1, not {rate!r}")

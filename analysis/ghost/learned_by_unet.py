@@ -23,7 +23,7 @@ class LearnedByUNet(Learned):
         "features": 24,
         "levels": 3,
     }
-    least: ClassVar[dict[str, int]] = {**Learned.least, "features": 1, "levels": 0}
+    whole: ClassVar[dict[str, tuple[int, int | None]]] = {**Learned.whole, "features": (1, 1024), "levels": (0, None)}
 
     def _network(self, generator: torch.Generator) -> torch.nn.Module:
         from .unet import UNet, fitting_levels

@@ -31,7 +31,11 @@ class Noise2Ghost(LearnedByUNet):
     name: ClassVar[str] = "n2g"
     summary: ClassVar[str] = "Noise2Ghost: self-supervised network trained on this scan alone"
     defaults: ClassVar[dict[str, Any]] = {**LearnedByUNet.defaults, "splits": None, "permutations": 6, "recipe": "fast"}
-    least: ClassVar[dict[str, int]] = {**LearnedByUNet.least, "splits": 2, "permutations": 1}
+    whole: ClassVar[dict[str, tuple[int, int | None]]] = {
+        **LearnedByUNet.whole,
+        "splits": (2, 1000),
+        "permutations": (1, 1000),
+    }
 
     def _spread(self, predictions: np.ndarray) -> np.ndarray:
         factor = _SPREAD_FACTOR * self.options["splits"]

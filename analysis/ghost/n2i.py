@@ -31,7 +31,11 @@ class Noise2Inverse(LearnedByUNet):
         # nearly all of its image would be that
         "smooth_rest": False,
     }
-    least: ClassVar[dict[str, int]] = {**LearnedByUNet.least, "splits": 2, "permutations": 1}
+    whole: ClassVar[dict[str, tuple[int, int | None]]] = {
+        **LearnedByUNet.whole,
+        "splits": (2, 1000),
+        "permutations": (1, 1000),
+    }
 
     def _views(
         self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units, *, live: bool

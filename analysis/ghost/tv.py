@@ -18,6 +18,9 @@ from .total_variation import State
 _CHOOSE_AGAIN = 1.5
 """Live, the weight is chosen again when the realizations have become more by this factor."""
 
+_MOST_ITERATIONS = 10**6
+"""Far above what any image needs: a start document may not ask for days of work."""
+
 _LIVE_TOLERANCE, _LIVE_ITERATIONS = 3e-3, 60
 _LIVE_ENTRIES = 25 * 10**7
 """Live iterations of large problems may read this many entries of masks, a fraction of a second; their weight stays as it was."""
@@ -50,8 +53,8 @@ class TotalVariation(Reconstructor):
             raise ValueError(f"weight must be a number from 0, or None to have it chosen, not {weight!r}")
         if not (is_number(tolerance) and 0 < tolerance < 1):
             raise ValueError(f"tolerance must be a number between 0 and 1, not {tolerance!r}")
-        if not (is_number(most) and 1 <= most < np.inf and most == int(most)):
-            raise ValueError(f"max_iterations must be a whole number from 1, not {most!r}")
+        if not (is_number(most) and 1 <= most <= _MOST_ITERATIONS and most == int(most)):
+            raise ValueError(f"max_iterations must be a whole number from 1 to {_MOST_ITERATIONS}, not {most!r}")
 
     def _take(self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None) -> None:
         self._store.append(masks, buckets, errors)

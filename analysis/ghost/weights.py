@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import stat
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+LARGEST_FILE = 2**28
+"""Bytes of weights that are read, packed or unpacked: some hundred times as many as those that ship have."""
 
 SHIPPED = Path(__file__).with_name("ch_mwcnn.npz")
 """The weights of `ch_mwcnn` that come with the package."""
@@ -32,15 +38,31 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], str]:
         There are no such weights, no card, or the file is not the one that its card describes.
     """
     try:
-        content = path.read_bytes()
-        wanted = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
+        content = _content(path)
+        wanted = json.loads(_content(path.with_suffix(".json")))["sha256"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ValueError(f"no weights in {path}, or no card beside it with their SHA-256 ({error}): {_CURE}") from error
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != wanted:
         raise ValueError(f"the weights in {path} have the SHA-256 {sha256}, their card says {wanted}: {_CURE}")
-    with np.load(path, allow_pickle=False) as file:
+    try:
+        unpacked = sum(member.file_size for member in zipfile.ZipFile(io.BytesIO(content)).infolist())
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is no NPZ file ({error}): {_CURE}") from error
+    if unpacked > LARGEST_FILE:
+        raise ValueError(f"the weights in {path} unpack to {unpacked:,} bytes; {LARGEST_FILE:,} is the most: {_CURE}")
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
         return {name: file[name].astype(np.float32) for name in file.files}, sha256
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file whose name may come from anybody: a device or a pipe is not read, nor what is far too large."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path} is not a regular file")
+    if status.st_size > LARGEST_FILE:
+        raise ValueError(f"{path} has {status.st_size:,} bytes; {LARGEST_FILE:,} is the most")
+    return path.read_bytes()
 
 
 _CURE = "install ghostbeam again, or train them again as docs/how_to_train_ch_mwcnn.md tells"

@@ -23,7 +23,19 @@ def test_a_method_name_is_a_recipe() -> None:
 
 @pytest.mark.parametrize(
     "entry",
-    [None, 3, {}, {"method": 3}, {"method": "tv", "option": {}}, {"method": "tv", "seed": "x"}, {"method": "tv", "options": [1]}],
+    [
+        None,
+        3,
+        {},
+        {"method": 3},
+        {"method": "tv", "option": {}},
+        {"method": "tv", "seed": "x"},
+        {"method": "tv", "options": [1]},
+        {"method": "tv", "options": {1: 2}},
+        {"method": "tv", "options": {1: 2, "weight": 0.1}},
+        {"method": "tv", "options": {"weight": {1: 2, "a": 3}}},
+        {1: 2, "method": "tv"},
+    ],
 )
 def test_a_malformed_entry_becomes_a_recipe_that_says_so(entry: Any) -> None:
     assert "malformed recipe" in Recipe.parse(entry).method
@@ -46,6 +58,17 @@ def test_a_derived_uid_follows_from_run_recipe_and_attempt() -> None:
     }
     assert len(uids) == 5
     assert derived_uid("run", TV) == derived_uid("run", Recipe.parse(TV.to_doc()))
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=3)
+_KEYS = st.integers() | st.text(max_size=7) | st.sampled_from(["method", "options", "seed", "device"])
+_ANYTHING = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=4))
+
+
+@given(_ANYTHING)
+def test_whatever_a_start_document_lists_has_a_uid(recipes: Any) -> None:
+    for recipe in recipes_of({"recipes": recipes}, [TV]):
+        assert derived_uid("run", recipe) == derived_uid("run", Recipe.parse(recipe.to_doc()))
 
 
 @given(st.dictionaries(st.text(max_size=3), st.integers()))

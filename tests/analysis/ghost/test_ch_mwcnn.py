@@ -1,6 +1,9 @@
 """The wavelet network: its transform, its inputs, its weights, and that it invents nothing."""
 
+import hashlib
 import json
+import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from analysis.ghost import make_reconstructor, reconstruct
 from analysis.ghost.ch_mwcnn import certainty
 from analysis.ghost.linear_images import linear_images
 from analysis.ghost.wavelet_network import WaveletNetwork, haar, inverse_haar, network_inputs
-from analysis.ghost.weights import SHIPPED, load_weights, save_weights
+from analysis.ghost.weights import LARGEST_FILE, SHIPPED, load_weights, save_weights
 from analysis.metrics import cnr, psnr
 from beamline.mask_designs import hadamard
 
@@ -166,6 +169,27 @@ def test_weights_that_are_not_those_of_the_card_are_refused(tmp_path):
         make_reconstructor("ch_mwcnn", shape=(8, 8), weights=3)
     with pytest.raises(ValueError, match="sha256 is 'abc', but the weights"):
         make_reconstructor("ch_mwcnn", shape=(8, 8), sha256="abc")
+
+
+def test_weights_that_are_no_ordinary_file_or_far_too_large_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    with open(tmp_path / "large.npz", "wb") as file:
+        file.truncate(10 * LARGEST_FILE)
+    for path in ("/dev/zero", tmp_path / "pipe.npz", tmp_path):
+        with pytest.raises(ValueError, match="is not a regular file"):
+            make_reconstructor("ch_mwcnn", shape=(8, 8), weights=str(path))
+    with pytest.raises(ValueError, match="is the most"):
+        make_reconstructor("ch_mwcnn", shape=(8, 8), weights=str(tmp_path / "large.npz"))
+
+
+def test_weights_that_unpack_to_far_too_much_are_not_unpacked(tmp_path):
+    packed = tmp_path / "packed.npz"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.npy", "w", force_zip64=True) as file:
+        for _ in range(LARGEST_FILE // 2**20 + 1):
+            file.write(bytes(2**20))
+    packed.with_suffix(".json").write_text(json.dumps({"sha256": hashlib.sha256(packed.read_bytes()).hexdigest()}))
+    with pytest.raises(ValueError, match="unpack to"):
+        make_reconstructor("ch_mwcnn", shape=(8, 8), weights=str(packed))
 
 
 def test_weights_of_another_network_are_named(tmp_path):

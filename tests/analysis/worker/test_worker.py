@@ -155,6 +155,40 @@ def test_a_run_that_crashes_every_time_is_given_up_and_others_go_on(worker: Work
     assert worker.status()["counters"] == {"runs": 2, "finished": 1, "failed": 1, "refused": 0, "crashes": 3, "estimates": 1}
 
 
+def test_odd_start_documents_fail_by_name_and_others_go_on(worker: Worker) -> None:
+    odd: dict[str, dict[str, Any]] = {
+        "ghost-imaging run": {"ghost": 3},
+        "mask_set": {"mask_set": ["a", 3]},
+        "malformed recipe 7": {"recipes": 7},
+        "malformed recipe {'method': 'tv', 'options': {'a': [1, 'b']}, 'more': None}": {
+            "recipes": [{"method": "tv", "options": {"a": [1, "b"]}, "more": None}]
+        },
+        "steps must be a whole number from 1 to 1000000": {"recipes": [{"method": "n2g", "options": {"steps": 10**9}}]},
+        "not a regular file": {"recipes": [{"method": "ch_mwcnn", "options": {"weights": "/dev/zero"}}]},
+        "seed must be": {"recipes": [{"method": "tv", "seed": -1}]},
+        "correct": {"ghost": {"buckets": ["diode"], "mask_index": "mask_stage_index", "shape": [10**6, 10**6]}},
+    }
+    MaskStore(worker.state_dir).save(MASKS)
+    uids = {}
+    for seed, (reason, md) in enumerate(odd.items(), start=1):
+        run = MadeRun(MASKS, num=5, seed=seed)
+        start, *documents = run.documents()
+        write_raw(worker.state_dir, [("start", {**start[1], **md}), *documents])
+        uids[run.uid] = reason
+    nameless = MadeRun(MASKS, num=5, seed=98, identity="a\0b/../c")
+    good = MadeRun(MASKS, num=70, seed=99)
+    write_raw(worker.state_dir, nameless.documents())
+    write_raw(worker.state_dir, good.documents())
+    worker.start("--recipes", '["differential"]', "--until-idle")
+    assert worker.process is not None and worker.process.wait(60) == 0
+    found = {stored.start["derived_from"]: stored for stored in derived_runs(worker.state_dir)}
+    for uid, reason in uids.items():
+        stop = found[uid].stop
+        assert stop is not None and reason in stop["reason"], (reason, stop)
+    assert found[good.uid].final.shape == (8, 8)
+    assert worker.status()["healthy"] and worker.status()["counters"]["crashes"] == 0
+
+
 def test_a_mask_set_that_appears_later_is_used(worker: Worker) -> None:
     run = MadeRun(MASKS, num=70)
     write_raw(worker.state_dir, run.documents())
