@@ -68,8 +68,18 @@ class MaskStageSection(_Section):
 class SampleStageSection(_Section):
     """The stage that carries the sample."""
 
-    y: str = Field("SAMPLE:Y", description="Motor record of the vertical axis, in mm.")
-    x: str = Field("SAMPLE:X", description="Motor record of the horizontal axis, in mm.")
+    y: str = Field("SAMPLE:Y", description="Motor record of the vertical axis.")
+    x: str = Field("SAMPLE:X", description="Motor record of the horizontal axis, along which lines of fly scans run.")
+    units: Literal["mm", "um"] = Field("mm", description="Units of both motor records; scans check them against EGU.")
+    move_timeout_s: float = Field(
+        60.0, gt=0, le=3600, description="Longest time that a move to the beginning of a line may take, in s."
+    )
+
+    @model_validator(mode="after")
+    def _axes_differ(self) -> Self:
+        if self.y == self.x:
+            raise ValueError(f"y and x must differ: both name the motor {self.y!r}")
+        return self
 
 
 class ShutterSection(_Section):
@@ -105,8 +115,38 @@ class DiodeSection(_Section):
         return self
 
 
+class PixelDetectorSection(_Section):
+    """The pixel detector: an areaDetector whose IOC writes frames into HDF5 files."""
+
+    pv: str = Field("PIX:", description="Text before cam1: and HDF1:.")
+    trigger_mode: str = Field(
+        "External", min_length=1, description="Text of cam1:TriggerMode that makes one frame of each pulse of the trigger box."
+    )
+    max_rate_hz: float = Field(3000.0, gt=0, description="Most frames a second that the detector can take, in Hz.")
+    dead_time_s: float = Field(0.0, ge=0, le=10, description="Time between exposures that the detector needs, in s.")
+    frame_timeout_s: float = Field(
+        5.0, gt=0, le=600, description="How long to wait for a frame that does not come before it counts as missing, in s."
+    )
+    saturation_counts: int | None = Field(
+        None, gt=0, description="Counts in a pixel from which it is saturated. Default: not checked."
+    )
+    pixel_um: float = Field(100.0, gt=0, description="Edge of a pixel, in um.")
+    distance_mm: float = Field(10_000.0, gt=0, description="Distance from the sample to the detector, in mm.")
+    geometry: Literal["far_field", "near_field"] = Field(
+        "far_field", description="Whether the detector sees diffraction patterns of the far field, or of the near field."
+    )
+
+
+class TriggerBoxSection(_Section):
+    """The box that triggers the pixel detector where the stage is, and captures where that was; its fields are a Zebra's."""
+
+    pv: str = Field("TRIG:", description="Text before PC_ARM, PC_GATE_START and the other fields.")
+
+
 class BeamSection(_Section):
     """What tells whether there is beam, and when a scan is to wait for it."""
+
+    energy_kev: float = Field(11.1, gt=0, description="Photon energy, in keV.")
 
     ring_current: str = Field("RING:Current", description="Ring current, in mA.")
     minimum_ma: float = Field(20.0, ge=0, description="Ring current below which scans wait, in mA; 0: never wait for it.")
@@ -211,28 +251,40 @@ class GhostbeamConfig(BaseSettings):
         Path(".ghostbeam"),
         description="Folder for the document log, catalogue, keys and service state; relative to the file that names it.",
     )
+    frames_dir: Path | None = Field(
+        None,
+        description="Folder for the files of frames that detectors write, under the same name on the detector's IOC; "
+        "relative to the file that names it. Default: frames, below state_dir.",
+    )
     epics: EpicsSection = Field(EpicsSection(), description="How Channel Access is reached.")
     mask_stage: MaskStageSection = Field(MaskStageSection(), description="The mask stage.")
     sample_stage: SampleStageSection = Field(SampleStageSection(), description="The sample stage.")
     shutter: ShutterSection = Field(ShutterSection(), description="The shutter.")
     diode: DiodeSection = Field(DiodeSection(), description="The bucket diode.")
+    pixel_detector: PixelDetectorSection = Field(PixelDetectorSection(), description="The pixel detector.")
+    trigger_box: TriggerBoxSection = Field(TriggerBoxSection(), description="The trigger box.")
     beam: BeamSection = Field(BeamSection(), description="Ring current and the waiting for beam.")
     mask_plate: MaskPlateSection = Field(MaskPlateSection(), description="The mounted mask plate.")
     tiled: TiledSection = Field(TiledSection(), description="The Tiled server.")
     simulation: SimulationSection = Field(SimulationSection(), description="The simulated beamline.")
     reconstruction: ReconstructionSection = Field(ReconstructionSection(), description="The reconstruction worker.")
 
-    @field_validator("state_dir", mode="before")
+    @field_validator("state_dir", "frames_dir", mode="before")
     @classmethod
-    def _is_named(cls, state_dir: Any) -> Any:
-        if state_dir == "":
+    def _is_named(cls, folder: Any) -> Any:
+        if folder == "":
             raise ValueError("must name a folder")
-        return state_dir
+        return folder
 
-    @field_validator("state_dir")
+    @field_validator("state_dir", "frames_dir")
     @classmethod
-    def _expanded(cls, state_dir: Path) -> Path:
-        return expanded(state_dir)
+    def _expanded(cls, folder: Path | None) -> Path | None:
+        return None if folder is None else expanded(folder)
+
+    @property
+    def frames_folder(self) -> Path:
+        """Where detectors write their files."""
+        return self.state_dir / "frames" if self.frames_dir is None else self.frames_dir
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
@@ -298,6 +350,8 @@ def load_config(path: str | Path | None = None) -> GhostbeamConfig:
 
 def _with_absolute_paths(config: GhostbeamConfig, folder: Path) -> GhostbeamConfig:
     updates: dict[str, Any] = {"state_dir": folder / config.state_dir}
+    if config.frames_dir is not None:
+        updates["frames_dir"] = folder / config.frames_dir
     if config.mask_plate.file is not None:
         file = folder / config.mask_plate.file
         updates["mask_plate"] = config.mask_plate.model_copy(update={"file": file})

@@ -15,8 +15,8 @@ from ophyd.signal import EpicsSignalBase
 from beamline.bucket_diode import BucketDiode
 from beamline.config import GhostbeamConfig
 from beamline.mask_stage import MaskStage
+from beamline.motion.sample_stage import SampleStage
 from beamline.ring_current import RingCurrent
-from beamline.sample_stage import SampleStage
 from beamline.shutter import Shutter
 
 
@@ -53,7 +53,15 @@ def make_mask_stage(config: GhostbeamConfig) -> MaskStage:
 
 def make_sample_stage(config: GhostbeamConfig) -> SampleStage:
     """Build the sample stage."""
-    return SampleStage(config.epics.prefix, y=config.sample_stage.y, x=config.sample_stage.x, name="sample_stage")
+    section = config.sample_stage
+    return SampleStage(
+        config.epics.prefix,
+        y=section.y,
+        x=section.x,
+        units=section.units,
+        move_timeout_s=section.move_timeout_s,
+        name="sample_stage",
+    )
 
 
 def make_shutter(config: GhostbeamConfig) -> Shutter:

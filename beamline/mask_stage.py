@@ -9,11 +9,11 @@ from ophyd import Component as Cpt
 from ophyd import Device, EpicsMotor, SignalRO
 from ophyd import FormattedComponent as FCpt
 from ophyd.status import StatusBase
-from ophyd.utils import DisconnectedError, LimitError
+from ophyd.utils import LimitError
 
 from beamline.mask_plate import MaskPlate, MaskPlateError
 from beamline.numpy_types import NumpyTyped
-from beamline.statuses import end
+from beamline.statuses import fail_if_lost
 
 
 class MaskLimitError(MaskPlateError, LimitError):
@@ -159,18 +159,5 @@ class MaskStage(NumpyTyped, Device):
         y_mm, x_mm = map(float, self.plate.positions_mm[mask])
         both: StatusBase = self.y.set(y_mm, timeout=self.move_timeout_s) & self.x.set(x_mm, timeout=self.move_timeout_s)
         for motor in (self.y, self.x):
-            _fail_if_lost(both, motor)
+            fail_if_lost(both, motor)
         return both
-
-
-def _fail_if_lost(status: StatusBase, motor: EpicsMotor) -> None:
-    """Fail a move as soon as Channel Access says that the motor's IOC has gone, instead of when its time is over."""
-    readback = motor.user_readback
-
-    def watch(connected: bool, **_: Any) -> None:
-        if not connected:
-            end(status, DisconnectedError(f"{motor.name} was lost while it moved: is its IOC running?"))
-
-    readback.subscribe(watch, event_type=readback.SUB_META, run=False)
-    status.add_callback(lambda _: readback.clear_sub(watch, event_type=readback.SUB_META))
-    watch(readback.connected)

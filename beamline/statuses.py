@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ophyd import EpicsMotor
 from ophyd.status import StatusBase
+from ophyd.utils import DisconnectedError
 from ophyd.utils.errors import InvalidState
 
 
@@ -24,3 +28,16 @@ def end(status: StatusBase, error: Exception | None = None) -> bool:
     except InvalidState:
         return False
     return True
+
+
+def fail_if_lost(status: StatusBase, motor: EpicsMotor) -> None:
+    """Fail a move as soon as Channel Access says that the motor's IOC has gone, instead of when its time is over."""
+    readback = motor.user_readback
+
+    def watch(connected: bool, **_: Any) -> None:
+        if not connected:
+            end(status, DisconnectedError(f"{motor.name} was lost while it moved: is its IOC running?"))
+
+    readback.subscribe(watch, event_type=readback.SUB_META, run=False)
+    status.add_callback(lambda _: readback.clear_sub(watch, event_type=readback.SUB_META))
+    watch(readback.connected)

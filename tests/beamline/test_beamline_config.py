@@ -29,7 +29,7 @@ def test_the_example_files_can_be_loaded_and_name_every_section(name):
     config = load_config(ROOT / name)
     text = (ROOT / name).read_text()
     assert config.simulated == (name == "beamline.toml")
-    for section in set(GhostbeamConfig.model_fields) - {"simulated", "state_dir", "simulation"}:
+    for section in set(GhostbeamConfig.model_fields) - {"simulated", "state_dir", "frames_dir", "simulation"}:
         assert f"[{section}]" in text
 
 
@@ -46,6 +46,12 @@ def test_the_file_is_looked_for_in_the_argument_the_environment_and_here(here, m
     assert load_config().tiled.port == 1002
     assert load_config().state_dir == here / "sub" / "a"
     assert load_config(here / "beamline.toml").tiled.port == 1001
+
+
+def test_frames_are_written_below_the_state_folder_or_where_the_file_says(here):
+    assert load_config().frames_folder == here / ".ghostbeam" / "frames"
+    (here / "beamline.toml").write_text("frames_dir = 'elsewhere'")
+    assert load_config().frames_folder == here / "elsewhere"
 
 
 def test_the_environment_beats_the_file(here, monkeypatch):
@@ -72,6 +78,9 @@ def test_the_environment_beats_the_file(here, monkeypatch):
         ("[tiled]\nport = 5965", ["[tiled] port 5965", "ca_port"]),
         ("[mask_stage]\ny = 'M1'\nx = 'M1'", ["mask_stage", "y and x must differ", "'M1'"]),
         ("state_dir = ''", ["state_dir", "name a folder"]),
+        ("frames_dir = ''", ["frames_dir", "name a folder"]),
+        ("[sample_stage]\nunits = 'nm'", ["[sample_stage] units", "'um'"]),
+        ("[sample_stage]\ny = 'M1'\nx = 'M1'", ["sample_stage", "y and x must differ", "'M1'"]),
         ("state_dir = '~nobody-at-all/x'", ["state_dir", "'~nobody-at-all'"]),
         ("[mask_plate]\nfile = '~nobody-at-all/x'", ["[mask_plate] file", "'~nobody-at-all'"]),
         ("[reconstruction.options.tv]\nsince = 2026-01-01", ["[reconstruction] options", "tv.since must be"]),

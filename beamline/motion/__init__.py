@@ -1,0 +1,1 @@
+"""Stages that move in lines at constant velocity."""

@@ -1,0 +1,96 @@
+"""The stage that carries the sample."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from ophyd import Component as Cpt
+from ophyd import Device, EpicsMotor, EpicsSignalRO
+from ophyd import FormattedComponent as FCpt
+from ophyd.status import StatusBase
+
+from beamline.motion.lines import Axis
+from beamline.numpy_types import NumpyTyped
+from beamline.statuses import fail_if_lost
+
+UM_PER_UNIT = {"mm": 1000.0, "um": 1.0}
+
+
+class StageAxis(EpicsMotor):
+    """A motor record whose moves fail as soon as its IOC is lost."""
+
+    max_velocity = Cpt(EpicsSignalRO, ".VMAX", kind="omitted")
+    base_velocity = Cpt(EpicsSignalRO, ".VBAS", kind="omitted")
+
+    def set(self, position: float, **kwargs: Any) -> StatusBase:
+        """Move; see `EpicsMotor.set`."""
+        status: StatusBase = super().set(position, **kwargs)
+        fail_if_lost(status, self)
+        return status
+
+
+class SampleStage(NumpyTyped, Device):
+    """Two motors that carry the sample.
+
+    While it is staged a plan may change the velocity of x: `unstage` sets it back.
+
+    Parameters
+    ----------
+    y, x : str
+        PV suffixes of the two motor records.
+    units : {"mm", "um"}
+        Units of both.
+    move_timeout_s : float
+        Longest time that a move to the beginning of a line may take, in s.
+    """
+
+    y = FCpt(StageAxis, "{prefix}{_y_suffix}", kind="hinted")
+    x = FCpt(StageAxis, "{prefix}{_x_suffix}", kind="hinted")
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        y: str = "SAMPLE:Y",
+        x: str = "SAMPLE:X",
+        units: Literal["mm", "um"] = "mm",
+        move_timeout_s: float = 60.0,
+        **kwargs: Any,
+    ):
+        self._y_suffix, self._x_suffix = y, x
+        self.units = units
+        self.move_timeout_s = move_timeout_s
+        super().__init__(prefix, **kwargs)
+        for motor in (self.y, self.x):
+            motor.user_setpoint.kind = "omitted"
+
+    @property
+    def um_per_unit(self) -> float:
+        """Micrometres in one unit of the motors."""
+        return UM_PER_UNIT[self.units]
+
+    def axes(self) -> tuple[Axis, Axis]:
+        """Read from the motor records what a scan must know of y and x before it moves them."""
+        return self._axis(self.y), self._axis(self.x)
+
+    def _axis(self, motor: StageAxis) -> Axis:
+        scale = self.um_per_unit
+        return Axis(
+            name=motor.prefix,
+            units=str(motor.motor_egu.get()),
+            um_per_unit=scale,
+            expected_units=self.units,
+            low_um=scale * motor.low_limit_travel.get(),
+            high_um=scale * motor.high_limit_travel.get(),
+            max_velocity_um_s=scale * motor.max_velocity.get(),
+            min_velocity_um_s=scale * motor.base_velocity.get(),
+            velocity_um_s=scale * motor.velocity.get(),
+            acceleration_s=motor.acceleration.get(),
+            offset_um=scale * motor.user_offset.get(),
+            sign=-1.0 if motor.user_offset_dir.get() in (1, "Neg") else 1.0,
+        )
+
+    def stage(self) -> list[object]:
+        """Remember the velocity of x, so that `unstage` can set it back."""
+        self.stage_sigs[self.x.velocity] = self.x.velocity.get()
+        return super().stage()
