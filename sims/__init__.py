@@ -1,4 +1,4 @@
-"""What pretends to be hardware: the physics of a ghost-imaging beamline, and a soft IOC that serves it.
+"""What pretends to be hardware: the physics of an imaging beamline, and a soft IOC that serves it.
 
 Start the IOC with ``python -m sims``; ``python -m sims --help`` explains it. The physics (`Experiment` and what it is
 made of) can be used without it. Nothing here knows how images are reconstructed.

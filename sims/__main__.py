@@ -10,15 +10,18 @@ from dataclasses import replace
 
 from beamline.mask_designs import copper_plate, gold_plate
 from beamline.mask_plate import MaskPlate
+from sims.diffraction import FrameOptions
 from sims.etched_plate import COPPER, GOLD, EtchedPlate, Etching
 from sims.experiment import Experiment
+from sims.phase_samples import PHASE_SAMPLES
 from sims.physics import BUCKET, MONITOR, Beam, open_beam_ratio
 from sims.samples import SAMPLES, make_sample
 
 DESCRIPTION = """\
-A ghost-imaging beamline that exists only here: a soft IOC that serves, over Channel Access on the loopback interface,
-the records of a mask stage, a sample stage, a shutter, a scaler and a storage ring, with the photons that such a
-beamline would count. It prints one line that begins with "ready" when everything is served, and ends on SIGTERM.
+An imaging beamline that exists only here: a soft IOC that serves, over Channel Access on the loopback interface, the
+records of a mask stage, a sample stage, a shutter, a scaler, a storage ring, a pixel detector that writes HDF5 and
+the box that triggers it, with the photons that such a beamline would count. It prints one line that begins with
+"ready" when everything is served, and ends on SIGTERM.
 """
 
 EPILOG = """\
@@ -33,15 +36,34 @@ process variables, after the prefix:
   SCALER                     scaler record: S1 10 MHz clock, S2 incident-beam monitor, S3 bucket diode;
                              TP seconds to count, CNT starts and completes when counted, T seconds counted
   RING:Current               storage ring current, mA
+  PIX:cam1:                  areaDetector camera, 192x192 pixels of 100 um: Acquire, AcquireTime, AcquirePeriod,
+                             NumImages, ImageMode, ArrayCounter, TriggerMode (External: a frame at each trigger)
+  PIX:HDF1:                  areaDetector HDF5 plugin: FilePath, FileName, FileTemplate, Capture, NumCapture,
+                             NumCaptured_RBV (frames that a reader finds), FullFileName_RBV, WriteStatus, WriteMessage
+  TRIG:PC_                   position compare as a Zebra's; encoder 1 is SAMPLE:Y, 2 is SAMPLE:X, um (dial):
+    ENC                      the encoder that opens the gate
+    GATE_START GATE_WID      the gate opens where the encoder passes START, in either direction, and closes WID away
+    PULSE_START STEP WID MAX (PC_PULSE_...) s to the first trigger, s between them, exposure in s, most triggers
+    ARM DISARM ARM_OUT       arm one gate; end it; 1 until it has closed and the arrays are filled
+    NUM_CAP NUM_DOWN         triggers since ARM; triggers that are in the arrays
+    COUNTS TIME ENC1 ENC2    arrays: number, s since ARM, mean y and mean x over the exposure in um, of each trigger
+    COUNT COUNT_RESET        number of the last trigger, which ARM doesn't reset; write 1 to begin at 1 again
   SIM:Ready                  1 once everything is served
 
 faults, to be written at any time:
   FAULT:LostTrigger          so many of the next triggers never count; CNT stays 1 until 0 is written
   FAULT:LateTrigger          the next trigger starts so many seconds (not divided by --speed) late
-  FAULT:StalledAxis          1 MASK:Y or 2 MASK:X is stuck, 0 none; a stuck move ends with STOP, or goes on after 0
+  FAULT:StalledAxis          1 MASK:Y, 2 MASK:X, 3 SAMPLE:Y or 4 SAMPLE:X is stuck, 0 none; a stuck move ends
+                             with STOP, or goes on after 0
   FAULT:ShutterStuck         1: the shutter stays where it is and the command's failure is shown
   FAULT:BeamDump             1: no beam in the ring; 0: beam again
   FAULT:DiodeSaturation      1: the diode's converter runs at its highest frequency as soon as there is light
+  FAULT:MissedTrigger        the pixel detector takes no frame at so many of the next triggers, which the box counts
+  FAULT:DroppedFrame         so many of the next frames are taken and not written; DroppedArrays counts them
+  FAULT:PositionJitter       um: standard deviation of an error of each captured reading; frames know the true place
+  FAULT:FileClosesEarly      the detector's file is closed after so many more frames, and Capture falls to 0
+  FAULT:FullDisk             1: writing frames fails for want of space, as WriteStatus and WriteMessage say; 0: space
+  FAULT:WriterKilled         write 1: the process that writes frames dies, its file unclosed; Capture starts another
 
 what is simulated:
   The diode counts the quanta that it sees: a Poisson number of mean
@@ -50,11 +72,18 @@ what is simulated:
   and sample. Without either the diode counts {ratio:g} times as much as the monitor at gain 1 (the open-beam ratio).
   The flux decays with the ring current between top-ups, wanders by a per cent and flickers by two per mille.
   A mask that is off its place moves on the sample by as much; its edges slope and its metal is uneven.
+  The pixel detector sees, 10 m downstream, what a coherent sample on the sample stage makes of the cone of a zone
+  plate (11.1 keV, 400 um, outermost zone 200 nm, central stop, 8 mm behind the focus: 4.5 um of beam): the wave
+  times the sample, Fourier transformed, Poisson counts. The stage's place (y, x) is the point of the sample in the
+  beam. A place is rounded to a pixel of the sample, 58 nm, and is that at the middle of the exposure. Without light
+  frames are empty. Frames are drawn and written by a process of their own, some 1500 a second and core; those that
+  come faster wait.
 
 repeating a run:
-  Random numbers depend on --seed and the number of exposures since the start, and the clock of the beam's drift is
-  the sum of the exposures. So two simulations with the same arguments give the same counts to the same scan, whatever
-  the pauses and --speed. Only faults, and an exposure stopped halfway, depend on the clock on the wall.
+  Random numbers depend on --seed and the number of exposures since the start (of a frame: of acquisitions, and the
+  number of its trigger), and the clock of the beam's drift is the sum of the exposures. So two simulations with the
+  same arguments give the same counts to the same scan, whatever the pauses and --speed. Only faults, and an exposure
+  stopped halfway, depend on the clock on the wall.
 
 a client on the same machine needs:
   EPICS_CA_ADDR_LIST=127.0.0.1:PORT  EPICS_CA_AUTO_ADDR_LIST=NO
@@ -129,6 +158,26 @@ def parser() -> argparse.ArgumentParser:
         metavar="HZ",
         help="highest frequency of the diode's converter (default: %(default)g)",
     )
+    frames = made.add_argument_group("pixel detector")
+    frames.add_argument(
+        "--coherent-sample",
+        default=FrameOptions().sample,
+        metavar="NAME",
+        help=f"what it looks at: {', '.join(PHASE_SAMPLES)} (default: %(default)s)",
+    )
+    frames.add_argument(
+        "--flux",
+        type=float,
+        default=FrameOptions().flux,
+        help="photons per second in the zone plate's cone; a frame of 0.5 ms gets 20 000 of the default %(default)g",
+    )
+    frames.add_argument(
+        "--frames",
+        default=FrameOptions().mode,
+        metavar="MODE",
+        help="diffraction: of the sample where it is. pattern: frame n is number n modulo 64 of 64 frames drawn at the "
+        "start, at many thousand a second, for tests of speed (default: %(default)s)",
+    )
     mechanics = made.add_argument_group("mechanics of the mask stage")
     mechanics.add_argument(
         "--play-um",
@@ -195,7 +244,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         stage = Stage(options.play_um, options.jitter_um)
         experiment = make_experiment(options)
-        asyncio.run(serve(options.prefix, options.port, experiment, stage=stage, speed=options.speed, announce=announce))
+        frames = FrameOptions(options.coherent_sample, options.frames, options.flux, options.seed)
+        devices = {"stage": stage, "speed": options.speed, "frames": frames}
+        asyncio.run(serve(options.prefix, options.port, experiment, announce=announce, **devices))
     except (ValueError, OSError) as error:
         print(f"python -m sims: {error}", file=sys.stderr)
         return 2

@@ -27,11 +27,12 @@ class Record:
     doc : str
         What it means, with its unit.
     kind : str
-        "pair": setpoint and readback. "read": a readback alone. "one": one record without readback.
+        "pair": setpoint and readback. "read": a readback alone. "one": a setpoint without readback. "status": a record that
+        only the simulation writes, without _RBV.
     long : bool
         Text of more than 39 characters, as a waveform of characters.
     options : dict
-        More for caproto's pvproperty, such as units.
+        More for caproto's pvproperty, such as units; `value` if an enumeration starts with another state.
     """
 
     name: str
@@ -43,17 +44,20 @@ class Record:
 
     def properties(self) -> Iterator[tuple[str, pvproperty]]:
         """Yield the records that caproto is to serve, with their names."""
-        if self.kind != "read":
+        if self.kind == "status":
+            yield self.name, self._property(self.name, read_only=True)
+        if self.kind in ("pair", "one"):
             yield self.name, self._property(self.name, put=_putter(self.name, self.kind == "pair"))
-        if self.kind != "one":
+        if self.kind in ("pair", "read"):
             yield f"{self.name}_RBV", self._property(f"{self.name}_RBV", read_only=True)
 
     def _property(self, name: str, **more: Any) -> pvproperty:
         options = {"name": name, "value": self.value, "doc": self.doc, **self.options, **more}
         if isinstance(self.value, tuple):
-            options.update(value=self.value[0], dtype=ChannelType.ENUM, enum_strings=self.value)
+            first = self.options.get("value", self.value[0])
+            options.update(value=first, dtype=ChannelType.ENUM, enum_strings=self.value)
         elif self.long:
-            options.update(dtype=ChannelType.CHAR, max_length=_PATH_LENGTH, report_as_string=True)
+            options.update(dtype=ChannelType.CHAR, max_length=_PATH_LENGTH, string_encoding="utf-8")
         elif isinstance(self.value, str):
             options.update(dtype=ChannelType.STRING)
         elif isinstance(self.value, float):

@@ -44,8 +44,10 @@ class Faults(PVGroup):
             raise ValueError(f"{instance.pvname} is a delay; write 0 s or more, not {value}")
 
     async def _put_stall(self, instance: Any, value: int) -> None:
-        if value not in (0, 1, 2):
-            raise ValueError(f"{instance.pvname} takes 0 (none), 1 (MASK:Y) or 2 (MASK:X), not {value}")
+        if value not in range(5):
+            raise ValueError(
+                f"{instance.pvname} takes 0 (none), 1 (MASK:Y), 2 (MASK:X), 3 (SAMPLE:Y) or 4 (SAMPLE:X), not {value}"
+            )
         await self._on_stall(value)
 
     async def _put_dump(self, instance: Any, value: int) -> None:
@@ -69,7 +71,7 @@ class Faults(PVGroup):
         name="StalledAxis",
         value=0,
         put=_put_stall,
-        doc="1: MASK:Y is stuck, 2: MASK:X is stuck, 0: none. A stuck move ends with STOP, or goes on after 0",
+        doc="What is stuck: 1 MASK:Y, 2 MASK:X, 3 SAMPLE:Y, 4 SAMPLE:X, 0 none. A stuck move ends with STOP, or goes on after 0",
     )
     shutter_stuck = pvproperty(name="ShutterStuck", value=0, doc="1: the shutter stays where it is")
     beam_dump = pvproperty(name="BeamDump", value=0, put=_put_dump, doc="1: the ring has lost its beam. 0: it is stored again")

@@ -14,6 +14,8 @@ import numpy as np
 FRAMES = "/entry/data/data"
 NUMBERS = "/entry/instrument/NDAttributes/NDArrayUniqueId"
 TIMES = "/entry/instrument/NDAttributes/NDArrayTimeStamp"
+EPOCH_1990_S = 631_152_000
+"""1990-01-01 UTC, where EPICS time begins, in s since 1970."""
 CHUNK = 64
 """Frames in one chunk of the file."""
 _FLUSH_S = 0.1

@@ -6,17 +6,14 @@ from sims.asyn_group import DISABLE_ENABLE, OFF_ON, Record, inert
 from sims.cam_fields import COLOR_MODES, DATA_TYPES, POOL
 from sims.frame_writer import CHUNK
 
-_DIMENSIONS = "3 4 5 6 7 8 9".split()
-_OF_AXES = " ".join(f"{{0}}{axis}" for axis in ("N", "X", "Y", *_DIMENSIONS))
 
-
-def _axes(stem: str, axes: str = _OF_AXES) -> str:
-    return axes.format(stem)
+def _axes(stem: str, axes: str = "NXY3456789") -> str:
+    return " ".join(stem + axis for axis in axes)
 
 
 _PLUGIN = (
     Record("PortName", "HDF1", "Name of the plugin's asyn port", "read"),
-    Record("PluginType", "NDFileHDF5", "What plugin this is", "read", long=True),
+    Record("PluginType", "NDFileHDF5", "What plugin this is", "read"),
     Record("ADCoreVersion", "3.4.0", "Version of areaDetector whose records these are", "read"),
     Record("DriverVersion", "3.4.0", "Version of the plugin", "read"),
     Record("EnableCallbacks", DISABLE_ENABLE, "Whether frames of the camera come here"),
@@ -25,13 +22,13 @@ _PLUGIN = (
     Record("NDArrayAddress", 0, "Address of that port"),
     Record("ArrayCallbacks", DISABLE_ENABLE, "Whether frames are passed on; there is nobody to take them"),
     Record("ArrayCounter", 0, "Frames that came since 0 was written"),
-    Record("ArrayRate", 0.0, "Frames a second, lately", "read", options={"units": "Hz"}),
+    Record("ArrayRate", 0.0, "Frames a second; not measured", "read", options={"units": "Hz"}),
     Record("DroppedArrays", 0, "Frames that were taken and not written, since 0 was written"),
     *inert("DroppedOutputArrays DisorderedArrays", 0, "Frames lost, or out of order, on the way out; none"),
     *inert("MinCallbackTime SortTime", 0.0, "Time between frames, s; not simulated", units="s"),
     Record("ExecutionTime", "0", "Time that the last frame took, ms; not measured", "read"),
     Record("QueueSize", 2000, "Frames that may wait to be written; more than that wait here, none is dropped"),
-    Record("QueueUse", 0, "Frames that wait to be written", "one"),
+    Record("QueueUse", 0, "Frames that came and cannot be read yet", "one"),
     *inert("QueueFree QueueFreeLow QueueUseHIGH QueueUseHIHI", 2000, "Limits of the queue, frames; change nothing", "one"),
     *inert("NumQueuedArrays EmptyFreeList ProcessPlugin NDAttributesMacros", "0", "Not simulated", "one"),
     Record("NDAttributesStatus", ("Attributes file OK", "File not found", "XML syntax error"), "Of NDAttributesFile", "one"),
@@ -115,7 +112,7 @@ _HDF5 = (
     Record("NumExtraDims", 0, "Extra dimensions; none"),
     *inert(_axes("ExtraDimSize"), 1, "Size of an extra dimension; there is none"),
     *inert(_axes("ExtraDimName"), "", "Name of an extra dimension; there is none", "read"),
-    *inert(_axes("ExtraDimChunk"), 1, "Chunks of an extra dimension; there is none"),
+    *inert(_axes("ExtraDimChunk", "XY3456789"), 1, "Chunks of an extra dimension; there is none"),
     *inert(_axes("PosNameDim") + " " + _axes("PosIndexDim"), "", "Place of a frame in extra dimensions; there are none"),
     Record("PositionMode", ("Off", "On"), "Place of frames by attributes; never"),
 )

@@ -1,4 +1,4 @@
-"""The soft IOC: one process that serves the records of a simulated ghost-imaging beamline."""
+"""The soft IOC: one process that serves the records of a simulated beamline."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from typing import Any
 from caproto.asyncio.server import Context
 from caproto.server import PVGroup, pvproperty
 
+from sims.camera import Camera
+from sims.diffraction import FrameOptions
 from sims.experiment import Experiment
 from sims.faults import Faults
+from sims.frame_faults import FrameFaults
+from sims.hdf_plugin import HdfPlugin
 from sims.light import Light
 from sims.motor_record import MotorRecord
 from sims.physics import Counts
 from sims.scaler_record import ScalerRecord
 from sims.shutter import Shutter
+from sims.trigger_box import Listener, TriggerBox
 
 HOST = "127.0.0.1"
 _MASK_SPEED_MM_S = 5.0
@@ -67,9 +72,18 @@ class SimulatedBeamline:
     stage : Stage
     speed : float
         Divides the times that devices take. Counts stay those of the full exposure.
+    frames : FrameOptions
+        What the pixel detector looks at.
     """
 
-    def __init__(self, prefix: str, experiment: Experiment, stage: Stage | None = None, speed: float = 1.0):
+    def __init__(
+        self,
+        prefix: str,
+        experiment: Experiment,
+        stage: Stage | None = None,
+        speed: float = 1.0,
+        frames: FrameOptions | None = None,
+    ):
         if not 0 < speed < float("inf"):
             raise ValueError(f"the speed factor must be above 0, not {speed!r}")
         stage = stage or Stage()
@@ -92,6 +106,29 @@ class SimulatedBeamline:
         )
         self.shutter = Shutter(f"{prefix}SHUTTER:", light=self.light, faults=self.faults, speed=speed)
         self.scaler = ScalerRecord(f"{prefix}SCALER", expose=self._expose, light=self.light, faults=self.faults, speed=speed)
+        frames = frames or FrameOptions(seed=experiment.seed)
+        self.frame_faults = FrameFaults(f"{prefix}FAULT:", seed=experiment.seed)
+        self.plugin = HdfPlugin(f"{prefix}PIX:HDF1:", options=frames, faults=self.frame_faults)
+        self.frame_faults.on_full_disk = self.plugin.fill_disk
+        self.frame_faults.on_writer_killed = self.plugin.kill_writer
+        self.camera = Camera(
+            f"{prefix}PIX:cam1:",
+            pixels=frames.optics.pixels,
+            plugin=self.plugin,
+            place=self._sample_um,
+            light=self.light,
+            faults=self.frame_faults,
+            speed=speed,
+        )
+        y, x = (motor.track for motor in self.sample_axes)
+        self.box = TriggerBox(
+            f"{prefix}TRIG:",
+            y=y,
+            x=x,
+            listener=Listener(self.camera.trigger, self.camera.line_ended),
+            reading_error_um=self.frame_faults.reading_error_um,
+            speed=speed,
+        )
         self.ring = _Ring(f"{prefix}RING:")
         self.simulation = _Simulation(f"{prefix}SIM:")
 
@@ -105,6 +142,10 @@ class SimulatedBeamline:
             self.scaler,
             self.ring,
             self.faults,
+            self.frame_faults,
+            self.camera,
+            self.plugin,
+            self.box,
             self.simulation,
         )
         return {name: channel for group in groups for name, channel in group.pvdb.items()}
@@ -114,6 +155,8 @@ class SimulatedBeamline:
         for motor in (*self.mask_axes, *self.sample_axes):
             await motor.initialise()
         await self.scaler.initialise()
+        await self.camera.initialise()
+        await self.plugin.initialise()
         await self._report_current()
 
     async def _expose(self, seconds: float, lit: float) -> Counts:
@@ -128,8 +171,12 @@ class SimulatedBeamline:
         await self._report_current()
         return counts
 
+    def _sample_um(self) -> tuple[float, float]:
+        y, x = _position(self.sample_axes)
+        return 1000 * y, 1000 * x
+
     async def _stall(self, axis: int) -> None:
-        for number, motor in enumerate(self.mask_axes, start=1):
+        for number, motor in enumerate((*self.mask_axes, *self.sample_axes), start=1):
             motor.stalled = number == axis
 
     async def _dump(self, dumped: bool) -> None:
@@ -149,13 +196,14 @@ async def serve(
     *,
     stage: Stage | None = None,
     speed: float = 1.0,
+    frames: FrameOptions | None = None,
     announce: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve a simulated beamline until the process gets SIGTERM or SIGINT.
 
     Parameters
     ----------
-    prefix, experiment, stage, speed
+    prefix, experiment, stage, speed, frames
         See `SimulatedBeamline`.
     port : int
         Port of the Channel Access server, which must be that of EPICS_CA_SERVER_PORT. Only the loopback
@@ -172,7 +220,7 @@ async def serve(
     """
     if not 0 < port < 65536:
         raise ValueError(f"a port is a number from 1 to 65535, not {port}")
-    beamline = SimulatedBeamline(prefix, experiment, stage, speed)
+    beamline = SimulatedBeamline(prefix, experiment, stage, speed, frames)
     await beamline.initialise()
     context = _Server(beamline.pvdb, [HOST])
     context.log.addFilter(_without_beacon_failures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from caproto import SkipWrite
 from caproto.server import PVGroup, PvpropertyDouble, pvproperty
 
 from sims.motion import Travel, follow, legs
+from sims.track import Track
 
 REFRESH_S = 0.1
 """Seconds between readbacks of a moving stage. The end of a move is an event of its own, never a tick."""
@@ -92,7 +94,7 @@ class MotorRecord(PVGroup):
     -----
     A put to VAL with completion is answered at the end of the move. A put beyond the limits sets LVIO and moves
     nothing, as the real record does. A new VAL while moving redirects the stage; STOP halts it where it is and
-    sets VAL to that place.
+    sets VAL to that place. `track` tells where the drive was at any recent moment, by the event loop's clock.
     """
 
     async def _put_value(self, instance: Any, value: float) -> None:
@@ -144,6 +146,7 @@ class MotorRecord(PVGroup):
         self._limits, self._velocity = limits_mm, velocity
         self._play, self._jitter, self._seed, self._speed = play_mm, jitter_mm, seed, speed
         self._drive = self._stage = 0.0  # dial positions in mm: of the drive, and of what it moves
+        self.track = Track()
         self._error = 0.0
         self._moves = 0
         self._goals: list[float] = []
@@ -235,19 +238,22 @@ class MotorRecord(PVGroup):
         travel = Travel(self._drive, goal, fields.velocity.value, fields.seconds_to_velocity.value)
         await fields.direction_of_travel.write(int(goal >= self._drive))
         clock = asyncio.get_running_loop().time
-        duration, elapsed = travel.duration, 0.0
+        duration, elapsed, mark = travel.duration, 0.0, clock()
+        stalled: bool | None = None
         while elapsed < duration:
             self._wake.clear()
             if not self._goals or self._redirected:
-                return
-            step = min(duration - elapsed, REFRESH_S * self._speed)
-            began, stalled = clock(), self._stalled
-            woken = await _wait(self._wake, None if stalled else step / self._speed)
-            if not stalled:
-                elapsed += min(step, (clock() - began) * self._speed) if woken else step
+                break
+            if stalled != self._stalled:
+                stalled = self._stalled
+                self.track.go(mark, travel, elapsed, 0.0 if stalled else self._speed)
+            await _wait(self._wake, None if stalled else min((duration - elapsed) / self._speed, REFRESH_S))
+            now = clock()
+            elapsed, mark = elapsed + (0.0 if stalled else (now - mark) * self._speed), now
             self._put_drive(travel.position(elapsed))
             if elapsed < duration:
                 await self._report()
+        self.track.rest(mark, self._drive)
         if self._goals and not self._redirected:
             self._put_drive(goal)
             self._goals.pop(0)
@@ -270,10 +276,7 @@ class MotorRecord(PVGroup):
 _POSITION_FIELDS = ("RBV", "DRBV", "OFF", "HLM", "LLM", "BDST")
 
 
-async def _wait(event: asyncio.Event, seconds: float | None) -> bool:
-    """Wait for an event, at most so many seconds; say whether it came."""
-    try:
+async def _wait(event: asyncio.Event, seconds: float | None) -> None:
+    """Wait for an event, at most so many seconds."""
+    with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True

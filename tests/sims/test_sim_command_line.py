@@ -23,7 +23,8 @@ def test_help_explains_every_option_and_every_pv(capsys):
     names = (
         "MASK:Y MASK:X SAMPLE:Y SHUTTER:Cmd:Opn-Cmd SHUTTER:Cmd:Cls-Cmd SHUTTER:Pos-Sts SHUTTER:Sts:FailOpn-Sts "
         "SHUTTER:Sts:FailCls-Sts SCALER RING:Current SIM:Ready FAULT:LostTrigger FAULT:LateTrigger FAULT:StalledAxis "
-        "FAULT:ShutterStuck FAULT:BeamDump FAULT:DiodeSaturation"
+        "FAULT:ShutterStuck FAULT:BeamDump FAULT:DiodeSaturation PIX:cam1: PIX:HDF1: NumCaptured_RBV TRIG:PC_ GATE_START "
+        "FAULT:MissedTrigger FAULT:DroppedFrame FAULT:PositionJitter FAULT:FileClosesEarly FAULT:FullDisk FAULT:WriterKilled"
     )
     for name in re.findall(r"\S+", names):
         assert name in text
@@ -39,6 +40,9 @@ def test_help_explains_every_option_and_every_pv(capsys):
         (["--photons", "0"], "photons per second must be above 0"),
         (["--gain", "-1"], "the gain of a counter must be above 0"),
         (["--seed", "-1"], "--seed must be 0 or more"),
+        (["--coherent-sample", "cat"], "there is no coherent sample 'cat': choose one of star, fibres"),
+        (["--frames", "fast"], "there is no way 'fast' to make frames"),
+        (["--flux", "0"], "the flux must be above 0"),
         (["--slope", "7"], "the slope of an edge must be 0 to 1 pixel"),
         (["--jitter-um", "-1"], "the jitter of the mask stage must be 0 um or more"),
         (["--speed", "0"], "the speed factor must be above 0"),

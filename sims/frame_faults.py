@@ -1,0 +1,107 @@
+"""Faults of the detector, its file and the trigger box, each by its PV."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+from caproto import SkipWrite
+from caproto.server import PVGroup, pvproperty
+
+
+class FrameFaults(PVGroup):
+    """Switches for what goes wrong with frames.
+
+    Parameters
+    ----------
+    prefix : str
+    seed : int
+        Of the errors of the encoders.
+
+    Attributes
+    ----------
+    on_full_disk, on_writer_killed : callable
+        What these faults do; to be set before anything is served.
+    """
+
+    async def _check_count(self, instance: Any, value: int) -> None:
+        if value < 0:
+            raise ValueError(f"{instance.pvname} counts; write 0 or more, not {value}")
+
+    async def _check_jitter(self, instance: Any, value: float) -> None:
+        if not 0 <= value < np.inf:
+            raise ValueError(f"{instance.pvname} is a standard deviation; write 0 um or more, not {value}")
+
+    async def _put_disk(self, instance: Any, value: int) -> None:
+        await self.on_full_disk(bool(value))
+
+    async def _put_killed(self, instance: Any, value: int) -> None:
+        if value:
+            self.on_writer_killed()
+        raise SkipWrite
+
+    missed_trigger = pvproperty(
+        name="MissedTrigger",
+        value=0,
+        put=_check_count,
+        doc="The detector takes no frame at so many of the next triggers; the box counts them. Counts down",
+    )
+    dropped_frame = pvproperty(
+        name="DroppedFrame",
+        value=0,
+        put=_check_count,
+        doc="So many of the next frames are taken and not written: DroppedArrays counts them. Counts down",
+    )
+    position_jitter = pvproperty(
+        name="PositionJitter",
+        value=0.0,
+        units="um",
+        precision=4,
+        put=_check_jitter,
+        doc="Standard deviation of an error of each captured encoder reading, um; the frames know the true places",
+    )
+    file_closes_early = pvproperty(
+        name="FileClosesEarly",
+        value=0,
+        put=_check_count,
+        doc="The file is closed after so many more frames; later ones are dropped. 0: no such thing. Counts down",
+    )
+    full_disk = pvproperty(
+        name="FullDisk", value=0, put=_put_disk, doc="1: no space left on the disk of frames. 0: there is space again"
+    )
+    writer_killed = pvproperty(
+        name="WriterKilled", value=0, put=_put_killed, doc="Write 1 to kill the process that writes frames, its file unclosed"
+    )
+
+    def __init__(self, prefix: str, *, seed: int, **kwargs: Any):
+        super().__init__(prefix, **kwargs)
+        self._rng = np.random.default_rng((seed, 3))
+        self.on_full_disk: Callable[[bool], Awaitable[None]]
+        self.on_writer_killed: Callable[[], None]
+
+    async def missed(self, count: int) -> np.ndarray:
+        """Return which of so many triggers the detector takes, shape (count,), bool, and use the fault up."""
+        return await self._use_up(self.missed_trigger, count)
+
+    async def dropped(self, count: int) -> np.ndarray:
+        """Return which of so many frames are passed on, shape (count,), bool, and use the fault up."""
+        return await self._use_up(self.dropped_frame, count)
+
+    async def before_early_end(self, count: int) -> int | None:
+        """Return how many of so many frames still go into the file, None if it stays open; use the fault up."""
+        left = self.file_closes_early.value
+        if not left:
+            return None
+        await self.file_closes_early.write(max(0, left - count))
+        return left if left <= count else None
+
+    def reading_error_um(self, count: int) -> np.ndarray:
+        """Return the errors of both encoders at so many triggers, shape (2, count), float64."""
+        return self._rng.normal(0.0, 1.0, (2, count)) * self.position_jitter.value
+
+    async def _use_up(self, fault: Any, count: int) -> np.ndarray:
+        bad = min(fault.value, count)
+        if bad:
+            await fault.write(fault.value - bad)
+        return np.arange(count) >= bad

@@ -1,0 +1,72 @@
+"""The process that writes frames, as the server of PVs sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pickle
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sims.diffraction import FrameOptions
+from sims.frame_messages import Message
+
+
+class FrameLink:
+    """Starts the process when it is first needed, and again after it has died.
+
+    Parameters
+    ----------
+    options : FrameOptions
+    on_report : callable
+        Coroutine function, told each report of the process.
+    on_death : callable
+        Coroutine function, called when the process is gone.
+    """
+
+    def __init__(
+        self,
+        options: FrameOptions,
+        on_report: Callable[[dict[str, Any]], Awaitable[None]],
+        on_death: Callable[[], Awaitable[None]],
+    ):
+        self._options, self._on_report, self._on_death = options, on_report, on_death
+        self._process: asyncio.subprocess.Process | None = None
+        self._listening: asyncio.Task | None = None
+
+    async def send(self, message: Message) -> None:
+        """Send a message; one to a process that has just died is lost."""
+        if self._process is None:
+            # Memory for a frame would be asked from the kernel anew each time, being larger than malloc keeps by itself.
+            environment = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 24), "MALLOC_TRIM_THRESHOLD_": str(1 << 26)}
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "sims.frame_process",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env={**os.environ, **environment},
+                start_new_session=True,  # a Ctrl-C at the terminal is for the server, which ends this one
+            )
+            self._write(self._options)
+            self._listening = asyncio.create_task(self._listen(self._process))
+        self._write(message)
+
+    def kill(self) -> None:
+        """End the process in the middle of what it does."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _write(self, message: Message | FrameOptions) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        self._process.stdin.write(pickle.dumps(message))
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            await self._on_report(json.loads(line))
+        await process.wait()
+        self._process = None
+        await self._on_death()

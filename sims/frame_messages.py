@@ -1,0 +1,52 @@
+"""What the process that draws and writes frames is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sims.triggers import Triggers
+
+
+@dataclass(frozen=True)
+class Open:
+    """Begin a file."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Take:
+    """Draw frames and write them.
+
+    Parameters
+    ----------
+    acquisition : int
+        Which of the detector's acquisitions this is.
+    triggers : Triggers
+    lit : bool
+        Whether there is beam.
+    """
+
+    acquisition: int
+    triggers: Triggers
+    lit: bool
+
+
+@dataclass(frozen=True)
+class Flush:
+    """Make all frames readable that came before."""
+
+
+@dataclass(frozen=True)
+class Close:
+    """End the file."""
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Whether the disk is full from now on."""
+
+    full: bool
+
+
+Message = Open | Take | Flush | Close | Disk

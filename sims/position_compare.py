@@ -1,0 +1,125 @@
+"""When a position-compare box triggers, and what it captures: arithmetic on the tracks of two drives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sims.track import Track
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What opens and closes the gate of one line, and the pulses within it.
+
+    Parameters
+    ----------
+    encoder : str
+        The encoder that is compared.
+    start_um, width_um : float
+        The gate opens when the encoder passes the start, in either direction, and closes `width_um` away from it.
+    delay_s, step_s, width_s : float
+        Time from the opening to the first pulse, between pulses, and the length of a pulse, which is the exposure.
+    most : int
+        The gate closes after so many pulses; 0 for no limit.
+    """
+
+    encoder: str
+    start_um: float
+    width_um: float
+    delay_s: float
+    step_s: float
+    width_s: float
+    most: int
+
+    def __post_init__(self) -> None:
+        if not self.width_um > 0:
+            raise ValueError(f"the gate needs a width (PC_GATE_WID) above 0 um, not {self.width_um!r}")
+        if not 0 < self.width_s <= self.step_s:
+            raise ValueError(
+                f"a pulse (PC_PULSE_WID, {self.width_s!r} s) must be longer than 0 s and no longer than the time "
+                f"between pulses (PC_PULSE_STEP, {self.step_s!r} s)"
+            )
+        if not self.delay_s >= 0 or self.most < 0:
+            raise ValueError("PC_PULSE_START and PC_PULSE_MAX must be 0 or more")
+
+
+@dataclass(frozen=True)
+class Pulses:
+    """Triggers and what was captured at each.
+
+    Parameters
+    ----------
+    starts, ends : array, shape (n,), float64
+        By the event loop's clock, s.
+    positions : mapping of str to array, shape (n,), float64
+        Mean reading of each encoder over the pulse, um. It is taken at the pulse's middle, which is exact at constant velocity.
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    positions: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+class PositionCompare:
+    """One armed gate.
+
+    Parameters
+    ----------
+    gate : Gate
+    tracks : mapping of str to Track
+        The drives that the encoders sit on, by the encoder's name.
+    armed : float
+        Clock time at which the box was armed.
+    speed : float
+        Divides all times of the gate.
+    """
+
+    def __init__(self, gate: Gate, tracks: Mapping[str, Track], armed: float, speed: float = 1.0):
+        self._gate, self._tracks, self._speed = gate, tracks, speed
+        self._seen = armed
+        self._next: float | None = None  # when the next pulse starts; None before the gate opens
+        self._pulses = 0
+        self.closed = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the gate is open."""
+        return self._next is not None and not self.closed
+
+    def advance(self, now: float) -> Pulses:
+        """Return the pulses that have ended since the last call.
+
+        Parameters
+        ----------
+        now : float
+            Clock time, s. Everything up to it is settled by this call.
+        """
+        gate, track = self._gate, self._tracks[self._gate.encoder]
+        if self._next is None and now > self._seen:
+            opened = track.crossing(gate.start_um / 1000, self._seen, now)
+            if opened is not None:
+                self._next = opened + gate.delay_s / self._speed
+        self._seen = now
+        starts = []
+        length = gate.width_s / self._speed
+        while self._next is not None and not self.closed and self._next + length <= now:
+            if abs(1000 * track.position(self._next) - gate.start_um) >= gate.width_um:
+                self.closed = True
+                break
+            starts.append(self._next)
+            self._pulses += 1
+            self._next += gate.step_s / self._speed
+            self.closed = self._pulses == gate.most
+        made = np.array(starts)
+        middles = made + length / 2
+        return Pulses(
+            made,
+            made + length,
+            {name: np.array([1000 * one.position(time) for time in middles]) for name, one in self._tracks.items()},
+        )

@@ -1,0 +1,37 @@
+"""Some triggers of the detector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Triggers:
+    """What the detector and the physics are told of triggers.
+
+    Parameters
+    ----------
+    numbers : array, shape (n,), int64
+        Number of each over the whole scan, from 1.
+    times : array, shape (n,), float64
+        When each began, s since 1970-01-01 UTC.
+    y_um, x_um : array, shape (n,), float64
+        Where the stage was, mean over the exposure.
+    exposure_s : float
+        Length of the exposures.
+    """
+
+    numbers: np.ndarray
+    times: np.ndarray
+    y_um: np.ndarray
+    x_um: np.ndarray
+    exposure_s: float
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def some(self, which: np.ndarray | slice) -> Triggers:
+        """Return some of them, by index."""
+        return Triggers(self.numbers[which], self.times[which], self.y_um[which], self.x_um[which], self.exposure_s)
