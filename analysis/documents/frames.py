@@ -21,6 +21,8 @@ import h5py
 import hdf5plugin  # noqa: F401  lets h5py read compressed data sets
 import numpy as np
 
+from analysis.documents.own_data import DataElsewhere, own_dataset
+
 T = TypeVar("T")
 
 PATIENCE_S = 5.0
@@ -28,7 +30,6 @@ PATIENCE_S = 5.0
 
 _POLL_S = 0.05
 _LARGEST_CHUNK = 2**28  # bytes, unpacked: one chunk is in memory, however few frames are asked for
-_LINKS_FOLLOWED = 8
 # HDF5 reads an index that is just being written again, and doubles the pause each time: 25 times take 0.03 s. Its own limit
 # of 100 means for ever, where the end of a file is lost.
 _READ_ATTEMPTS = 25
@@ -166,11 +167,16 @@ class FrameFile:
         return self._data
 
     def _checked(self, file: h5py.File) -> h5py.Dataset:
-        data = file[self._without_links(file)]
-        if not isinstance(data, h5py.Dataset):
-            raise FramesRefused(f"{self}: that is no data set. Name the data set with the frames")
-        if data.is_virtual or data.external:
-            raise FramesRefused(f"{self}: it takes its data from other files. Name the file that holds them")
+        try:
+            data = own_dataset(file, self.dataset)
+        except KeyError as error:
+            raise FramesUnreadable(
+                f"the file has no {error.args[0]}. Is it the detector's, and was it opened for this run?"
+            ) from error
+        except TypeError as error:
+            raise FramesRefused(f"{self}: that is no data set. Name the data set with the frames") from error
+        except DataElsewhere as error:
+            raise FramesRefused(f"{self}: {error}. Name the file that holds the frames") from error
         if data.dtype.kind not in "biuf" or data.ndim == 0:
             raise FramesRefused(f"{self}: it holds {data.dtype} {data.shape}, not a row of numbers for each frame")
         chunk = np.prod(data.chunks or (1,), dtype=float) * data.dtype.itemsize
@@ -182,25 +188,6 @@ class FrameFile:
         if dtype is not None and data.dtype != dtype:
             raise FramesRefused(f"{self}: it is of type {data.dtype}, the run announced {dtype}")
         return data
-
-    def _without_links(self, file: h5py.File) -> str:
-        """Return where the data set is in this file, past links within it; links into other files are refused."""
-        steps, followed, at = self.dataset.strip("/").split("/"), 0, ""
-        while steps:
-            step = steps.pop(0)
-            link = file[at or "/"].get(step, getlink=True)
-            if link is None:
-                raise FramesUnreadable(f"the file has no {at}/{step}. Is it the detector's, and was it opened for this run?")
-            if isinstance(link, h5py.HardLink):
-                at = f"{at}/{step}"
-                continue
-            followed += 1
-            if not isinstance(link, h5py.SoftLink) or followed > _LINKS_FOLLOWED:
-                raise FramesRefused(f"{self}: {at}/{step} leads into another file. Name the file that holds the frames")
-            if link.path.startswith("/"):
-                at = ""
-            steps = [*link.path.strip("/").split("/"), *steps]
-        return at
 
     def _rows(self, first: int, last: int) -> np.ndarray:
         data = self._opened()

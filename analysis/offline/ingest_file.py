@@ -9,6 +9,7 @@ Two forms are read, as NPZ or HDF5 (datasets at the top):
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
+from analysis.documents.own_data import DataElsewhere, own_dataset
 from analysis.offline.haar import COARSEST, coarse_to_fine, haar_masks
 
 _FORMS = "`masks` and `buckets`, or `coefficients` of Haar masks"
+_KEYS = ("masks", "buckets", "errors", "reference", "pixel_size_um", "coefficients", "ccd")  # nothing else is read
 _LARGEST_HAAR = 128  # 16384 masks of 128x128 pixels are 1 GB
 
 
@@ -126,20 +130,45 @@ def _arrays(path: Path) -> dict[str, Any]:
         raise IngestError(f"there is no file {path}")
     try:
         if zipfile.is_zipfile(path):
-            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-                return {key: file[key] for key in file.files}
+            return _npz_arrays(path)
         import h5py
 
         if h5py.is_hdf5(path):
-            import hdf5plugin  # noqa: F401  lets h5py read compressed datasets
-
-            with h5py.File(path, "r") as file:
-                return {key: item[()] for key, item in file.items() if isinstance(item, h5py.Dataset)}
-    except MemoryError:
+            return _hdf5_arrays(path)
+    except (MemoryError, IngestError):
         raise
+    except DataElsewhere as error:
+        raise IngestError(f"{path} is not read: {error}. Write the data themselves into it") from error
     except Exception as error:  # whatever a damaged file makes of three libraries
         raise IngestError(f"{path} cannot be read ({error}): it is damaged or holds objects; write it anew") from error
     raise IngestError(f"{path} is neither an NPZ nor an HDF5 file: write one with {_FORMS}")
+
+
+def _npz_arrays(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+        wanted = [key for key in file.files if key in _KEYS]
+        sizes = {member.filename: member.file_size for member in file.zip.infolist()}
+        _check_memory(sum(sizes.get(f"{key}.npy", 0) for key in wanted))
+        return dict.fromkeys(file.files) | {key: file[key] for key in wanted}
+
+
+def _hdf5_arrays(path: Path) -> dict[str, Any]:
+    import h5py
+    import hdf5plugin  # noqa: F401  lets h5py read compressed datasets
+
+    with h5py.File(path, "r") as file:
+        wanted = {}
+        for key in _KEYS:
+            with contextlib.suppress(KeyError, TypeError):
+                wanted[key] = own_dataset(file, key)
+        _check_memory(sum(data.nbytes for data in wanted.values()))
+        return dict.fromkeys(file) | {key: data[()] for key, data in wanted.items()}
+
+
+def _check_memory(size: int) -> None:
+    """Raise MemoryError before something is unpacked that can't fit: a small file may unpack to any size."""
+    if size > (available := psutil.virtual_memory().available):
+        raise MemoryError(f"its arrays take {size / 1e9:.1f} GB, and {available / 1e9:.1f} GB are free")
 
 
 def _real(path: Path, key: str, value: Any, *, ndim: int, shape: str) -> np.ndarray:

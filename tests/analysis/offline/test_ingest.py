@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from analysis.documents.mask_store import MaskStore
 from analysis.documents.recipe import Recipe
 from analysis.offline.haar import haar_masks
 from analysis.offline.ingest import ingest
-from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_file import IngestError, read_measurement
 from analysis.worker.job import Job, run_job
 
 MASKS = mask_set(100).patterns
@@ -127,6 +128,48 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IngestError, match="fraction"):
         ingest(written(tmp_path / "data.npz", WHOLE), tmp_path, fraction=0.0)
     assert LogReader(log_paths(tmp_path).raw).runs() == []
+
+
+@pytest.mark.parametrize("trick", ["external link", "soft link to one", "external storage", "virtual data set"])
+def test_an_hdf5_file_that_reads_other_files_is_refused_by_name(tmp_path: Path, trick: str) -> None:
+    secret = written(tmp_path / "secret.h5", WHOLE)
+    path = tmp_path / "trick.h5"
+    with h5py.File(path, "w") as file:
+        file["buckets"] = BUCKETS
+        if trick == "external link":
+            file["masks"] = h5py.ExternalLink(str(secret), "/masks")
+        elif trick == "soft link to one":
+            file["group"] = h5py.ExternalLink(str(secret), "/")
+            file["masks"] = h5py.SoftLink("/group/masks")
+        elif trick == "external storage":
+            file.create_dataset("masks", MASKS.shape, "<f4", external=[(str(secret), 0, h5py.h5f.UNLIMITED)])
+        else:
+            layout = h5py.VirtualLayout(MASKS.shape, "<f4")
+            layout[:] = h5py.VirtualSource(str(secret), "masks", MASKS.shape)
+            file.create_virtual_dataset("masks", layout)
+    with pytest.raises(IngestError, match=r"trick\.h5 is not read: /(masks|group) .*other file"):
+        ingest(path, tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_link_within_the_file_is_followed(tmp_path: Path) -> None:
+    with h5py.File(path := tmp_path / "linked.h5", "w") as file:
+        file["entry/data"] = MASKS
+        file["masks"] = h5py.SoftLink("/entry/data")
+        file["buckets"] = BUCKETS
+    assert np.array_equal(read_measurement(path).masks, MASKS)
+
+
+def test_only_what_is_needed_is_unpacked_and_nothing_that_cannot_fit(tmp_path: Path) -> None:
+    path = written(tmp_path / "data.npz", WHOLE)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("unused.npy", b"no array: whoever reads it fails")
+    assert np.array_equal(read_measurement(path).masks, MASKS)
+    with h5py.File(huge := tmp_path / "huge.h5", "w") as file:
+        file.create_dataset("masks", (10**7, 1000, 1000), "u1", chunks=(1, 1000, 1000))  # never written: zeros
+        file["buckets"] = BUCKETS
+    with pytest.raises(IngestError, match="does not fit into memory"):
+        read_measurement(huge)
 
 
 def test_haar_masks_are_orthonormal() -> None:
