@@ -44,11 +44,14 @@ class ServerStorage:
         SQLAlchemy URI of the database that holds the tables.
     streaming_cache : str
         "memory" or a Redis URI.
+    frames : Path, optional
+        Folder of the files that detectors write, which are served in place.
     """
 
     catalog: str | None = None
     tables: str | None = None
     streaming_cache: str = "memory"
+    frames: Path | None = None
 
 
 def api_key(state_dir: Path | str) -> str:
@@ -87,11 +90,17 @@ def server_configuration_path(state_dir: Path | str) -> Path:
     return Path(state_dir).absolute() / "tiled" / "config.yml"
 
 
+def frames_folder(state_dir: Path | str) -> Path:
+    """Where detectors write their files unless the configuration names another folder."""
+    return Path(state_dir).absolute() / "frames"
+
+
 def write_server_configuration(state_dir: Path | str, storage: ServerStorage | None = None) -> None:
     """Write the Tiled server's configuration below the state directory. The API key is not in it."""
     storage = storage or ServerStorage()
     path = server_configuration_path(state_dir)
     folder = path.parent
+    frames = frames_folder(state_dir) if storage.frames is None else storage.frames.absolute()
     (folder / "files").mkdir(parents=True, exist_ok=True)
     configuration = {
         "authentication": {"allow_anonymous_access": False},
@@ -102,6 +111,7 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
                 "args": {
                     "uri": storage.catalog or f"sqlite:///{folder / 'catalog.db'}",
                     "writable_storage": [f"file://{folder / 'files'}", storage.tables or f"sqlite:///{folder / 'tables.db'}"],
+                    "readable_storage": [frames.as_uri()],
                     "init_if_not_exists": True,
                 },
             }

@@ -11,10 +11,12 @@ import os
 from pathlib import Path
 
 import uvicorn
-from tiled.config import parse_configs
+from tiled.config import Config, parse_configs
 from tiled.server.app import build_app_from_config
+from tiled.utils import path_from_uri
 
 from analysis.archive.catalog import api_key, server_configuration_path
+from analysis.archive.frames_adapter import MIMETYPE, frames_adapter
 
 _NICENESS = 10
 """While images of several methods come, the server takes all that it can get of a core. They are computed first: with two cores
@@ -39,8 +41,17 @@ def main() -> None:
     yield_session(os.nice(_NICENESS))
     configuration = parse_configs(server_configuration_path(arguments.state_dir))
     configuration.authentication.single_user_api_key = api_key(arguments.state_dir)
+    _serve_frames(configuration)
     app = build_app_from_config(configuration)
     uvicorn.run(app, host=arguments.host, port=arguments.port, log_config=_LOGGING, access_log=False)
+
+
+def _serve_frames(configuration: Config) -> None:
+    """Let HDF5 files be read by `FramesAdapter` from the folders that the configuration lists."""
+    (tree,) = configuration.trees
+    assert tree.args is not None, "written by write_server_configuration"
+    allowed = [path_from_uri(uri) for uri in tree.args["readable_storage"]]
+    tree.args["adapters_by_mimetype"] = {MIMETYPE: frames_adapter(allowed)}
 
 
 def yield_session(niceness: int) -> None:

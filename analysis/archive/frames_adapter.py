@@ -1,0 +1,94 @@
+"""How the Tiled server reads a detector's HDF5 files: in place, also while they are written, and none but those it may.
+
+Tiled's own adapter opens whatever a file links to, waits for ever on one whose end is lost, and answers with an error that says
+nothing. Here the file's fault is the answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tiled.adapters.core import Adapter
+from tiled.adapters.utils import ShapeMismatchError
+from tiled.ndslice import NDBlock, NDSlice
+from tiled.structures.array import ArrayStructure
+from tiled.structures.core import StructureFamily
+from tiled.structures.data_source import DataSource
+
+from analysis.documents.frames import FrameFile, FramesRefused, FramesUnreadable, path_of
+
+_ALL = NDSlice(...)
+MIMETYPE = "application/x-hdf5"
+_PATIENCE_S = 2.0  # a client waits for an answer
+_LARGEST_ANSWER = 300_000_000  # bytes; Tiled sends no more, and would look only after they have been read
+
+
+class FramesAdapter(Adapter[ArrayStructure]):
+    """One data set of a detector's file, with as many entries as were announced. Made by `frames_adapter`."""
+
+    structure_family = StructureFamily.array
+    allowed: Sequence[Path] = ()
+
+    def __init__(self, structure: ArrayStructure, uris: Sequence[str], dataset: str, **described: Any) -> None:
+        super().__init__(structure, **described)
+        self._uris = uris
+        self._dataset = dataset
+
+    @classmethod
+    def from_catalog(cls, data_source: DataSource[ArrayStructure], node: Any, /, dataset: str, **_: Any) -> FramesAdapter:
+        """Tiled's way of making one for each request."""
+        uris = [asset.data_uri for asset in data_source.assets]
+        return cls(data_source.structure, uris, dataset, metadata=node.metadata_, specs=node.specs)
+
+    def read(self, slice: NDSlice = _ALL) -> np.ndarray:
+        """Read a part of the array.
+
+        Raises
+        ------
+        ShapeMismatchError
+            If it cannot be read; Tiled gives its text to the client.
+        """
+        structure = self.structure()
+        first, *rest = NDSlice(*slice).expand_for_shape(structure.shape)
+        picked = range(structure.shape[0])[first]
+        entries = range(picked, picked + 1) if isinstance(picked, int) else picked
+        low, high = (min(entries), max(entries) + 1) if entries else (0, 0)
+        size = (high - low) * math.prod(structure.shape[1:]) * structure.data_type.to_numpy_dtype().itemsize
+        if size > _LARGEST_ANSWER:
+            raise ShapeMismatchError(
+                f"that is {size / 1e6:.0f} MB at once, at most {_LARGEST_ANSWER / 1e6:.0f} go: ask for fewer"
+            )
+        try:
+            array = self._entries(low, high)
+        except FramesUnreadable as error:
+            raise ShapeMismatchError(str(error)) from error
+        where = picked - low if isinstance(picked, int) else [entry - low for entry in entries]
+        array = array[where]
+        return array[(..., *rest)] if rest else array
+
+    def read_block(self, block: NDBlock, slice: NDSlice = _ALL) -> np.ndarray:
+        """Read a part of one chunk, as `read` does."""
+        array = self.read(block.slice_from_chunks(self.structure().chunks))
+        return array[tuple(slice)] if slice else array
+
+    def _entries(self, first: int, last: int) -> np.ndarray:
+        """Entries first to last - 1, each one or several rows of the file."""
+        structure = self.structure()
+        if len(self._uris) != 1:
+            raise FramesRefused(f"frames in {len(self._uris)} files are not read: write one file a run")
+        dtype = structure.data_type.to_numpy_dtype()
+        path = path_of({"uri": self._uris[0]})
+        with FrameFile(path, self._dataset, self.allowed, dtype=dtype, patience_s=_PATIENCE_S) as file:
+            rows, odd = divmod(math.prod(structure.shape[1:]), math.prod(file.shape))
+            if odd or not rows:
+                raise FramesRefused(f"{file}: a row of it is {file.shape}, the run announced {structure.shape[1:]}")
+            return file.read(first * rows, last * rows).reshape(last - first, *structure.shape[1:])
+
+
+def frames_adapter(allowed: Sequence[Path]) -> type[FramesAdapter]:
+    """Return the adapter of a server that may read HDF5 files in these folders, and below them."""
+    return type("FramesAdapter", (FramesAdapter,), {"allowed": tuple(allowed)})
