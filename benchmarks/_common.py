@@ -24,7 +24,7 @@ class Claim:
         The figure's key in the JSON file.
     meaning : str
         What it measures, with the unit.
-    below, at_least, exactly : float, optional
+    below, at_most, at_least, exactly : float, optional
     within : (float, float), optional
         Lowest and highest value allowed. Of these limits at most one is given.
     """
@@ -32,6 +32,7 @@ class Claim:
     key: str
     meaning: str
     below: float | None = None
+    at_most: float | None = None
     at_least: float | None = None
     exactly: float | None = None
     within: tuple[float, float] | None = None
@@ -39,7 +40,8 @@ class Claim:
     @property
     def target(self) -> str:
         """The limit, in words."""
-        for words, limit in (("below", self.below), ("at least", self.at_least), ("", self.exactly)):
+        limits = {"below": self.below, "at most": self.at_most, "at least": self.at_least, "": self.exactly}
+        for words, limit in limits.items():
             if limit is not None:
                 return f"{words} {limit:g}".strip()
         return "" if self.within is None else f"{self.within[0]:g} to {self.within[1]:g}"
@@ -48,6 +50,8 @@ class Claim:
         """Whether a figure reaches it; NaN never does."""
         if self.below is not None:
             return value < self.below
+        if self.at_most is not None:
+            return value <= self.at_most
         if self.at_least is not None:
             return value >= self.at_least
         if self.within is not None:

@@ -83,6 +83,7 @@ def test_what_is_lost_doubled_or_out_of_order_is_counted(container, lost, duplic
 def test_a_claim_without_a_figure_is_missed():
     assert not Claim("p95_ms", "", below=1).holds(float("nan"))
     assert Claim("ratio", "", at_least=0.5).holds(0.5)
+    assert [Claim("ratio", "", at_most=3).holds(value) for value in (3.0, 3.1, float("nan"))] == [True, False, False]
     interval = Claim("coverage", "", within=(0.85, 0.95))
     assert [interval.holds(value) for value in (0.84, 0.85, 0.95, 0.96, float("nan"))] == [False, True, True, False, False]
     assert interval.target == "0.85 to 0.95"
