@@ -118,7 +118,7 @@ class DiodeSection(_Section):
 class PixelDetectorSection(_Section):
     """The pixel detector: an areaDetector whose IOC writes frames into HDF5 files."""
 
-    pv: str = Field("PIX:", description="Text before cam1: and HDF1:.")
+    pv: str = Field("PIX:", description="Text before cam1: and HDF1:; empty: there is no such detector.")
     trigger_mode: str = Field(
         "External", min_length=1, description="Text of cam1:TriggerMode that makes one frame of each pulse of the trigger box."
     )
@@ -140,7 +140,7 @@ class PixelDetectorSection(_Section):
 class TriggerBoxSection(_Section):
     """The box that triggers the pixel detector where the stage is, and captures where that was; its fields are a Zebra's."""
 
-    pv: str = Field("TRIG:", description="Text before PC_ARM, PC_GATE_START and the other fields.")
+    pv: str = Field("TRIG:", description="Text before PC_ARM, PC_GATE_START and the other fields; empty: there is no box.")
 
 
 class BeamSection(_Section):

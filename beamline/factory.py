@@ -14,6 +14,9 @@ from ophyd.signal import EpicsSignalBase
 
 from beamline.bucket_diode import BucketDiode
 from beamline.config import GhostbeamConfig
+from beamline.frames.pixel_detector import PixelDetector
+from beamline.frames.trigger_box import TriggerBox
+from beamline.frames.values import Optics
 from beamline.mask_stage import MaskStage
 from beamline.motion.sample_stage import SampleStage
 from beamline.ring_current import RingCurrent
@@ -26,16 +29,18 @@ class DevicesNotConnected(TimeoutError):
 
 @dataclass(frozen=True)
 class Devices:
-    """The devices of the beamline; iterate over them, or take them by name."""
+    """The devices of the beamline; iterate over those that there are, or take them by name."""
 
     mask_stage: MaskStage
     sample_stage: SampleStage
     shutter: Shutter
     diode: BucketDiode
     ring_current: RingCurrent
+    pixel_detector: PixelDetector | None
+    trigger_box: TriggerBox | None
 
     def __iter__(self) -> Iterator[OphydObject]:
-        return (getattr(self, field.name) for field in fields(self))
+        return (device for field in fields(self) if (device := getattr(self, field.name)) is not None)
 
 
 def make_mask_stage(config: GhostbeamConfig) -> MaskStage:
@@ -88,6 +93,31 @@ def make_ring_current(config: GhostbeamConfig) -> RingCurrent:
     return RingCurrent(config.epics.prefix + config.beam.ring_current, auto_monitor=True, name="ring_current")
 
 
+def make_pixel_detector(config: GhostbeamConfig) -> PixelDetector | None:
+    """Build the pixel detector, if there is one."""
+    section = config.pixel_detector
+    if not section.pv:
+        return None
+    return PixelDetector(
+        config.epics.prefix + section.pv,
+        frames_dir=str(config.frames_folder),
+        optics=Optics(config.beam.energy_kev, section.distance_mm, section.pixel_um, section.geometry),
+        trigger_mode=section.trigger_mode,
+        max_rate_hz=section.max_rate_hz,
+        dead_time_s=section.dead_time_s,
+        frame_timeout_s=section.frame_timeout_s,
+        saturation_counts=section.saturation_counts,
+        name="pixel_detector",
+    )
+
+
+def make_trigger_box(config: GhostbeamConfig) -> TriggerBox | None:
+    """Build the trigger box, if there is one."""
+    if not config.trigger_box.pv:
+        return None
+    return TriggerBox(config.epics.prefix + config.trigger_box.pv, name="trigger_box")
+
+
 def make_devices(config: GhostbeamConfig) -> Devices:
     """Build all devices. They look for their PVs from now on; `connect` waits for them.
 
@@ -100,6 +130,8 @@ def make_devices(config: GhostbeamConfig) -> Devices:
         shutter=make_shutter(config),
         diode=make_diode(config),
         ring_current=make_ring_current(config),
+        pixel_detector=make_pixel_detector(config),
+        trigger_box=make_trigger_box(config),
     )
 
 

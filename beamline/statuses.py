@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ophyd import EpicsMotor
-from ophyd.status import StatusBase
+from ophyd import Device, EpicsMotor, Signal
+from ophyd.status import DeviceStatus, StatusBase
 from ophyd.utils import DisconnectedError
 from ophyd.utils.errors import InvalidState
 
@@ -41,3 +42,39 @@ def fail_if_lost(status: StatusBase, motor: EpicsMotor) -> None:
     readback.subscribe(watch, event_type=readback.SUB_META, run=False)
     status.add_callback(lambda _: readback.clear_sub(watch, event_type=readback.SUB_META))
     watch(readback.connected)
+
+
+class CountedStatus(DeviceStatus):
+    """A status whose progress is a count, for a progress bar.
+
+    Parameters
+    ----------
+    device : Device
+    count : Signal
+        What counts; it must be monitored.
+    total : int
+        Its value when all is done.
+    unit : str
+        What is counted.
+    """
+
+    def __init__(self, device: Device, count: Signal, *, total: int, unit: str):
+        super().__init__(device)
+        self._count, self._total, self._unit = count, total, unit
+
+    def watch(self, report: Callable[..., None]) -> None:
+        """Tell of each change until the status is done; see bluesky's `ProgressBar.update`."""
+
+        def tell(value: Any, **_: Any) -> None:
+            report(
+                name=self.device.name,
+                current=value,
+                initial=0,
+                target=self._total,
+                unit=self._unit,
+                precision=0,
+                fraction=1 - value / self._total if self._total else 0.0,
+            )
+
+        self._count.subscribe(tell)
+        self.add_callback(lambda _: self._count.clear_sub(tell))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from plans.fly_request import FlyScanRequest
 from plans.request import GhostScanRequest
 
 TECHNIQUE = "ghost_imaging"
@@ -69,5 +70,56 @@ def dark_scan_metadata(detectors: list[str], num: int, plan_args: dict[str, Any]
         "num_points": num,
         "num_intervals": num - 1,
         "hints": {"dimensions": [(["time"], "dark")]},
+    }
+    return metadata | md
+
+
+def fly_scan_metadata(request: FlyScanRequest, plan_args: dict[str, Any], md: dict[str, Any]) -> dict[str, Any]:
+    """Build what `fly_scan` adds to its start document.
+
+    Parameters
+    ----------
+    request : FlyScanRequest
+    plan_args : dict
+        The arguments as they were given, with names for devices.
+    md : dict
+        The user's metadata, which win.
+
+    Returns
+    -------
+    dict
+        With `ptychography` telling a reconstruction where it finds frames and positions, and what light they are of.
+    """
+    detector, box, stage, scan = request.detector, request.trigger_box, request.stage, request.scan
+    keys, optics = box.keys, detector.optics
+    metadata = {
+        "plan_name": "fly_scan",
+        "plan_args": plan_args,
+        "technique": "ptychography",
+        "detectors": [detector.name],
+        "motors": [stage.y.name, stage.x.name],
+        "num_points": scan.num_points,
+        "num_intervals": scan.num_points - 1,
+        "hints": {"dimensions": [(["time"], "positions")]},
+        "ptychography": {
+            "frames": {"stream": "frames", "image": detector.image_key, "number": detector.number_key},
+            "positions": {
+                "stream": "positions",
+                "number": keys["number"],
+                "y": keys["y"],
+                "x": keys["x"],
+                "monitor": None,
+                "time": keys["time"],
+            },
+            "shape": list(request.shape),
+            "grid": {"y_um": list(scan.y_um), "x_um": list(scan.x_um), "snake": scan.snake},
+            "rate_hz": scan.rate_hz,
+            "exposure_s": scan.exposure_s,
+            "energy_kev": optics.energy_kev,
+            "distance_mm": optics.distance_mm,
+            "detector_pixel_um": optics.pixel_um,
+            "geometry": optics.geometry,
+            "saturation_counts": detector.saturation_counts,
+        },
     }
     return metadata | md

@@ -1,4 +1,4 @@
-"""Wraps plans so that the shutter ends closed, and gives plans their shutter."""
+"""Wraps plans so that the shutter ends closed, and gives plans their devices."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ def closed_shutter_wrapper(plan: MsgGenerator[Any], shutter: Movable | None) -> 
 closed_shutter_decorator = make_decorator(closed_shutter_wrapper)
 
 
-def use_shutter(plan: Callable[..., MsgGenerator[Any]], shutter: Movable) -> Callable[..., MsgGenerator[Any]]:
-    """Make a plan use this shutter unless another one is named.
+def use_devices(plan: Callable[..., MsgGenerator[Any]], **devices: Any) -> Callable[..., MsgGenerator[Any]]:
+    """Make a plan use these devices unless others are named.
 
     Parameters
     ----------
     plan : callable
-        A plan with a keyword `shutter`. Its name, signature and docstring are kept.
-    shutter : Movable
+        A plan with a keyword for each. Its name, signature and docstring are kept.
+    **devices
+        Such as `shutter=shutter`.
 
     Returns
     -------
@@ -50,9 +51,10 @@ def use_shutter(plan: Callable[..., MsgGenerator[Any]], shutter: Movable) -> Cal
     """
 
     @wraps(plan)
-    def with_shutter(*args: Any, **kwargs: Any) -> MsgGenerator[Any]:
-        if kwargs.get("shutter") is None:
-            kwargs["shutter"] = shutter
+    def with_devices(*args: Any, **kwargs: Any) -> MsgGenerator[Any]:
+        for parameter, device in devices.items():
+            if kwargs.get(parameter) is None:
+                kwargs[parameter] = device
         return (yield from plan(*args, **kwargs))
 
-    return with_shutter
+    return with_devices

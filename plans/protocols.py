@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from bluesky.protocols import Movable, Readable, Stageable, Triggerable
+from bluesky.protocols import Collectable, Flyable, HasName, Movable, Preparable, Readable, Stageable, Stoppable, Triggerable
+
+from beamline.frames.values import Optics
+from beamline.motion.lines import Axis
 
 
 class Plate(Protocol):
@@ -86,3 +89,58 @@ class BucketDetector(Readable, Triggerable, Protocol):
 
     def saturation_counts(self, exposure: float) -> float | None:
         """Return the bucket counts from which an exposure of so many seconds is saturated."""
+
+
+@runtime_checkable
+class FrameDetector(Flyable, Collectable, Preparable, Stageable, Protocol):
+    """A detector that takes one frame for each trigger, and tells in stream documents where they are."""
+
+    expected: Movable
+    optics: Optics
+    max_rate_hz: float
+    dead_time_s: float
+    saturation_counts: int | None
+
+    @property
+    def image_key(self) -> str:
+        """Data key of the frames."""
+
+    @property
+    def number_key(self) -> str:
+        """Data key of the triggers' numbers."""
+
+    def frame_shape(self) -> tuple[int, int]:
+        """Read how many rows and columns a frame has."""
+
+
+@runtime_checkable
+class LineTriggerBox(Flyable, Collectable, Preparable, Stageable, Stoppable, Protocol):
+    """A box that triggers within lines, and captures number, positions and time of each trigger."""
+
+    interrupted: Movable
+    captured: Readable
+    count: Readable
+    most_triggers: int
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Data keys of number, y, x and time."""
+
+
+class LineAxis(Movable, HasName, Protocol):
+    """An axis with a velocity."""
+
+    velocity: Movable
+
+
+@runtime_checkable
+class LineStage(Readable, Stageable, Protocol):
+    """A stage that can run along x at constant velocity."""
+
+    y: LineAxis
+    x: LineAxis
+    um_per_unit: float
+    move_timeout_s: float
+
+    def axes(self) -> tuple[Axis, Axis]:
+        """Read what a scan must know of y and x before it moves them."""

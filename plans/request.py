@@ -17,7 +17,7 @@ SHORTEST_EXPOSURE_S = 1e-5
 LONGEST_EXPOSURE_S = 3600.0
 MOST_REALIZATIONS = 1_000_000
 ORDERS = ("sequency", "random", "given")
-OWN_KEYS = ("ghost", "mask_set", "num_points", "num_intervals", "recipes", "scan_id", "time", "uid")
+OWN_KEYS = ("ghost", "ptychography", "mask_set", "num_points", "num_intervals", "recipes", "scan_id", "time", "uid")
 MESSAGE_KEYS = ("command", "obj", "run")
 """What bluesky's message for opening a run uses itself."""
 
@@ -104,7 +104,7 @@ def check_device(device: Any, protocol: Any, parameter: str) -> None:
 
 def check_exposure(exposure: Any) -> float:
     """Return the exposure in seconds."""
-    if isinstance(exposure, (bool, str)) or not _is_number(exposure):
+    if isinstance(exposure, (bool, str)) or not is_number(exposure):
         raise PlanRequestError(f"exposure must be a number of seconds, not {exposure!r}")
     if not SHORTEST_EXPOSURE_S <= float(exposure) <= LONGEST_EXPOSURE_S:
         raise PlanRequestError(f"exposure must be {SHORTEST_EXPOSURE_S:g} to {LONGEST_EXPOSURE_S:g} seconds, not {exposure!r}")
@@ -284,7 +284,8 @@ def _root(device: Any) -> Any:
     return getattr(device, "root", device)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether this is a finite number."""
     try:
         return math.isfinite(value)
     except (TypeError, OverflowError):

@@ -34,7 +34,7 @@ from beamline.factory import connect, make_devices
 from beamline.plates import make_plate
 from ghostbeam.control import ensure_up
 from ghostbeam.reprocess import replay
-from plans.preprocessors import use_shutter
+from plans.preprocessors import use_devices
 from plans.session_metadata import SessionMetadata
 from plans.suspenders import beam_suspenders
 
@@ -45,12 +45,15 @@ if not LISTING:
     os.environ.update(services.environment)  # for databroker.catalog["ghostbeam"]
 
 devices = make_devices(config)
-mask_stage, sample_stage, shutter, diode, ring_current = devices
+mask_stage, sample_stage, shutter = devices.mask_stage, devices.sample_stage, devices.shutter
+diode, ring_current = devices.diode, devices.ring_current
+pixel_detector, trigger_box = devices.pixel_detector, devices.trigger_box
 masks = make_plate(config)
 mask_stage.mount(masks)
 
-ghost_scan = use_shutter(plans.ghost_scan, shutter)
-dark_scan = use_shutter(plans.dark_scan, shutter)
+ghost_scan = use_devices(plans.ghost_scan, shutter=shutter)
+fly_scan = use_devices(plans.fly_scan, trigger_box=trigger_box, shutter=shutter)
+dark_scan = use_devices(plans.dark_scan, shutter=shutter)
 
 if not LISTING:
     connect(devices, config.epics.connection_timeout_s)

@@ -7,7 +7,7 @@ from bluesky.simulators import summarize_plan
 from soft_devices import SoftBeamline, buckets
 
 from plans import dark_scan, ghost_scan
-from plans.preprocessors import use_shutter
+from plans.preprocessors import use_devices
 from plans.stubs import MaskNotReached, ShutterFailed, TriggersLost
 
 
@@ -167,7 +167,7 @@ def test_a_dark_scan_measures_with_the_shutter_closed(session):
 
 def test_a_session_gives_its_plans_the_shutter(session):
     here = session.beamline
-    scan = use_shutter(ghost_scan, here.shutter)
+    scan = use_devices(ghost_scan, shutter=here.shutter)
     assert scan.__name__ == "ghost_scan" and scan.__doc__ == ghost_scan.__doc__
     session.engine(scan([here.diode], here.mask_stage, here.plate, num=2, exposure=0.01, md={"sample": "CAS"}))
     assert here.shutter.presses == ["Open", "Not Open"]

@@ -18,7 +18,7 @@ from beamline.config import GhostbeamConfig
 from beamline.factory import connect, make_devices
 from beamline.mask_designs import hadamard, make_plate
 from plans import dark_scan, ghost_scan
-from plans.preprocessors import use_shutter
+from plans.preprocessors import use_devices
 from plans.stubs import MaskNotReached, ShutterFailed, TriggersLost
 from plans.suspenders import beam_suspenders
 
@@ -57,7 +57,7 @@ class Session:
 
     def scan(self, **kwargs):
         here = self.devices
-        plan = use_shutter(ghost_scan, here.shutter)
+        plan = use_devices(ghost_scan, shutter=here.shutter)
         arguments = {"exposure": 0.1, "dark_num": 2, "md": {"sample": "CAS"}} | kwargs
         return self.engine(plan([here.diode], here.mask_stage, PLATE, **arguments))
 

@@ -27,11 +27,12 @@ def listed(tmp_path_factory):
 
 
 def test_plans_and_devices_are_listed(listed):
-    assert {"ghost_scan", "dark_scan", "count", "scan"} <= set(listed["existing_plans"])
-    assert {"mask_stage", "sample_stage", "shutter", "diode", "ring_current"} <= set(listed["existing_devices"])
+    assert {"ghost_scan", "fly_scan", "dark_scan", "count", "scan"} <= set(listed["existing_plans"])
+    devices = {"mask_stage", "sample_stage", "shutter", "diode", "ring_current", "pixel_detector", "trigger_box"}
+    assert devices <= set(listed["existing_devices"])
 
 
-@pytest.mark.parametrize("plan", ["ghost_scan", "dark_scan"])
+@pytest.mark.parametrize("plan", ["ghost_scan", "fly_scan", "dark_scan"])
 def test_every_parameter_is_typed_and_documented(listed, plan):
     entry = listed["existing_plans"][plan]
     assert entry["description"] and entry["properties"]["is_generator"]
@@ -54,3 +55,19 @@ def test_a_client_that_speaks_json_can_ask_for_a_scan(listed):
 @pytest.mark.parametrize("bad", [{"num": "many"}, {"order": "snake"}, {"exposure": "long"}, {"speed": 2}])
 def test_wrong_types_are_refused_by_queueserver_already(listed, bad):
     assert not check(listed, **bad)[0]
+
+
+def check_fly(listed, **kwargs):
+    request = {"y_um": [-2, 2, 41], "x_um": [-2, 2, 200], "rate_hz": 2000} | kwargs
+    plan = {"name": "fly_scan", "args": ["pixel_detector", "sample_stage"], "kwargs": request, "item_type": "plan"}
+    return profile_ops.validate_plan(plan, allowed_plans=listed["existing_plans"], allowed_devices=listed["existing_devices"])
+
+
+def test_a_client_that_speaks_json_can_ask_for_a_fly_scan(listed):
+    assert check_fly(listed)[0], check_fly(listed)
+    assert check_fly(listed, exposure_s=0.0004, snake=False, trigger_box="trigger_box", shutter="shutter", md={"sample": "star"})[0]
+
+
+@pytest.mark.parametrize("bad", [{"x_um": [-2, 2]}, {"rate_hz": "fast"}, {"y_um": "all"}, {"velocity": 2}])
+def test_wrong_types_for_a_fly_scan_are_refused_by_queueserver_already(listed, bad):
+    assert not check_fly(listed, **bad)[0]

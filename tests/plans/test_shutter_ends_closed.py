@@ -10,7 +10,7 @@ from bluesky.utils import IllegalMessageSequence, RunEngineInterrupted
 from soft_devices import SoftBeamline, buckets
 
 from plans import ghost_scan
-from plans.preprocessors import use_shutter
+from plans.preprocessors import use_devices
 
 
 class Broken(Exception):
@@ -26,7 +26,7 @@ class Session:
         self.engine = RunEngine({})
         self.engine.preprocessors.append(SupplementalData(baseline=[self.here.shutter]))
         self.engine.subscribe(lambda name, doc: self.documents.append((name, dict(doc))))
-        self.plan = use_shutter(ghost_scan, self.here.shutter)(
+        self.plan = use_devices(ghost_scan, shutter=self.here.shutter)(
             [self.here.diode],
             self.here.mask_stage,
             self.here.plate,

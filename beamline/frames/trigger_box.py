@@ -1,0 +1,167 @@
+"""The box that triggers the detector where the stage is, and captures where that was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import reduce
+from operator import and_
+from typing import Any
+
+import numpy as np
+from ophyd import Component as Cpt
+from ophyd import Device, EpicsSignal, EpicsSignalRO, Signal
+from ophyd.status import StatusBase, SubscriptionStatus
+
+from beamline.frames.values import LineTriggers
+from beamline.numpy_types import NumpyTyped
+from beamline.statuses import CountedStatus, end
+
+
+class TriggerBox(NumpyTyped, Device):
+    """A Zebra-like box: within a gate on the position of x it gives pulses, counts them and captures both encoders.
+
+    `prepare` sets up a line, `kickoff` arms it, `complete` waits until its gate has closed. What was captured comes
+    as event pages with the keys `..._number` (counted over the whole scan, from 1), `..._y` and `..._x` (um, mean over the
+    exposure, as the user's coordinates of the motors) and `..._time` (s since 1970).
+
+    Parameters
+    ----------
+    timeout_s : float
+        Longest time that the box may take to answer, in s.
+    """
+
+    arm = Cpt(EpicsSignal, "PC_ARM", kind="omitted")
+    disarm = Cpt(EpicsSignal, "PC_DISARM", kind="omitted")
+    armed = Cpt(EpicsSignalRO, "PC_ARM_OUT", auto_monitor=True, kind="omitted")
+    encoder = Cpt(EpicsSignal, "PC_ENC", string=True, kind="config")
+    gate_start = Cpt(EpicsSignal, "PC_GATE_START", put_complete=True, kind="omitted")
+    gate_width = Cpt(EpicsSignal, "PC_GATE_WID", put_complete=True, kind="omitted")
+    pulse_start = Cpt(EpicsSignal, "PC_PULSE_START", put_complete=True, kind="omitted")
+    pulse_step = Cpt(EpicsSignal, "PC_PULSE_STEP", put_complete=True, kind="omitted")
+    pulse_width = Cpt(EpicsSignal, "PC_PULSE_WID", put_complete=True, kind="omitted")
+    pulse_max = Cpt(EpicsSignal, "PC_PULSE_MAX", put_complete=True, kind="omitted")
+    captured = Cpt(EpicsSignalRO, "PC_NUM_DOWN", kind="omitted")
+    count = Cpt(EpicsSignalRO, "PC_COUNT", auto_monitor=True, kind="omitted")
+    count_reset = Cpt(EpicsSignal, "PC_COUNT_RESET", put_complete=True, kind="omitted")
+    numbers = Cpt(EpicsSignalRO, "PC_COUNTS", kind="omitted")
+    times = Cpt(EpicsSignalRO, "PC_TIME", kind="omitted")
+    y = Cpt(EpicsSignalRO, "PC_ENC1", kind="omitted")
+    x = Cpt(EpicsSignalRO, "PC_ENC2", kind="omitted")
+    interrupted = Cpt(Signal, value=0, kind="omitted", doc="1 if a pause has cut the line short")
+
+    most_triggers = 100_000  # in one line: as many as a Zebra captures
+
+    def __init__(self, *args: Any, timeout_s: float = 10.0, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._timeout_s = timeout_s
+        self._line: LineTriggers | None = None
+        self._taken = 0  # of what the box has captured since it was armed
+        self._rows: list[np.ndarray] = []  # taken, and not yet collected
+        self._armed_at = 0.0
+        self.stage_sigs["encoder"] = "Enc2"
+        self.armed.subscribe(self._note_arming)
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Data keys of number, y, x and time."""
+        return {quantity: f"{self.name}_{quantity}" for quantity in ("number", "y", "x", "time")}
+
+    def describe_collect(self) -> dict[str, Any]:
+        """Describe what is captured at each trigger."""
+        kinds = {"number": ("integer", "<i8", ""), "y": ("number", "<f8", "um"), "x": ("number", "<f8", "um")}
+        kinds["time"] = ("number", "<f8", "s")
+        return {
+            self.keys[quantity]: {
+                "source": f"PV:{self.prefix}",
+                "dtype": dtype,
+                "dtype_numpy": dtype_numpy,
+                "shape": [],
+                **({"units": units} if units else {}),
+            }
+            for quantity, (dtype, dtype_numpy, units) in kinds.items()
+        }
+
+    def stage(self) -> list[object]:
+        """Disarm, and count from 1."""
+        self._line, self._taken, self._rows = None, 0, []
+        self.stop()
+        self.count_reset.set(1).wait(self._timeout_s)
+        return super().stage()
+
+    def unstage(self) -> list[object]:
+        """Disarm."""
+        self.stop()
+        return super().unstage()
+
+    def prepare(self, line: LineTriggers) -> StatusBase:
+        """Set up the gate and the pulses of a line."""
+        self._take()
+        self._line = line
+        settings = {
+            self.gate_start: line.gate_um,
+            self.gate_width: line.width_um,
+            self.pulse_start: 0.0,
+            self.pulse_step: line.period_s,
+            self.pulse_width: line.exposure_s,
+            self.pulse_max: line.num,
+        }
+        return reduce(and_, (signal.set(value) for signal, value in settings.items()))
+
+    def kickoff(self) -> StatusBase:
+        """Arm the line that was prepared."""
+        self._taken = 0
+        status = SubscriptionStatus(self.armed, lambda value, **_: bool(value), timeout=self._timeout_s, run=False)
+        self.arm.put(1)
+        return status
+
+    def complete(self) -> StatusBase:
+        """Wait until the gate has closed; the number of triggers of the whole scan is its progress."""
+        status = CountedStatus(self, self.count, total=self._line.total if self._line else 0, unit="triggers")
+
+        def look(value: Any, **_: Any) -> None:
+            if not value:
+                end(status)
+
+        self.armed.subscribe(look)
+        status.add_callback(lambda _: self.armed.clear_sub(look))
+        return status
+
+    def collect_pages(self) -> Iterator[dict[str, Any]]:
+        """Yield what was captured since the last call."""
+        self._take()
+        if not self._rows:
+            return
+        rows, self._rows = np.concatenate(self._rows, axis=1), []
+        numbers, y_um, x_um, times = rows
+        stamps = times.tolist()
+        data = dict(zip(self.keys.values(), ([int(n) for n in numbers], y_um.tolist(), x_um.tolist(), stamps), strict=True))
+        yield {"time": stamps, "data": data, "timestamps": dict.fromkeys(data, stamps)}
+
+    def stop(self, *, success: bool = False) -> None:
+        """End the gate; what was captured until then stays."""
+        self.disarm.put(1)
+        super().stop(success=success)
+
+    def pause(self) -> None:
+        """End the gate, and say so: a stage that stands still would be triggered on."""
+        self.interrupted.put(1)
+        self.stop()
+
+    def resume(self) -> None:
+        """Do nothing: the plan arms the line again."""
+
+    def _take(self) -> None:
+        """Fetch what is new. The box fills its arrays before it says how much is in them."""
+        line = self._line
+        count = int(self.captured.get())
+        if line is None or count <= self._taken:
+            return
+        columns = [np.asarray(signal.get())[self._taken : count] for signal in (self.numbers, self.y, self.x, self.times)]
+        numbers, y_dial, x_dial, seconds = columns
+        (y_off, x_off), (y_sign, x_sign) = line.offsets_um, line.signs
+        self._rows.append(np.stack([numbers, y_sign * y_dial + y_off, x_sign * x_dial + x_off, self._armed_at + seconds]))
+        self._taken = count
+
+    def _note_arming(self, value: Any, timestamp: float, **_: Any) -> None:
+        if value:
+            self._armed_at = timestamp

@@ -1,0 +1,117 @@
+"""Fly scans."""
+
+# Annotations stay objects here: queueserver reads parameter types from them and cannot use strings.
+import typing
+
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+from bluesky.protocols import Flyable, Movable, Readable
+from bluesky.utils import MsgGenerator
+
+from beamline.frames.values import TriggeredFrames
+from plans.fly_request import check_fly_scan
+from plans.fly_stubs import collect_rest, declare_streams, fly_lines, save_rest
+from plans.metadata import fly_scan_metadata
+from plans.preprocessors import closed_shutter_decorator
+from plans.request import check_md
+
+
+def fly_scan(
+    pixel_detector: Flyable,
+    sample_stage: Readable,
+    *,
+    y_um: tuple[float, float, int],
+    x_um: tuple[float, float, int],
+    rate_hz: float,
+    exposure_s: float | None = None,
+    snake: bool = True,
+    trigger_box: Flyable | None = None,
+    shutter: Movable | None = None,
+    md: dict[str, typing.Any] | None = None,
+) -> MsgGenerator[str]:
+    """Move the sample in lines at constant velocity and take a frame at each point.
+
+    Everything is checked before anything moves. Frames go into the detector's file; the stream "frames" says where they
+    are, the stream "positions" holds where the sample was at each trigger. A frame that is missing leaves a gap in the numbers.
+    A scan that is stopped is a valid scan of fewer lines. The shutter ends closed whatever happens.
+
+    Parameters
+    ----------
+    pixel_detector : device
+        The detector that takes frames.
+    sample_stage : device
+        The stage that carries the sample.
+    y_um : tuple
+        First and last line, in um, and how many.
+    x_um : tuple
+        First and last point of each line, in um, and how many.
+    rate_hz : float
+        Frames a second.
+    exposure_s : float, optional
+        Exposure of each frame in s. Default: as long as the detector can.
+    snake : bool
+        Whether every other line runs backwards.
+    trigger_box : device, optional
+        What triggers the detector and captures positions. A session has its own as the default.
+    shutter : device, optional
+        Opened for the lines and closed at the end. A session has its own as the default.
+    md : dict, optional
+        Metadata for the start document, such as {"sample": "CAS"}.
+
+    Returns
+    -------
+    str
+        Uid of the run.
+
+    Raises
+    ------
+    ValueError
+        If something that is asked for cannot be right or cannot be done; nothing has moved then.
+    FrameFileError, DetectorError, StageFailed, TriggersLost, ShutterFailed
+        If the hardware fails. What was measured until then stays a valid run.
+    """
+    user_md = check_md(md)
+    request = check_fly_scan(
+        pixel_detector,
+        sample_stage,
+        y_um=y_um,
+        x_um=x_um,
+        rate_hz=rate_hz,
+        exposure_s=exposure_s,
+        snake=snake,
+        trigger_box=trigger_box,
+        shutter=shutter,
+    )
+    scan = request.scan
+    plan_args = {
+        "pixel_detector": request.detector.name,
+        "sample_stage": request.stage.name,
+        "y_um": list(scan.y_um),
+        "x_um": list(scan.x_um),
+        "rate_hz": scan.rate_hz,
+        "exposure_s": exposure_s,
+        "snake": snake,
+        "trigger_box": request.trigger_box.name,
+        "shutter": getattr(request.shutter, "name", None),
+    }
+
+    # Staged before the run is opened: a detector that cannot write makes no run.
+    @bpp.stage_decorator([request.detector, request.trigger_box, request.stage])
+    def staged() -> MsgGenerator[str]:
+        frames = TriggeredFrames(scan.exposure_s, scan.period_s, request.shape)
+        yield from bps.prepare(request.detector, frames, wait=True)
+        return (yield from measure())
+
+    @bpp.run_decorator(md=fly_scan_metadata(request, plan_args, user_md))
+    @closed_shutter_decorator(request.shutter)
+    def measure() -> MsgGenerator[None]:
+        yield from declare_streams(request)
+        yield from bps.kickoff(request.detector, wait=True)
+
+        def lines() -> MsgGenerator[None]:
+            yield from fly_lines(request)
+            yield from collect_rest(request)
+
+        yield from bpp.contingency_wrapper(lines(), except_plan=lambda _: save_rest(request))
+
+    return (yield from staged())

@@ -1,0 +1,143 @@
+"""Checks what a fly scan is asked to do, before anything moves and before a run is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from beamline.frames.values import LineTriggers
+from beamline.motion.lines import Axis, Line, LineScan, why_impossible
+from plans.protocols import BeamShutter, FrameDetector, LineStage, LineTriggerBox
+from plans.request import PlanRequestError, check_count, check_device, is_number
+
+FARTHEST_UM = 1e7
+"""A position beyond this, 10 m, is in a wrong unit."""
+
+
+@dataclass(frozen=True)
+class FlyScanRequest:
+    """A fly scan that has been checked.
+
+    Parameters
+    ----------
+    detector : FrameDetector
+    stage : LineStage
+    trigger_box : LineTriggerBox
+    shutter : BeamShutter, optional
+    scan : LineScan
+    y, x : Axis
+        As the motor records were when it was checked.
+    shape : pair of int
+        Rows and columns of a frame.
+    """
+
+    detector: FrameDetector
+    stage: LineStage
+    trigger_box: LineTriggerBox
+    shutter: BeamShutter | None
+    scan: LineScan
+    y: Axis
+    x: Axis
+    shape: tuple[int, int]
+
+    def triggers(self, line: Line) -> LineTriggers:
+        """Return what the trigger box is to do within a line."""
+        scan = self.scan
+        return LineTriggers(
+            gate_um=self.x.dial_um(line.gate_um),
+            width_um=line.width_um,
+            num=scan.x_um[2],
+            total=scan.num_points,
+            exposure_s=scan.exposure_s,
+            period_s=scan.period_s,
+            offsets_um=(self.y.offset_um, self.x.offset_um),
+            signs=(self.y.sign, self.x.sign),
+        )
+
+
+def check_fly_scan(
+    pixel_detector: Any,
+    sample_stage: Any,
+    *,
+    y_um: Any,
+    x_um: Any,
+    rate_hz: Any,
+    exposure_s: Any,
+    snake: Any,
+    trigger_box: Any,
+    shutter: Any,
+) -> FlyScanRequest:
+    """Check all that a fly scan is asked for; see `plans.fly.fly_scan`.
+
+    Raises
+    ------
+    PlanRequestError
+        If it cannot be done, and why.
+    """
+    check_device(pixel_detector, FrameDetector, "pixel_detector")
+    check_device(sample_stage, LineStage, "sample_stage")
+    if trigger_box is None:
+        raise PlanRequestError("trigger_box: fly_scan needs the box that triggers the detector: pass trigger_box=...")
+    check_device(trigger_box, LineTriggerBox, "trigger_box")
+    if shutter is not None:
+        check_device(shutter, BeamShutter, "shutter")
+    if not isinstance(snake, bool):
+        raise PlanRequestError(f"snake must be True or False, not {snake!r}")
+    lines = _span(y_um, "y_um", least=1, most=1_000_000)
+    points = _span(x_um, "x_um", least=2, most=trigger_box.most_triggers)
+    rate = _positive(rate_hz, "rate_hz", "exposures a second")
+    if rate > pixel_detector.max_rate_hz:
+        raise PlanRequestError(
+            f"rate_hz is {rate:g}, but {pixel_detector.name} takes {pixel_detector.max_rate_hz:g} frames a second at most "
+            "([pixel_detector] max_rate_hz): lower the rate"
+        )
+    longest_s = 1.0 / rate - pixel_detector.dead_time_s
+    if not longest_s > 0:
+        raise PlanRequestError(
+            f"rate_hz is {rate:g}: between two exposures {pixel_detector.name} needs {pixel_detector.dead_time_s:g} s "
+            "([pixel_detector] dead_time_s), which leaves no time for an exposure: lower the rate"
+        )
+    exposure = longest_s if exposure_s is None else _positive(exposure_s, "exposure_s", "seconds")
+    if exposure > longest_s * (1 + 1e-9):
+        raise PlanRequestError(
+            f"exposure_s is {exposure:g} s, but at {rate:g} Hz there are {longest_s:g} s for each exposure "
+            f"(dead time {pixel_detector.dead_time_s:g} s taken off): shorten the exposure, or lower rate_hz below "
+            f"{1 / (exposure + pixel_detector.dead_time_s):.4g}"
+        )
+    shape = pixel_detector.frame_shape()
+    if 0 in shape:
+        raise PlanRequestError(
+            f"pixel_detector: {pixel_detector.name} says that its frames have {shape} pixels: is it switched on?"
+        )
+    y, x = sample_stage.axes()
+    scan = LineScan(lines, points, rate, min(exposure, longest_s), x.acceleration_s, snake)
+    why = why_impossible(scan, y, x)
+    if why is not None:
+        raise PlanRequestError(why)
+    return FlyScanRequest(pixel_detector, sample_stage, trigger_box, shutter, scan, y, x, shape)
+
+
+def _span(value: Any, parameter: str, *, least: int, most: int) -> tuple[float, float, int]:
+    example = f"{parameter} must be (first, last, number), in um, such as (-2, 2, 41)"
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence) or len(value) != 3:
+        raise PlanRequestError(f"{example}, not {value!r}")
+    first, last, num = value
+    for end in (first, last):
+        if isinstance(end, (bool, str)) or not is_number(end):
+            raise PlanRequestError(f"{example}; {end!r} is no finite number")
+        if abs(end) > FARTHEST_UM:
+            raise PlanRequestError(f"{parameter}: {end!r} um is {abs(end) / 1e6:g} m away: positions are in um")
+    number = check_count(num, f"the number in {parameter}", least=least, most=most)
+    if (first == last) != (number == 1):
+        raise PlanRequestError(
+            f"{parameter}: {number} {'position' if number == 1 else 'positions'} from {first:g} to {last:g} um: "
+            "one position begins and ends at the same place, several don't"
+        )
+    return float(first), float(last), number
+
+
+def _positive(value: Any, parameter: str, unit: str) -> float:
+    if isinstance(value, (bool, str)) or not is_number(value) or not value > 0:
+        raise PlanRequestError(f"{parameter} must be a number of {unit} above 0, not {value!r}")
+    return float(value)

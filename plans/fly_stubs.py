@@ -1,0 +1,138 @@
+"""The steps of a fly scan. None of them opens a run."""
+
+from __future__ import annotations
+
+import logging
+
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
+
+from beamline.motion.lines import Line
+from plans.fly_request import FlyScanRequest
+from plans.stubs import TriggersLost, open_shutter
+
+FRAMES, POSITIONS = "frames", "positions"
+COLLECT_S = 0.1
+"""How often documents are made of what has come."""
+
+LINE_MARGIN_S = 10.0
+"""How much longer than computed a line may take before the axis counts as stalled."""
+
+ANSWER_S = 5.0
+"""How long the box may take to publish what it captured after a line."""
+
+logger = logging.getLogger(__name__)
+
+
+class StageFailed(RuntimeError):
+    """The stage did not go where it was sent."""
+
+
+def declare_streams(request: FlyScanRequest) -> MsgGenerator[None]:
+    """Announce the two streams."""
+    yield from bps.declare_stream(request.detector, name=FRAMES, collect=True)
+    yield from bps.declare_stream(request.trigger_box, name=POSITIONS, collect=True)
+
+
+def collect_new(request: FlyScanRequest) -> MsgGenerator[None]:
+    """Make documents of the positions and frames that have come."""
+    yield from bps.collect(request.trigger_box, name=POSITIONS)
+    yield from bps.collect(request.detector, name=FRAMES)
+
+
+def fly_lines(request: FlyScanRequest) -> MsgGenerator[None]:
+    """Scan all lines.
+
+    A pause that is asked for (Ctrl-C once) comes at the end of a line. One that cannot wait (Ctrl-C twice, or a beam that
+    is lost) cuts the line short; it is then scanned anew, under numbers that go on.
+    """
+    for line in request.scan.lines():
+        yield Msg("checkpoint")
+        complete = False
+        while not complete:
+            # Documents that are out must not come again under their numbers: no message of a line is repeated.
+            complete = yield from bpp.rewindable_wrapper(_fly_line(request, line), False)
+
+
+def _fly_line(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
+    """Scan one line; return whether it was not cut short."""
+    stage, box, scan = request.stage, request.trigger_box, request.scan
+    scale = stage.um_per_unit
+    try:
+        yield from bps.abs_set(box.interrupted, 0, wait=True)
+        yield from bps.abs_set(stage.x.velocity, request.x.velocity_um_s / scale, wait=True)
+        group = short_uid("start")
+        for axis, position in ((stage.y, line.y_um), (stage.x, line.start_um)):
+            yield from bps.abs_set(axis, position / scale, group=group, timeout=stage.move_timeout_s)
+        yield from bps.wait(group)
+        yield from bps.abs_set(stage.x.velocity, scan.velocity_um_s / scale, wait=True)
+        if request.shutter is not None:
+            yield from open_shutter(request.shutter)
+        yield from bps.prepare(box, request.triggers(line), wait=True)
+        if (yield from _interrupted(request)):
+            return False
+        yield from bps.kickoff(box, wait=True)
+        if (yield from _sweep(request, line)):
+            yield from bps.stop(box)
+            return False
+    except FailedStatus as failure:
+        cause = failure.__cause__ or (failure.args[0].exception() if failure.args else None) or failure
+        raise StageFailed(
+            f"line {line.number} at y = {line.y_um:g} um came to nothing: {cause}. Is an axis stalled, or an IOC gone?"
+        ) from failure
+    captured = yield from bps.rd(box.captured)
+    if not captured:
+        raise TriggersLost(
+            f"{box.name} gave no trigger in line {line.number}, although {stage.x.name} ran over all of it: is its encoder "
+            f"connected, and does it count in um? The gate was to open at {request.triggers(line).gate_um:g} um (dial)"
+        )
+    if captured < scan.x_um[2]:
+        logger.warning("%s gave %d of %d triggers in line %d", box.name, captured, scan.x_um[2], line.number)
+    return True
+
+
+def _sweep(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
+    """Move over the line that is armed and collect meanwhile; return whether it was cut short."""
+    stage, box = request.stage, request.trigger_box
+    group = short_uid("line")
+    captured = yield from bps.complete(box, group=group)
+    timeout_s = request.scan.line_s + LINE_MARGIN_S
+    moved = yield from bps.abs_set(stage.x, line.stop_um / stage.um_per_unit, group=group, timeout=timeout_s)
+    while not (moved.done and captured.done):
+        if moved.done:
+            # The gate is still open behind the line: triggers are missing, and no more will come.
+            yield from bps.wait(group, timeout=ANSWER_S, error_on_timeout=False)
+            yield from bps.stop(box)
+        yield from bps.wait(group, timeout=COLLECT_S, error_on_timeout=False)
+        yield from collect_new(request)
+        if (yield from _interrupted(request)):
+            return True
+    yield from collect_new(request)
+    return (yield from _interrupted(request))
+
+
+def _interrupted(request: FlyScanRequest) -> MsgGenerator[bool]:
+    # Without an answer the message itself was interrupted.
+    return bool((yield from bps.rd(request.trigger_box.interrupted, default_value=1)))
+
+
+def collect_rest(request: FlyScanRequest) -> MsgGenerator[None]:
+    """Wait for the frames of all triggers that were given, and make documents of them."""
+    triggers = yield from bps.rd(request.trigger_box.count)
+    yield from bps.abs_set(request.detector.expected, int(triggers), wait=True)
+    group = short_uid("frames")
+    done = False
+    yield from bps.complete(request.detector, group=group)
+    while not done:
+        done = yield from bps.wait(group, timeout=COLLECT_S, error_on_timeout=False)
+        yield from collect_new(request)
+
+
+def save_rest(request: FlyScanRequest) -> MsgGenerator[None]:
+    """Collect what there is after a failure, as far as that is possible."""
+    try:
+        yield from bps.stop(request.trigger_box)
+        yield from collect_rest(request)
+    except (RuntimeError, TimeoutError, FailedStatus):
+        logger.exception("not all that was measured could be collected")
