@@ -19,10 +19,10 @@ from tiled.structures.array import ArrayStructure
 from tiled.structures.core import StructureFamily
 from tiled.structures.data_source import DataSource
 
-from analysis.documents.frames import FrameFile, FramesRefused, FramesUnreadable, path_of
+from analysis.archive.frame_entries import FrameEntries
+from analysis.documents.frames import FramesRefused, FramesUnreadable
 
 _ALL = NDSlice(...)
-MIMETYPE = "application/x-hdf5"
 _PATIENCE_S = 2.0  # a client waits for an answer
 _LARGEST_ANSWER = 300_000_000  # bytes; Tiled sends no more, and would look only after they have been read
 
@@ -76,17 +76,19 @@ class FramesAdapter(Adapter[ArrayStructure]):
         return array[tuple(slice)] if slice else array
 
     def _entries(self, first: int, last: int) -> np.ndarray:
-        """Entries first to last - 1, each one or several rows of the file."""
+        """Entries first to last - 1."""
         structure = self.structure()
         if len(self._uris) != 1:
             raise FramesRefused(f"frames in {len(self._uris)} files are not read: write one file a run")
-        dtype = structure.data_type.to_numpy_dtype()
-        path = path_of({"uri": self._uris[0]})
-        with FrameFile(path, self._dataset, self.allowed, dtype=dtype, patience_s=_PATIENCE_S) as file:
-            rows, odd = divmod(math.prod(structure.shape[1:]), math.prod(file.shape))
-            if odd or not rows:
-                raise FramesRefused(f"{file}: a row of it is {file.shape}, the run announced {structure.shape[1:]}")
-            return file.read(first * rows, last * rows).reshape(last - first, *structure.shape[1:])
+        with FrameEntries(
+            self._uris[0],
+            self._dataset,
+            self.allowed,
+            shape=structure.shape[1:],
+            dtype=structure.data_type.to_numpy_dtype(),
+            patience_s=_PATIENCE_S,
+        ) as file:
+            return file.read(first, last)
 
 
 def frames_adapter(allowed: Sequence[Path]) -> type[FramesAdapter]:

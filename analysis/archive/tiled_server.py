@@ -16,7 +16,8 @@ from tiled.server.app import build_app_from_config
 from tiled.utils import path_from_uri
 
 from analysis.archive.catalog import api_key, server_configuration_path
-from analysis.archive.frames_adapter import MIMETYPE, frames_adapter
+from analysis.archive.frame_entries import MIMETYPE
+from analysis.archive.frames_adapter import frames_adapter
 
 _NICENESS = 10
 """While images of several methods come, the server takes all that it can get of a core. They are computed first: with two cores

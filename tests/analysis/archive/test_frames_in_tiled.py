@@ -7,9 +7,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from fly_runs import DATASETS, IMAGE, NUMBER, SHAPE, DetectorProcess, FlyRun, fly_run, frame
+from fly_runs import DATASETS, IMAGE, NUMBER, SHAPE, DetectorFile, DetectorProcess, FlyRun, fly_run, frame
 from tiled.client.utils import ClientError
 
+from analysis.archive import stored_frames
 from analysis.archive.catalog import connect
 from analysis.archive.run_archive import RunArchive
 
@@ -96,3 +97,48 @@ def test_a_link_out_of_the_folder_is_not_followed(raw, path, tmp_path):
     archived(raw, run, documents)
     with pytest.raises(ClientError, match="lies outside"):
         raw[run.uid]["frames"][IMAGE][0]
+
+
+def compared(raw, run: FlyRun, documents, key: str, num: int) -> str | None:
+    data_keys = next(doc["data_keys"] for name, doc in documents if name == "descriptor")
+    (resource,) = [doc for name, doc in documents if name == "stream_resource" and doc["data_key"] == key]
+    return stored_frames.difference(raw[run.uid]["frames"][key], resource, data_keys[key], num, [run.path.parent])
+
+
+def test_what_tiled_serves_is_held_against_the_file(raw, path):
+    run, documents = fly_run(path)
+    archived(raw, run, documents)
+    assert compared(raw, run, documents, IMAGE, 200) is None
+    assert compared(raw, run, documents, NUMBER, 200) is None
+    assert compared(raw, run, documents, NUMBER, 199) == "has 200 entries in Tiled, 199 were announced"
+
+
+def test_a_run_whose_file_is_damaged_or_gone_is_told(raw, path):
+    run, documents = fly_run(path)
+    archived(raw, run, documents)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "its end is missing" in str(compared(raw, run, documents, IMAGE, 200))
+    path.unlink()
+    assert "there is no such file" in str(compared(raw, run, documents, NUMBER, 200))
+
+
+def test_frames_that_only_tiled_cannot_read_are_told(raw, path, tmp_path):
+    run, documents = fly_run(path)
+    archived(raw, run, documents)
+    path.rename(tmp_path / "moved.h5")
+    for name, doc in documents:
+        if name == "stream_resource":
+            doc["uri"] = f"file://localhost{tmp_path}/moved.h5"
+    run.path = tmp_path / "moved.h5"
+    assert "cannot be read by Tiled: " in str(compared(raw, run, documents, IMAGE, 200))
+
+
+def test_a_run_that_was_cut_short_counts_its_frames(raw, path):
+    run = FlyRun(path)
+    path.parent.mkdir(exist_ok=True)
+    with DetectorFile(path) as file:
+        file.append(list(range(1, 101)))
+    documents = [*run.start(), *run.frames(0, 64), *run.stop(64)]
+    archived(raw, run, documents)
+    assert compared(raw, run, documents, IMAGE, 64) is None
+    assert compared(raw, run, documents, NUMBER, 64) is None
