@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from analysis.archive.catalog import api_key, profile_folder
-from analysis.documents.status import is_process, read_status
+from analysis.documents.status import is_running, read_status
 from beamline.config import GhostbeamConfig
 from ghostbeam.services import Service, services, tiled_uri
 from ghostbeam.supervisor import NAME
@@ -114,13 +114,13 @@ def down(state_dir: Path) -> bool:
 def supervisor_status(state_dir: Path) -> dict[str, Any] | None:
     """What the supervisor last said, if it is alive."""
     status = read_status(state_dir, NAME)
-    return status if status is not None and is_process(status["pid"], status["process_started"]) else None
+    return status if status is not None and is_running(status) else None
 
 
 def end_leftovers(state_dir: Path) -> bool:
     """End services whose supervisor was killed; says whether there were any."""
     status = read_status(state_dir, NAME)
-    if status is None or is_process(status["pid"], status["process_started"]):
+    if status is None or is_running(status):
         return False
     ours = []
     for name, figures in status.get("services", {}).items():

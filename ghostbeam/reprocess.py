@@ -19,7 +19,7 @@ from analysis.archive.catalog import Catalog, CatalogError, connect
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.mask_store import MaskSet, MaskStore
 from analysis.documents.orphans import close_orphans
-from analysis.documents.status import is_process, read_status
+from analysis.documents.status import is_running, read_status
 from beamline.config import CONFIG_VARIABLE, GhostbeamConfig
 from ghostbeam.control import Running, down, ensure_up
 
@@ -114,7 +114,7 @@ def recover(config: GhostbeamConfig, running: Running) -> list[str]:
 
 def _restart_archiver(state_dir: Path) -> None:
     status = read_status(state_dir, "archiver")
-    if status is not None and is_process(status["pid"], status["process_started"]):
+    if status is not None and is_running(status):
         psutil.Process(status["pid"]).terminate()  # the supervisor starts the next one, which reads the ledger anew
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,6 +133,6 @@ def _says_so(state_dir: Path, name: str) -> Callable[[str, int], bool]:
         if status is None or status["pid"] != pid:
             return False
         # A server elsewhere may be down for long: that stops no scan.
-        return bool(status["healthy"]) or time.time() - status["process_started"] > _PATIENCE_S
+        return bool(status["healthy"]) or status["running_s"] > _PATIENCE_S
 
     return ready

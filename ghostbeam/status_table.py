@@ -15,7 +15,19 @@ from ghostbeam.control import supervisor_status
 from ghostbeam.services import tiled_uri
 
 _STALE_S = 10.0  # a service that said nothing for so long hangs
-_NOT_COUNTERS = {"pid", "process_started", "time", "healthy", "problem", "lag_documents", "given_up", "state", "last_error"}
+_NOT_COUNTERS = {
+    "pid",
+    "started_ticks",
+    "boot",
+    "running_s",
+    "time",
+    "healthy",
+    "problem",
+    "lag_documents",
+    "given_up",
+    "state",
+    "last_error",
+}
 
 
 def status_table(config: GhostbeamConfig) -> tuple[Table, bool]:

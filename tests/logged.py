@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 from event_model import DocumentNames, schema_validators
 from made_runs import Documents, MadeRun
@@ -94,3 +97,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def as_formerly_logged(path: Path, position: int, doc: dict[str, Any]) -> None:
+    """Put another document in a place of a log, as a writer of version 1, which looked at nothing, would have logged it."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        query = "UPDATE documents SET number = NULL, checksum = NULL, body = ? WHERE position = ?"
+        connection.execute(query, (msgpack.packb(doc), position))

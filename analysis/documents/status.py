@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import psutil
+from analysis.documents.private import private_folder
+from analysis.documents.process import Process, this_process
 
 
 class StatusFile:
@@ -26,16 +30,18 @@ class StatusFile:
 
     def __init__(self, state_dir: Path | str, name: str) -> None:
         self.path = status_path(state_dir, name)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._written = 0.0
+        private_folder(self.path.parent)
+        self._began = time.monotonic()
+        self._written = -math.inf
+        self._process = asdict(this_process())
 
     def write(self, figures: dict[str, Any], *, every_s: float = 0.5) -> None:
         """Replace the file, at most once in `every_s` seconds (0: now). A full disk is no reason to stop the service."""
-        now = time.time()
+        now = time.monotonic()
         if now - self._written < every_s:
             return
         self._written = now
-        body = {"pid": os.getpid(), "process_started": psutil.Process().create_time(), "time": now, **figures}
+        body = {**self._process, "running_s": now - self._began, "time": time.time(), **figures}
         beside = self.path.with_suffix(".part")
         try:
             beside.write_text(json.dumps(body))
@@ -58,12 +64,11 @@ def read_status(state_dir: Path | str, name: str) -> dict[str, Any] | None:
         return None
 
 
-def is_process(pid: int, started: float) -> bool:
-    """Whether the process that had this number and began then (s since the epoch) still runs."""
+def is_running(status: Mapping[str, Any]) -> bool:
+    """Whether the process that wrote a status still runs."""
     try:
-        process = psutil.Process(pid)
-        return bool(process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 1.0)
-    except psutil.Error:
+        return Process(status["pid"], status["started_ticks"], status["boot"]).is_running
+    except KeyError:  # written by a former version
         return False
 
 

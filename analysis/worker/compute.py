@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from analysis.documents.derived import Standing
-from analysis.documents.log import decode, encode
+from analysis.documents.encoding import decode, encode
 from analysis.documents.mask_store import MaskStore
 from analysis.documents.realizations import Batch
 from analysis.documents.recipe import Recipe

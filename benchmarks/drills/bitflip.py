@@ -10,7 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from analysis.archive.archive_ledger import ArchiveLedger
-from analysis.documents.log import LogError, LogReader, LogWriter, encode
+from analysis.documents.encoding import encode
+from analysis.documents.log import LogError, LogReader, LogWriter
 from benchmarks._comparison import compare
 from benchmarks._services import Services
 from benchmarks.drills.background import counted_documents

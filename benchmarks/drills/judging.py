@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.archive.archive_ledger import ArchiveLedger
-from analysis.documents.log import LogReader, LogWriter, encode, log_paths
+from analysis.documents.encoding import encode
+from analysis.documents.log import LogReader, LogWriter, log_paths
 from analysis.documents.mask_store import MaskStore
 from beamline.plates import make_plate
 from benchmarks._comparison import compare

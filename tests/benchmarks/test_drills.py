@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,8 @@ def test_the_clock_jumps_and_the_disk_fills_inside_alone(tmp_path):
 
 
 def test_documents_that_the_log_does_not_have_are_counted(tmp_path):
-    documents = list(counted_documents("a", pages=False))
+    uid = str(uuid.uuid4())
+    documents = list(counted_documents(uid, pages=False))
     with pytest.raises(LogError):
         LogWriter(tmp_path / "other.db")(*documents[1])
     writer = LogWriter(tmp_path / "log.db")
@@ -61,10 +63,10 @@ def test_documents_that_the_log_does_not_have_are_counted(tmp_path):
         writer(name, doc)
     writer.close()
     reader = LogReader(tmp_path / "log.db")
-    assert not_logged(reader, "a", documents[:-1]) == 0
-    assert not_logged(reader, "a", documents) == 1
+    assert not_logged(reader, uid, documents[:-1]) == 0
+    assert not_logged(reader, uid, documents) == 1
     changed = [*documents[:5], ("event", {**documents[5][1], "seq_num": 7}), *documents[6:-1]]
-    assert not_logged(reader, "a", changed) == 1
+    assert not_logged(reader, uid, changed) == 1
     reader.close()
 
 

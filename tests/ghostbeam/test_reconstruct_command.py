@@ -215,8 +215,8 @@ def test_options_of_the_configuration_are_kept(file: str, monkeypatch: pytest.Mo
         (["maskless.npz"], "has no `masks` (found: buckets)"),
         (["abcdef"], "begins with 'abcdef': 'last' is the newest"),
         (["abc"], "'abc' is too short"),
-        (["dark!"], "isn't a ghost-imaging run"),
-        (["maskless-run"], "is not in"),
+        (["dddddddd"], "isn't a ghost-imaging run"),
+        (["eeeeeeee"], "is not in"),
         (["last", "-m", "tvv"], "unknown method 'tvv'; the methods are correlation"),
         (["last", "-m", "tv", "-c", "diferential"], "did you mean differential?"),
         (["last", "-m", "tv", "--options", "weight=1"], "is not JSON"),
@@ -237,8 +237,8 @@ def test_options_of_the_configuration_are_kept(file: str, monkeypatch: pytest.Mo
     ],
 )
 def test_what_makes_no_sense_is_named_in_one_line(folder: Path, arguments: list[str], words: str) -> None:
-    dark = MadeRun(MASKS, uid="dark!" + "0" * 31, md={"ghost": None})
-    maskless = MadeRun(mask_set(50, seed=9), uid="maskless-run" + "0" * 24)
+    dark = MadeRun(MASKS, uid="dddddddd-0000-4000-8000-000000000000", md={"ghost": None})
+    maskless = MadeRun(mask_set(50, seed=9), uid="eeeeeeee-0000-4000-8000-000000000000")
     write_raw(folder / "state", [*dark.documents(), *maskless.documents()])
     log_run(folder / "state", MadeRun(MASKS))
     Path("notes.txt").write_text("nothing")

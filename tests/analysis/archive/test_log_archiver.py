@@ -54,7 +54,8 @@ class Scans:
         return uid, descriptor
 
     def event(self, descriptor, number):
-        self.writer("event", {"uid": str(uuid.uuid4()), "descriptor": descriptor, "seq_num": number, "time": 2.0, "data": {}})
+        doc = {"uid": str(uuid.uuid4()), "descriptor": descriptor, "seq_num": number, "time": 2.0, "data": {}, "timestamps": {}}
+        self.writer("event", doc)
 
     def stop(self, uid):
         self.writer("stop", {"uid": str(uuid.uuid4()), "run_start": uid, "time": 9.0, "exit_status": "success"})

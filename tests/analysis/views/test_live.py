@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -61,15 +62,16 @@ def test_a_correction_that_was_not_made_is_said(tmp_path: Path) -> None:
 
 def test_only_the_last_ones_are_kept_and_those_that_run(tmp_path: Path) -> None:
     writer = LogWriter(log_paths(tmp_path).processed)
+    uids = [str(uuid.uuid4()) for _ in range(10)]
     for number in range(10):
-        uid = f"derived-{number}"
+        uid = uids[number]
         writer("start", {"uid": uid, "time": 1.0, "derived_from": f"raw-{number}", "method": "tv"})
         if number:
             writer("stop", {"uid": f"stop-{number}", "run_start": uid, "time": 2.0, "exit_status": "success", "reason": ""})
     live = Live(tmp_path)
     assert [run.raw_uid for run in live.runs()] == ["raw-0", *(f"raw-{number}" for number in range(10 - SHOWN, 10))]
     assert live["raw-0"].state == "running"
-    writer("stop", {"uid": "stop-0", "run_start": "derived-0", "time": 2.0, "exit_status": "success", "reason": ""})
+    writer("stop", {"uid": "stop-0", "run_start": uids[0], "time": 2.0, "exit_status": "success", "reason": ""})
     writer.close()
     assert len(live.runs()) == SHOWN
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from logged import Stored, check_documents, derived_runs, log_run, write_raw
+from logged import Stored, as_formerly_logged, check_documents, derived_runs, log_run, write_raw
 from made_runs import MadeRun, mask_set
 
 from analysis.documents.log import LogWriter, log_paths
@@ -141,10 +141,10 @@ def test_killed_the_worker_takes_its_children_along_and_the_next_one_goes_on(wor
 def test_a_run_that_crashes_every_time_is_given_up_and_others_go_on(worker: Worker) -> None:
     bad, good = MadeRun(MASKS, num=5, seed=1), MadeRun(MASKS, num=70, seed=2)
     MaskStore(worker.state_dir).save(MASKS)
-    documents = bad.documents()
-    del documents[-2][1]["seq_num"]
-    write_raw(worker.state_dir, documents)
+    write_raw(worker.state_dir, bad.documents())
     write_raw(worker.state_dir, good.documents())
+    last = {key: value for key, value in bad.documents()[-2][1].items() if key != "seq_num"}
+    as_formerly_logged(log_paths(worker.state_dir).raw, len(bad.documents()) - 1, last)
     worker.start("--recipes", '["differential"]', "--until-idle")
     assert worker.process is not None and worker.process.wait(30) == 0
     found = {stored.start["derived_from"]: stored for stored in derived_runs(worker.state_dir)}

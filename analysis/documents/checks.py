@@ -1,0 +1,152 @@
+"""What a document must look like to be logged: readers rely on it, so that none of them has to look again.
+
+Names of streams and data become parts of addresses in Tiled, and so does a run's uid: all are held to what is harmless there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.documents.encoding import LogError
+
+LONGEST_NAME = 200
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_IN_ADDRESSES = frozenset("/\\?#%")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, Mapping) and _is_whole(value.get("start")) and _is_whole(value.get("stop"))
+
+
+_KINDS = {
+    "text": lambda value: isinstance(value, str) and 0 < len(value) <= LONGEST_NAME,
+    "a table": lambda value: isinstance(value, Mapping),
+    "a list": lambda value: isinstance(value, list | tuple),
+    "a number": _is_number,
+    "a whole number": _is_whole,
+    "a table with the whole numbers start and stop": _is_range,
+}
+_FIELDS: dict[str, dict[str, str]] = {
+    "start": {"uid": "text", "time": "a number"},
+    "descriptor": {"uid": "text", "run_start": "text", "time": "a number", "name": "text", "data_keys": "a table"},
+    "event": {
+        "uid": "text",
+        "descriptor": "text",
+        "time": "a number",
+        "seq_num": "a whole number",
+        "data": "a table",
+        "timestamps": "a table",
+    },
+    "event_page": {
+        "uid": "a list",
+        "descriptor": "text",
+        "time": "a list",
+        "seq_num": "a list",
+        "data": "a table",
+        "timestamps": "a table",
+    },
+    "stream_resource": {"uid": "text", "run_start": "text", "data_key": "text", "uri": "text", "parameters": "a table"},
+    "stream_datum": {
+        "uid": "text",
+        "descriptor": "text",
+        "stream_resource": "text",
+        "indices": "a table with the whole numbers start and stop",
+        "seq_nums": "a table with the whole numbers start and stop",
+    },
+    "resource": {"uid": "text"},
+    "datum": {"datum_id": "text", "resource": "text"},
+    "datum_page": {"datum_id": "a list", "resource": "text"},
+    "stop": {"uid": "text", "run_start": "text", "time": "a number", "exit_status": "text"},
+}
+
+
+def check_document(name: str, doc: Mapping[str, Any]) -> None:
+    """Raise unless a document has what one of its name must have.
+
+    Parameters
+    ----------
+    name : str
+        Bluesky's name of the kind, such as "event".
+    doc : mapping
+        The document, as `plain` gives it back.
+
+    Raises
+    ------
+    LogError
+        The message names the entry and what it must be.
+    """
+    fields = _FIELDS.get(name) if isinstance(name, str) else None
+    if fields is None:
+        raise LogError(f"a document of the kind {name!r:.80} cannot be logged; the kinds are {', '.join(_FIELDS)}")
+    for key, kind in fields.items():
+        if not _KINDS[kind](doc.get(key)):
+            found = f"not {doc[key]!r:.80}" if key in doc else "which is missing"
+            raise LogError(f'a document cannot be logged: {name}["{key}"] must be {kind}, {found}')
+    if name == "start":
+        check_run_uid(doc["uid"])
+    elif name == "descriptor":
+        _check_descriptor(doc)
+    elif name == "event_page":
+        _check_page(doc)
+    elif name == "stop" and not isinstance(doc.get("num_events", {}), Mapping):
+        raise LogError('a document cannot be logged: stop["num_events"] must be a table')
+
+
+def check_run_uid(uid: Any) -> None:
+    """Raise LogError unless this is a UUID as uuid.uuid4() writes them: a run's uid becomes a part of its address in Tiled."""
+    if not isinstance(uid, str) or not _UUID.fullmatch(uid):
+        raise LogError(f"the uid of a run must be a UUID in small letters, such as str(uuid.uuid4()), not {uid!r:.80}")
+
+
+def keys_of_events(descriptor: Mapping[str, Any]) -> frozenset[str]:
+    """The data keys that each event of a descriptor has: all but those whose data come as stream documents."""
+    data_keys = descriptor["data_keys"]
+    return frozenset(key for key in data_keys if not str(data_keys[key].get("external", "")).startswith("STREAM:"))
+
+
+def check_keys(name: str, doc: Mapping[str, Any], keys: frozenset[str]) -> None:
+    """Raise LogError unless an event, or a page of events, has a value and a timestamp for each of these data keys."""
+    for part in ("data", "timestamps"):
+        if doc[part].keys() != keys:
+            missing, unknown = sorted(keys - doc[part].keys()), sorted(doc[part].keys() - keys)
+            wrong = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(unknown)}, which its descriptor does not list"
+            raise LogError(f'a document cannot be logged: {name}["{part}"] {wrong}. Its keys must be those of the descriptor')
+
+
+def _check_descriptor(doc: Mapping[str, Any]) -> None:
+    _check_name(doc["name"], 'descriptor["name"]')
+    for key, data_key in doc["data_keys"].items():
+        _check_name(key, "a data key")
+        if not isinstance(data_key, Mapping) or not isinstance(data_key.get("dtype"), str):
+            raise LogError(f'a document cannot be logged: descriptor["data_keys"]["{key}"] must be a table that names a dtype')
+        if not isinstance(data_key.get("shape"), list | tuple):
+            raise LogError(f'a document cannot be logged: descriptor["data_keys"]["{key}"]["shape"] must be a list')
+
+
+def _check_name(name: str, what: str) -> None:
+    plain_name = 0 < len(name) <= LONGEST_NAME and name.isprintable() and name == name.strip()
+    if not plain_name or name.startswith(".") or _IN_ADDRESSES & set(name):
+        raise LogError(
+            f"a document cannot be logged: {what} must be a plain name, without any of / \\ ? # % and no dot in front, "
+            f"not {name!r:.80}"
+        )
+
+
+def _check_page(doc: Mapping[str, Any]) -> None:
+    columns = [doc["uid"], doc["time"], *doc["data"].values(), *doc["timestamps"].values()]
+    length = len(doc["seq_num"])
+    if not all(hasattr(column, "__len__") and not isinstance(column, str) and len(column) == length for column in columns):
+        raise LogError("a document cannot be logged: all columns of an event_page must be lists of the same length")
+    if not all(map(_is_whole, doc["seq_num"])) or not all(map(_is_number, doc["time"])):
+        raise LogError("a document cannot be logged: seq_num and time of an event_page must be lists of numbers")

@@ -1,0 +1,42 @@
+"""Folders and files that are their owner's alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+
+def private_folder(path: Path | str) -> Path:
+    """Make a folder, and those above it that are missing, for its owner alone (0700); one that is there stays as it is.
+
+    A folder that its group may write to is shared with that group, and so is what is made in it: make the state directory
+    yourself, with `chmod g+rwxs`, if several people are to use it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        private_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+        if shared := _shared(path.parent):
+            path.chmod(stat.S_IMODE(path.stat().st_mode) | shared)
+    return path
+
+
+def private_file(path: Path | str) -> Path:
+    """Make an empty file for its owner alone (0600; see `private_folder` for a group); one that is there stays as it is."""
+    path = Path(path)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path
+    try:
+        os.fchmod(descriptor, 0o600 | (_shared(path.parent) & 0o060))  # whatever the umask
+    finally:
+        os.close(descriptor)
+    return path
+
+
+def _shared(folder: Path) -> int:
+    """What the group may do in a folder that is shared with it; else 0."""
+    mode = folder.stat().st_mode
+    return mode & stat.S_IRWXG if mode & stat.S_IWGRP else 0
