@@ -20,7 +20,7 @@ from analysis.documents.log import LogPaths, log_paths
 from beamline.config import load_config
 from ghostbeam.services import Service, services, tiled_uri
 
-_READY_S = 60.0
+_READY_S = 300.0  # on a busy machine libraries take long to load
 _END_S = 10.0
 _POLL_S = 0.02
 
@@ -116,15 +116,20 @@ class Services:
         """A new connection to the catalogue."""
         return connect(self.uri, self.key)
 
-    def start(self, *names: str) -> None:
-        """Start services and wait until each serves."""
+    def start(self, *names: str, below: Sequence[str] = ()) -> None:
+        """Start services and wait until each serves; `below` is a command that starts the command given to it."""
         for name in names:
             service = self._services[name]
             with self._log(name).open("ab") as log:
                 self._printed_from[name] = log.tell()
                 environment = {**os.environ, "PYTHONUNBUFFERED": "1", **service.environment}
                 self._processes[name] = subprocess.Popen(
-                    service.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+                    [*below, *service.command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=environment,
+                    start_new_session=True,
                 )
         deadline = time.monotonic() + _READY_S
         for name in names:

@@ -10,6 +10,12 @@ clock      the wall clock jumps by +1, -2, +30 s, and archiver or worker is star
 disk_full  no room on the disk for three seconds; the scan is aborted
 poison     runs with odd documents, metadata, recipes and columns are logged at the same time
 bitflip    bits are flipped in a copy of the log, and the copy is archived
+down       `ghostbeam down` in mid-scan, and the services started again
+few_files  archiver and worker may open 64 files each
+memory     archiver and worker may have 3 GB of addresses each
+backlog    archiver and worker are started when 100 000 events wait for them
+tiny_runs  500 runs of eight realizations at once
+sessions   eight sessions at once
 
 clock and disk_full need a mount namespace, and are left out with the reason where none is permitted. When all is settled, every
 document that the log took is looked for in the log and in Tiled, and the final images are compared, bit by bit, with those of a
@@ -29,14 +35,28 @@ from benchmarks.drills.background import Background
 from benchmarks.drills.bitflip import bitflip
 from benchmarks.drills.chain import SERVICES, Chain
 from benchmarks.drills.judging import judge
+from benchmarks.drills.limits import limited
+from benchmarks.drills.load import backlog, sessions, tiny_runs
 from benchmarks.drills.machine import Machine
 from benchmarks.drills.namespace import Namespace, enter
 from benchmarks.drills.poison import poison
-from benchmarks.drills.processes import killed, reboot, stopped
+from benchmarks.drills.processes import down, killed, reboot, stopped
 
 Drill = Callable[[Chain], str]
 
-KINDS: dict[str, Drill] = {"kill": killed, "stopped": stopped, "reboot": reboot, "poison": poison, "bitflip": bitflip}
+KINDS: dict[str, Drill] = {
+    "kill": killed,
+    "stopped": stopped,
+    "reboot": reboot,
+    "poison": poison,
+    "bitflip": bitflip,
+    "down": down,
+    "few_files": limited("-n", 64, "64 open files at most"),
+    "memory": limited("-v", 3_000_000, "3 GB of addresses at most"),
+    "backlog": backlog,
+    "tiny_runs": tiny_runs,
+    "sessions": sessions,
+}
 NEED_NAMESPACE = ("clock", "disk_full")
 _ROUND = 8  # drills of a soak between two judgements
 
@@ -70,13 +90,14 @@ def main() -> None:
         drills = [kinds[arguments.kind]] * number
         found = soak(chain, kinds, arguments.soak) if arguments.soak else drill(chain, drills)
     claims = (
-        Claim("drills", "scans in which something went wrong"),
+        Claim("drills", "mishaps"),
         Claim("lost", "documents lost or changed", exactly=0),
         Claim("duplicated", "documents stored more than once", exactly=0),
         Claim("order", "documents out of order", exactly=0),
         Claim("undetected", "documents and runs damaged that nobody named", exactly=0),
-        Claim("identical", "drills whose final images are bit-identical to undisturbed ones", exactly=found["drills"]),
+        Claim("identical", "scans whose final images are bit-identical to undisturbed ones", exactly=found["scans"]),
     )
+    found["drills"] = chain.drills
     ended = ", ".join(f"{name} {times} times" for name, times in chain.ended_by_itself.items()) or "none"
     details = [f"{found['documents']} documents looked for in Tiled", f"services that ended by themselves: {ended}"]
     report(claims, {claim.key: found[claim.key] for claim in claims}, details, arguments.json)
@@ -85,7 +106,7 @@ def main() -> None:
 def drill(chain: Chain, drills: list[Drill]) -> Counter[str]:
     """Do drills one after the other, and judge what is left."""
     for one in drills:
-        print(f"  {one(chain)}", flush=True)
+        chain.drill(one)
     return judge(chain)
 
 
@@ -96,7 +117,7 @@ def soak(chain: Chain, kinds: dict[str, Drill], hours: float) -> Counter[str]:
     while time.monotonic() < end:
         with Background(chain):
             for _ in range(_ROUND):
-                print(f"  {chain.random.choice(list(kinds.values()))(chain)}", flush=True)
+                chain.drill(chain.random.choice(list(kinds.values())))
         found.update(judge(chain))
         chain.forget()
     return found

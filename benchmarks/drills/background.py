@@ -17,7 +17,6 @@ from benchmarks._documents import paced
 from benchmarks.drills.chain import Chain
 
 _RATE = 10.0  # documents/s
-_EVENTS = 60
 _PAGE = 20  # events
 _WAVEFORM = 64
 
@@ -46,13 +45,12 @@ class Background:
     def _go_on(self) -> None:
         writer = LogWriter(self._chain.services.logs.raw)
         while not self._end.is_set():
-            uid = str(uuid.uuid4())
-            self._chain.log(uid, paced(counted_documents(uid, pages=len(self._chain.others) % 2 == 1), _RATE), writer)
-            self._chain.others.append(uid)
+            documents = counted_documents(str(uuid.uuid4()), pages=len(self._chain.others) % 2 == 1)
+            self._chain.log_other(paced(documents, _RATE), writer)
         writer.close()
 
 
-def counted_documents(uid: str, *, pages: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+def counted_documents(uid: str, *, pages: bool, num: int = 60) -> Iterator[tuple[str, dict[str, Any]]]:
     """The documents of a run of a counter and a waveform.
 
     Parameters
@@ -61,6 +59,8 @@ def counted_documents(uid: str, *, pages: bool) -> Iterator[tuple[str, dict[str,
         Of the run.
     pages : bool
         Whether readings come as event pages.
+    num : int
+        Readings, a multiple of 20.
     """
     yield "start", {"uid": uid, "time": time.time(), "scan_id": 1, "plan_name": "count", "detectors": ["counter"]}
     descriptor = str(uuid.uuid4())
@@ -70,7 +70,7 @@ def counted_documents(uid: str, *, pages: bool) -> Iterator[tuple[str, dict[str,
     head = {"uid": descriptor, "run_start": uid, "time": time.time(), "name": "primary"}
     yield "descriptor", {**head, "data_keys": keys, "object_keys": {}, "configuration": {}, "hints": {}}
     page: list[Any] = []
-    for number_of_event in range(1, _EVENTS + 1):
+    for number_of_event in range(1, num + 1):
         now = time.time()
         data = {"counter": float(number_of_event), "counter_waveform": np.full(_WAVEFORM, number_of_event / 7)}
         event = {"uid": str(uuid.uuid4()), "time": now, "descriptor": descriptor, "seq_num": number_of_event, "filled": {}}
@@ -83,4 +83,4 @@ def counted_documents(uid: str, *, pages: bool) -> Iterator[tuple[str, dict[str,
             yield "event_page", dict(pack_event_page(*page))
             page = []
     end = {"uid": str(uuid.uuid4()), "time": time.time(), "run_start": uid, "exit_status": "success", "reason": ""}
-    yield "stop", {**end, "num_events": {"primary": _EVENTS}}
+    yield "stop", {**end, "num_events": {"primary": num}}

@@ -9,6 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain as chained
 from typing import Any
 
 from analysis.documents.log import LogError, LogReader, LogWriter, RunState
@@ -24,7 +25,7 @@ NUM = 200  # realizations of a scan
 RATE = 50.0  # events/s
 SCAN_S = NUM / RATE
 SERVICES = ("repeater", "simulation", "tiled", "archiver", "worker")
-_SETTLED_S = 150.0
+_SETTLED_S, _SETTLED_A_RUN_S = 150.0, 5.0
 _POLL_S = 0.05
 
 Documents = list[tuple[str, dict[str, Any]]]
@@ -44,14 +45,16 @@ class Chain:
 
     Attributes
     ----------
-    runs : list of str
-        Uids of the scans whose documents and images are judged in the end.
+    runs : dict
+        Uids of the scans whose documents and images are judged in the end, and the recipes that they ask for.
     others : list of str
         Uids of runs without reconstructions.
     accepted : dict
         By uid, the documents that the log took from scans of this process; each must be in it.
     found : Counter
-        What the drills themselves found wrong, by the keys of the report; and how many "drills" there were.
+        What the drills themselves found wrong, by the keys of the report.
+    drills : int
+        How many there were.
     ended_by_itself : Counter
         How often each service ended though nobody had asked it to.
     """
@@ -60,10 +63,11 @@ class Chain:
         self.services = services
         self.quick = quick
         self.random = random.Random(seed)
-        self.runs: list[str] = []
+        self.runs: dict[str, list[Any]] = {}
         self.others: list[str] = []
         self.accepted: dict[str, Documents] = {}
         self.found: Counter[str] = Counter()
+        self.drills = 0
         self.ended_by_itself: Counter[str] = Counter()
         self._seed = seed
         self._plate = make_plate(services.config)
@@ -74,25 +78,43 @@ class Chain:
 
     def forget(self) -> None:
         """Begin anew: what was scanned so far has been judged."""
-        for noted in (self.runs, self.others, self.accepted, self.found):
-            noted.clear()
+        self.runs.clear()
+        self.others.clear()
+        self.accepted.clear()
+        self.found.clear()
 
     def close(self) -> None:
         """Close the log's files."""
         for file in (self.writer, self.raw, self.processed):
             file.close()
 
+    def drill(self, one: Callable[[Chain], str]) -> None:
+        """Do a drill and print what happened."""
+        print(f"  {one(self)}", flush=True)
+        self.drills += 1
+
     def new_uid(self) -> str:
         """A uid that follows from the seed."""
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
-    def scan(self) -> str:
-        """Log a scan of 4 s that asks for three reconstructions; return its uid."""
+    def scan(self, *, num: int = NUM, rate: float = RATE, recipes: list[Any] = RECIPES) -> str:
+        """Log a scan, by default one of 4 s that asks for three reconstructions; return its uid."""
         uid = self.new_uid()
-        seed = self._seed + len(self.runs)
-        self.log(uid, paced(ghost_scan_documents(self._plate, NUM, uid=uid, seed=seed, recipes=RECIPES), RATE), self.writer)
-        self.runs.append(uid)
+        documents = ghost_scan_documents(self._plate, num, uid=uid, seed=self._seed + len(self.runs), recipes=recipes)
+        self.log(uid, paced(documents, rate), self.writer)
+        self.runs[uid] = recipes
         return uid
+
+    def log_other(self, documents: Iterator[tuple[str, dict[str, Any]]], writer: LogWriter) -> str:
+        """Log a run that nothing is reconstructed of; return its uid."""
+        name, start = next(documents)
+        self.log(start["uid"], chained([(name, start)], documents), writer)
+        self.others.append(start["uid"])
+        return str(start["uid"])
+
+    def derived(self, *uids: str) -> list[str]:
+        """Uids of the reconstructions of scans."""
+        return [derived_uid(uid, Recipe.parse(recipe)) for uid in uids for recipe in self.runs.get(uid, [])]
 
     def log(self, uid: str, documents: Iterator[tuple[str, dict[str, Any]]], writer: LogWriter) -> None:
         """Log the documents of a run; as in a session, one that the log doesn't take aborts it."""
@@ -130,16 +152,17 @@ class Chain:
             raise failed[0]
 
     def settle(self, *uids: str) -> str:
-        """Wait until scans are reconstructed and verified; returns how that went, in words."""
+        """Wait until runs are reconstructed and verified; returns how that went, in words."""
         began = time.monotonic()
-        derived = [one for uid in uids for one in derived_uids(uid)]
+        derived = self.derived(*uids)
+        patience_s = _SETTLED_S + _SETTLED_A_RUN_S * len(uids)
         while any(self.processed.state(uid) is not RunState.ENDED for uid in derived):
-            if time.monotonic() > began + _SETTLED_S:
-                return f"reconstructions NOT ended after {_SETTLED_S:.0f} s"
+            if time.monotonic() > began + patience_s:
+                return f"reconstructions NOT ended after {patience_s:.0f} s"
             self.start_again()
             time.sleep(_POLL_S)
         waiting = [*uids, *derived]
-        while waiting and time.monotonic() < began + _SETTLED_S:
+        while waiting and time.monotonic() < began + patience_s:
             self.start_again()
             waiting = wait_until_archived(self.services.state_dir, waiting, seconds=2.0)
         settled = f"{len(waiting)} runs NOT verified" if waiting else "all verified"
@@ -151,8 +174,3 @@ class Chain:
             self.ended_by_itself[name] += 1
             print(f"  {name} ended by itself:\n{self.services.printed(name)[-2000:]}", flush=True)
             self.services.start(name)
-
-
-def derived_uids(raw_uid: str) -> list[str]:
-    """Uids of the reconstructions of a run."""
-    return [derived_uid(raw_uid, Recipe.parse(recipe)) for recipe in RECIPES]

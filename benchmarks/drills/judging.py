@@ -15,8 +15,7 @@ from analysis.documents.mask_store import MaskStore
 from beamline.plates import make_plate
 from benchmarks._comparison import compare
 from benchmarks._services import Services
-from benchmarks.drills.chain import Chain, Documents, derived_uids
-from ghostbeam.reprocess import wait_until_archived
+from benchmarks.drills.chain import Chain, Documents
 
 
 def judge(chain: Chain) -> Counter[str]:
@@ -26,14 +25,14 @@ def judge(chain: Chain) -> Counter[str]:
     -------
     Counter
         "lost", "duplicated" and "order" of documents, and runs that differ though they are called verified ("undetected");
-        the "drills", of these the ones with "identical" images: those of a worker that was given the same documents and left in
+        the "scans", of these the ones with "identical" images: those of a worker that was given the same documents and left in
         peace; and all "documents" that were looked for.
     """
     services = chain.services
-    reference = log_paths(reconstruct_in_peace(services, chain.runs)).processed
-    derived = [one for uid in chain.runs for one in derived_uids(uid)]
-    wait_until_archived(services.state_dir, [*chain.others, *derived])
-    found = Counter(chain.found, drills=len(chain.runs))
+    reference = log_paths(reconstruct_in_peace(services, list(chain.runs))).processed
+    derived = chain.derived(*chain.runs)
+    chain.settle(*chain.others)
+    found = Counter(chain.found, scans=len(chain.runs))
     ledger = ArchiveLedger(services.state_dir)
     with services.catalog() as catalog:
         for container, reader, uids in (
@@ -47,7 +46,7 @@ def judge(chain: Chain) -> Counter[str]:
                 found["documents"] += len(records)
                 found["undetected"] += bool(differences.total()) and ledger.is_verified(uid)
         for uid in chain.runs:
-            images = [(_stored_image(catalog, one), final_image(reference, one)) for one in derived_uids(uid)]
+            images = [(_stored_image(catalog, one), final_image(reference, one)) for one in chain.derived(uid)]
             found["identical"] += all(stored == undisturbed for stored, undisturbed in images)
     ledger.close()
     found["lost"] += sum(not_logged(chain.raw, uid, documents) for uid, documents in chain.accepted.items())

@@ -47,7 +47,7 @@ def stopped(chain: Chain) -> str:
         uid = session.answer()["uid"]
     finally:
         session.kill()
-    chain.runs.append(uid)
+    chain.runs[uid] = RECIPES
     return f"session stopped for {outage_s:.0f} s {delay:.1f} s after its scan had begun; {chain.settle(uid)}"
 
 
@@ -68,12 +68,23 @@ def reboot(chain: Chain) -> str:
     finally:
         session.kill()
     uid = chain.raw.runs()[-1].uid
-    chain.runs.append(uid)
+    chain.runs[uid] = RECIPES
     _ghostbeam(chain, "up")
     settled = chain.settle(uid)
     _ghostbeam(chain, "down")
     services.start(*SERVICES)
     return f"everything killed at once {delay:.1f} s after the scan had begun, then `up`; {settled}"
+
+
+def down(chain: Chain) -> str:
+    """`ghostbeam down` in mid-scan, and `ghostbeam up` after it."""
+    chain.services.end(*SERVICES)
+    _ghostbeam(chain, "up")
+    moment = chain.random.uniform(0.0, SCAN_S)
+    with chain.meanwhile(moment, lambda: _ghostbeam(chain, "down")):
+        uid = chain.scan()
+    chain.services.start(*SERVICES)
+    return f"`down` {moment:.1f} s after the scan had begun, services started again behind it; {chain.settle(uid)}"
 
 
 def _service_gone(
@@ -106,7 +117,7 @@ def _session_killed(chain: Chain) -> str:
     finally:
         session.kill()
     uid = chain.raw.runs()[-1].uid
-    chain.runs.append(uid)
+    chain.runs[uid] = RECIPES
     return f"session killed {delay:.2f} s after its last event; {chain.settle(uid)}"
 
 
