@@ -111,8 +111,13 @@ def _spoil(path: Path, run: str, chain: Chain) -> None:
 
 
 def _read(path: Path) -> Logged:
+    """All documents by run; raises LogError where the log names damage."""
     with closing(LogReader(path)) as reader:
-        return {run.uid: _documents(reader, run.uid) for run in reader.runs()}
+        runs = reader.runs()
+        for run in runs:
+            if run.damage is not None:
+                raise LogError(run.damage)
+        return {run.uid: _documents(reader, run.uid) for run in runs}
 
 
 def _documents(reader: LogReader, uid: str) -> list[tuple[str, bytes]]:

@@ -57,7 +57,7 @@ def not_logged(reader: LogReader, uid: str, accepted: Documents) -> int:
     """How many documents that a log accepted for a run are not in it, in their place and as they were."""
     logged = [(record.name, record.doc) for record in reader.documents(uid)]
     pairs = zip_longest(accepted, logged[: len(accepted)])
-    return sum(there is None or taken[0] != there[0] or encode(taken[1]) != encode(there[1]) for taken, there in pairs)
+    return sum(there is None or taken[0] != there[0] or encode(taken[1], taken[0]) != encode(there[1], taken[0]) for taken, there in pairs)
 
 
 def reconstruct_in_peace(services: Services, runs: list[str]) -> Path:
