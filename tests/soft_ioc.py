@@ -57,7 +57,9 @@ class SoftIOC:
 
     def clear_faults(self) -> None:
         """Put everything right again."""
-        for fault in ("LostTrigger", "LateTrigger", "StalledAxis", "ShutterStuck", "BeamDump", "DiodeSaturation"):
+        beamline = ("LostTrigger", "LateTrigger", "StalledAxis", "ShutterStuck", "BeamDump", "DiodeSaturation")
+        frames = ("MissedTrigger", "DroppedFrame", "PositionJitter", "FileClosesEarly", "FullDisk")
+        for fault in (*beamline, *frames):
             self.put(f"FAULT:{fault}", 0)
 
 

@@ -291,7 +291,8 @@ class PixelDetector(NumpyTyped, DetectorBase):
     def _await_frame(self, count: int, exposure_s: float, status: StatusBase) -> None:
         try:
             deadline = time.monotonic() + exposure_s + self.frame_timeout_s
-            while self.hdf1.captured() < count:
+            # A camera that has not come to rest would not hear the next Acquire.
+            while self.hdf1.captured() < count or self.cam.acquire.get():
                 if time.monotonic() > deadline:
                     why = self.hdf1.problem() or f"{self.hdf1.num_captured.pvname} stayed {count - 1}: look at the detector"
                     raise DetectorError(f"{self.name} made no frame within {exposure_s + self.frame_timeout_s:g} s: {why}")

@@ -65,7 +65,9 @@ def check_fly(listed, **kwargs):
 
 def test_a_client_that_speaks_json_can_ask_for_a_fly_scan(listed):
     assert check_fly(listed)[0], check_fly(listed)
-    assert check_fly(listed, exposure_s=0.0004, snake=False, trigger_box="trigger_box", shutter="shutter", md={"sample": "star"})[0]
+    assert check_fly(listed, exposure_s=0.0004, snake=False, trigger_box="trigger_box", shutter="shutter", md={"sample": "star"})[
+        0
+    ]
 
 
 @pytest.mark.parametrize("bad", [{"x_um": [-2, 2]}, {"rate_hz": "fast"}, {"y_um": "all"}, {"velocity": 2}])

@@ -1,0 +1,116 @@
+"""A session with a fly scan's devices on the simulated records, and what its documents and file say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import h5py
+import hdf5plugin  # noqa: F401 - the filter that frames are compressed with
+import numpy as np
+from bluesky import RunEngine
+
+from beamline.factory import Devices
+from plans import fly_scan
+from plans.preprocessors import use_devices
+
+NUMBERS = "/entry/instrument/NDAttributes/NDArrayUniqueId"
+SCAN = {"y_um": (-1, 1, 3), "x_um": (-1, 1, 10), "rate_hz": 100.0}
+POINTS = 30
+
+
+class FlySession:
+    """Scans, and keeps the documents."""
+
+    def __init__(self, devices: Devices):
+        self.devices = devices
+        self.documents: list[tuple[str, dict[str, Any]]] = []
+        self.engine = RunEngine({})
+        self.engine.subscribe(lambda name, doc: self.documents.append((name, dict(doc))))
+
+    def plan(self, **changes: Any) -> Any:
+        here = self.devices
+        bound = use_devices(fly_scan, trigger_box=here.trigger_box, shutter=here.shutter)
+        return bound(here.pixel_detector, here.sample_stage, **(SCAN | changes))
+
+    def scan(self, **changes: Any) -> Any:
+        return self.engine(self.plan(**changes))
+
+    def at_line(self, number: int, act: Callable[[], Any]) -> None:
+        """Act once when the first positions of a line have come."""
+        done = []
+
+        def watch(name: str, doc: dict[str, Any]) -> None:
+            if name == "event_page" and not done and doc["data"]["trigger_box_number"][-1] > number * SCAN["x_um"][2]:
+                done.append(True)
+                act()
+
+        self.engine.subscribe(watch)
+
+    def pause(self, *, defer: bool) -> None:
+        """Ask for a pause from any thread."""
+        loop = self.engine.loop
+        loop.call_soon_threadsafe(lambda: loop.create_task(self.engine._request_pause_coro(defer)))
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [doc for name, doc in self.documents if name == kind]
+
+    @property
+    def stop(self) -> dict[str, Any]:
+        (stop,) = self.of("stop")
+        return stop
+
+    def position(self, quantity: str) -> np.ndarray:
+        parts = [page["data"][f"trigger_box_{quantity}"] for page in self.of("event_page")]
+        return np.concatenate([np.zeros(0), *parts])
+
+    def announced(self) -> int:
+        """How many frames the documents tell of; those of both keys, without gap or repetition."""
+        keys = {doc["uid"]: doc["data_key"] for doc in self.of("stream_resource")}
+        ends = {}
+        for key in ("pixel_detector_image", "pixel_detector_number"):
+            datums = [doc for doc in self.of("stream_datum") if keys[doc["stream_resource"]] == key]
+            for before, after in zip([None, *datums], datums, strict=False):
+                assert after["indices"]["start"] == (before["indices"]["stop"] if before else 0)
+                assert after["seq_nums"]["start"] == (before["seq_nums"]["stop"] if before else 1)
+            ends[key] = datums[-1]["indices"]["stop"] if datums else 0
+        assert len(set(ends.values())) == 1
+        return ends["pixel_detector_image"]
+
+    @property
+    def path(self) -> Path:
+        """The file that the documents name."""
+        (uri,) = {doc["uri"] for doc in self.of("stream_resource")}
+        return Path(unquote(urlparse(uri).path))
+
+    def numbers_in_file(self) -> np.ndarray:
+        with h5py.File(self.path, swmr=True) as file:
+            assert len(file["/entry/data/data"]) == len(file[NUMBERS])
+            return file[NUMBERS][: self.announced()]
+
+    def check_valid(self) -> None:
+        """Every run that was opened is closed, positions are numbered without gap, the shutter and the file are closed."""
+        assert len(self.of("start")) == len(self.of("stop")) == 1
+        numbers = self.position("number")
+        np.testing.assert_array_equal(numbers, np.arange(1, len(numbers) + 1))
+        sequence = [number for page in self.of("event_page") for number in page["seq_num"]]
+        assert sequence == list(range(1, len(numbers) + 1))
+        self.check_at_rest()
+
+    def comes_true(self, condition: Callable[[], bool]) -> bool:
+        """Wait for it: devices that are unstaged or paused are not waited for."""
+        deadline = time.monotonic() + 5
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return condition()
+
+    def check_at_rest(self) -> None:
+        here = self.devices
+        assert self.comes_true(lambda: not here.shutter.is_open)
+        assert self.comes_true(lambda: not here.trigger_box.armed.get())
+        assert self.comes_true(lambda: not here.pixel_detector.hdf1.capture.get())
+        assert self.comes_true(lambda: not here.pixel_detector.cam.acquire.get())
+        assert here.sample_stage.x.velocity.get() == 2.0
