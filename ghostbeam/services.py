@@ -84,6 +84,7 @@ def _simulation(config: GhostbeamConfig) -> Service:
     command = [sys.executable, "-m", "sims", "--prefix", config.epics.prefix, "--port", str(section.ca_port)]
     command += ["--sample", section.sample, "--plate", str(plate), "--seed", str(section.seed)]
     command += ["--speed", str(section.speed), "--photons", str(section.photons)]
+    command += ["--coherent-sample", section.coherent_sample, "--flux", str(section.flux), "--frames", section.frames]
     return Service(
         "simulation",
         command,
