@@ -28,6 +28,8 @@ def compare(container: Any, uid: str, records: Iterable[Record]) -> Counter[str]
     streams: dict[str, str] = {}
     descriptors: dict[str, list[str]] = defaultdict(list)
     events: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    files: dict[str, str] = {}  # uid of a stream resource -> its data key
+    announced: dict[tuple[str, str], int] = {}  # (stream, data key) -> entries
     ends: dict[str, dict[str, Any]] = {}
     for record in records:
         if record.name == "descriptor":
@@ -36,6 +38,11 @@ def compare(container: Any, uid: str, records: Iterable[Record]) -> Counter[str]
         elif record.name in ("event", "event_page"):
             page = [record.doc] if record.name == "event" else list(unpack_event_page(cast(Any, record.doc)))
             events[streams[record.doc["descriptor"]]] += page
+        elif record.name == "stream_resource":
+            files[record.doc["uid"]] = record.doc["data_key"]
+        elif record.name == "stream_datum":
+            part = streams[record.doc["descriptor"]], files[record.doc["stream_resource"]]
+            announced[part] = max(announced.get(part, 0), record.doc["indices"]["stop"])
         else:
             found["lost"] += record.name in ends
             ends[record.name] = record.doc
@@ -47,6 +54,10 @@ def compare(container: Any, uid: str, records: Iterable[Record]) -> Counter[str]
         found["lost"] += (run.metadata.get(name) or {}).get("uid") != doc["uid"]
     for stream, uids in descriptors.items():
         _count(found, uids, _stored_descriptors(run, stream))
+    for (stream, key), entries in announced.items():
+        stored = run[stream].base[key].shape[0] if stream in run and key in run[stream].base else 0
+        found["lost"] += max(0, entries - stored)
+        found["duplicated"] += max(0, stored - entries)
     for stream, logged in events.items():
         _compare_events(found, run, stream, logged)
     return found

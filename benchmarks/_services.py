@@ -73,6 +73,8 @@ class Services:
         Of the simulated devices.
     seed : int
         Of the simulation and the plate.
+    frames : str
+        What the simulated pixel detector shows, as `python -m sims --frames` takes it.
     below : Path, optional
         Folder for the temporary directory; the system's by default.
     """
@@ -84,6 +86,7 @@ class Services:
         num_masks: int = 1024,
         speed: float = 1000.0,
         seed: int = 0,
+        frames: str = "diffraction",
         below: Path | None = None,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ghostbeam-benchmark-", dir=below))
@@ -94,6 +97,7 @@ class Services:
         self.config = load_config(self.config_file)
         self.uri = tiled_uri(self.config)
         self._services = {service.name: service for service in services(self.config)}
+        self._services["simulation"].command.extend(["--frames", frames])
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._printed_from: dict[str, int] = {}
 

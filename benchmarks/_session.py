@@ -1,7 +1,7 @@
 """A session in a process of its own: the real devices, plan and RunEngine on the simulated beamline.
 
 `python -m benchmarks._session --config FILE` reads one order a line from its standard input, a JSON object with the arguments
-of `Session.scan`, and answers each with one line of JSON. `SessionProcess` is the other end.
+of `Session.scan` or `Session.fly`, and answers each with one line of JSON. `SessionProcess` is the other end.
 """
 
 from __future__ import annotations
@@ -98,6 +98,36 @@ class Session:
             self.RE.unsubscribe(token)
         return {"seconds": seconds, "cost_ms": costs, "uid": uids[0]}
 
+    def fly(self, *, lines: int, points: int, rate_hz: float, recipes: Any = None) -> dict[str, Any]:
+        """Take a frame at each point of some lines.
+
+        Returns
+        -------
+        dict
+            "seconds" that the plan took and the run's "uid", or the "error" that ended it.
+        """
+        from plans import fly_scan
+
+        plan = fly_scan(
+            self.devices.pixel_detector,
+            self.devices.sample_stage,
+            y_um=(-2.0, 2.0, lines),
+            x_um=(-2.0, 2.0, points),
+            rate_hz=rate_hz,
+            trigger_box=self.devices.trigger_box,
+            shutter=self.devices.shutter,
+            md={} if recipes is None else {"recipes": recipes},
+        )
+        token = self.RE.subscribe(self.log)
+        began = time.perf_counter()
+        try:
+            uids: Any = self.RE(plan)
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+        finally:
+            self.RE.unsubscribe(token)
+        return {"seconds": time.perf_counter() - began, "uid": uids[0]}
+
 
 class SessionProcess:
     """A session's process.
@@ -156,7 +186,8 @@ def main() -> None:
     session = Session(config)
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
-        print(json.dumps(session.scan(**json.loads(line))), flush=True)
+        order = json.loads(line)
+        print(json.dumps(session.fly(**order) if "lines" in order else session.scan(**order)), flush=True)
 
 
 if __name__ == "__main__":

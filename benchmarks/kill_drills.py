@@ -19,7 +19,9 @@ sessions   eight sessions at once
 
 clock and disk_full need a mount namespace, and are left out with the reason where none is permitted. When all is settled, every
 document that the log took is looked for in the log and in Tiled, and the final images are compared, bit by bit, with those of a
-worker that is given the same documents and left in peace. With --soak kinds are drawn at random while other runs go on.
+worker that is given the same documents and left in peace. With --technique fly scans are fly scans, of which the detector's writer
+is killed too; every frame must be the one that its number says, at the place where its trigger was. With --soak kinds are drawn at
+random while other runs go on.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from benchmarks._services import Services
 from benchmarks.drills.background import Background
 from benchmarks.drills.bitflip import bitflip
 from benchmarks.drills.chain import SERVICES, Chain
+from benchmarks.drills.fly import fly
 from benchmarks.drills.judging import judge
 from benchmarks.drills.limits import limited
 from benchmarks.drills.load import backlog, sessions, tiny_runs
@@ -69,7 +72,11 @@ def main() -> None:
         "--kind", choices=[*KINDS, *NEED_NAMESPACE], default="kill", help="what goes wrong (default: %(default)s)"
     )
     parser.add_argument("--soak", type=float, metavar="HOURS", help="draw kinds at random for so long, while other runs go on")
+    parser.add_argument("--technique", choices=["ghost", "fly"], default="ghost", help="of the scans (default: %(default)s)")
     arguments = parser.parse_args()
+    flying = arguments.technique == "fly"
+    if flying and (arguments.kind != "kill" or arguments.soak):
+        parser.error("with --technique fly there is the kind kill alone")
     refused = None
     if (arguments.soak or arguments.kind in NEED_NAMESPACE) and not Namespace.inside():
         refused = enter("benchmarks.kill_drills")
@@ -82,10 +89,12 @@ def main() -> None:
         if namespace is not None:
             machine = Machine(namespace)
             kinds |= {"clock": machine.clock, "disk_full": machine.disk_full}
+        if flying:
+            kinds["kill"] = fly
         below = None if namespace is None else namespace.disk
-        services = stack.enter_context(Services(seed=arguments.seed, num_masks=256, below=below))
+        services = stack.enter_context(Services(seed=arguments.seed, num_masks=256, frames=frames, below=below))
         services.start(*SERVICES)
-        chain = Chain(services, arguments.seed, arguments.quick)
+        chain = Chain(services, arguments.seed, quick=arguments.quick, fly=flying)
         stack.callback(chain.close)
         drills = [kinds[arguments.kind]] * number
         found = soak(chain, kinds, arguments.soak) if arguments.soak else drill(chain, drills)
@@ -94,6 +103,7 @@ def main() -> None:
         Claim("lost", "documents lost or changed", exactly=0),
         Claim("duplicated", "documents stored more than once", exactly=0),
         Claim("order", "documents out of order", exactly=0),
+        *([Claim("mispaired", "frames and positions that are not those of their number", exactly=0)] if flying else []),
         Claim("undetected", "documents and runs damaged that nobody named", exactly=0),
         Claim("identical", "scans whose final images are bit-identical to undisturbed ones", exactly=found["scans"]),
     )

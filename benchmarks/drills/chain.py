@@ -42,6 +42,8 @@ class Chain:
         Of the data and the moments.
     quick : bool
         Whether outages are short.
+    fly : bool
+        Whether scans are fly scans with frames.
 
     Attributes
     ----------
@@ -59,9 +61,10 @@ class Chain:
         How often each service ended though nobody had asked it to.
     """
 
-    def __init__(self, services: Services, seed: int, quick: bool) -> None:
+    def __init__(self, services: Services, seed: int, *, quick: bool, fly: bool = False) -> None:
         self.services = services
         self.quick = quick
+        self.fly = fly
         self.random = random.Random(seed)
         self.runs: dict[str, list[Any]] = {}
         self.others: list[str] = []

@@ -1,0 +1,114 @@
+"""A fly scan whose parts are killed: the detector's writer, worker, archiver, Tiled or the session, while frames come.
+
+The simulated detector recycles 64 frames, frame n being number n modulo 64, so that whatever is in a file tells its number.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from epics import caput
+
+from beamline.config import apply_epics_environment
+from benchmarks._services import Services
+from benchmarks._session import SessionProcess
+from benchmarks.drills.chain import Chain
+from sims.diffraction import FrameOptions, FrameSource
+from sims.triggers import Triggers
+
+TARGETS = ("writer", "worker", "archiver", "tiled", "session")
+RECIPES: list[Any] = ["sums"]
+LINES, POINTS, RATE_HZ = 20, 100, 200.0
+_SCAN_S = 15.0  # some: ten seconds of frames, and the way to each line
+_OUTAGE_S = {"worker": 0.5, "archiver": 0.5, "tiled": 30.0}
+_QUICK_OUTAGE_S = 4.0
+_AT_ONCE = 256  # frames in memory
+_FRAMES = 64
+
+
+def fly(chain: Chain) -> str:
+    """A fly scan, and at a random moment of it the next of the five is killed."""
+    target = TARGETS[len(chain.runs) % len(TARGETS)]
+    services = chain.services
+    session = SessionProcess(services.config_file)
+    moment = chain.random.uniform(0.5, _SCAN_S)
+
+    def kill() -> None:
+        if target == "writer":
+            apply_epics_environment(services.config)
+            caput(f"{services.config.epics.prefix}FAULT:WriterKilled", 1)
+        elif target == "session":
+            session.signal(signal.SIGKILL)
+        else:
+            services.kill(target)
+            time.sleep(_QUICK_OUTAGE_S if chain.quick and target == "tiled" else _OUTAGE_S[target])
+            services.start(target)
+
+    try:
+        session.order(lines=LINES, points=POINTS, rate_hz=RATE_HZ, recipes=RECIPES)
+        with chain.meanwhile(moment, kill):
+            how = _answer(session)
+    finally:
+        session.kill()
+    uid = chain.raw.runs()[-1].uid
+    chain.runs[uid] = RECIPES
+    return f"{target} killed {moment:.1f} s after the scan had begun, which {how}; {chain.settle(uid)}"
+
+
+def _answer(session: SessionProcess) -> str:
+    try:
+        answer = session.answer()
+    except RuntimeError:
+        return "died with its session"
+    return f"failed ({answer['error'][:60]})" if "error" in answer else f"took {answer['seconds']:.0f} s"
+
+
+def pairs(chain: Chain, catalog: Any) -> Counter[str]:
+    """Count the frames in Tiled that are another than their number says, and the positions at which no such trigger was.
+
+    Returns
+    -------
+    Counter
+        "mispaired".
+    """
+    patterns = _patterns(chain.services)
+    found: Counter[str] = Counter()
+    for uid in chain.runs:
+        if uid not in catalog.raw:
+            continue
+        run = catalog.raw[uid]
+        entry = run.metadata["start"]["ptychography"]
+        if "frames" in run:
+            parts = run["frames"].base
+            numbers, images = parts[entry["frames"]["number"]], parts[entry["frames"]["image"]]
+            for first in range(0, numbers.shape[0], _AT_ONCE):
+                taken = slice(first, first + _AT_ONCE)
+                right = images[taken] == patterns[numbers[taken] % _FRAMES]
+                found["mispaired"] += int((~right.all(axis=(1, 2))).sum())
+        if "positions" in run:
+            found["mispaired"] += _misplaced(run["positions"].base["internal"].read(), entry)
+    return found
+
+
+def _patterns(services: Services) -> np.ndarray:
+    """The frames that the simulated detector recycles, by number modulo 64; uint16 (64, H, W)."""
+    numbers = np.arange(_FRAMES)
+    nowhere = np.zeros(_FRAMES)
+    source = FrameSource(FrameOptions(mode="pattern", seed=services.config.simulation.seed))
+    return source.frames(0, Triggers(numbers, nowhere, nowhere, nowhere, 1 / RATE_HZ))
+
+
+def _misplaced(positions: Any, entry: dict[str, Any]) -> int:
+    """How many positions are farther than half a step from where the plan wanted the trigger of their number."""
+    names, grid = entry["positions"], entry["grid"]
+    (y0, y1, lines), (x0, x1, points) = grid["y_um"], grid["x_um"]
+    line, point = np.divmod(positions[names["number"]].to_numpy() - 1, points)
+    point = np.where(grid["snake"] & (line % 2 == 1), points - 1 - point, point)
+    y_step, x_step = (y1 - y0) / (lines - 1), (x1 - x0) / (points - 1)
+    y_error = positions[names["y"]].to_numpy() - (y0 + y_step * line)
+    x_error = positions[names["x"]].to_numpy() - (x0 + x_step * point)
+    return int(((np.abs(y_error) > abs(y_step) / 2) | (np.abs(x_error) > abs(x_step) / 2)).sum())
