@@ -19,9 +19,9 @@ sessions   eight sessions at once
 
 clock and disk_full need a mount namespace, and are left out with the reason where none is permitted. When all is settled, every
 document that the log took is looked for in the log and in Tiled, and the final images are compared, bit by bit, with those of a
-worker that is given the same documents and left in peace. With --technique fly scans are fly scans, of which the detector's writer
-is killed too; every frame must be the one that its number says, at the place where its trigger was. With --soak kinds are drawn at
-random while other runs go on.
+worker that is given the same documents and left in peace. With --technique fly scans are fly scans, of which the writer of the
+detector is killed too; every frame must be the one that its number says, at the place where its trigger was. With --soak kinds
+are drawn at random while other runs go on.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ def main() -> None:
         if flying:
             kinds["kill"] = fly
         below = None if namespace is None else namespace.disk
+        frames = "pattern" if flying else "diffraction"
         services = stack.enter_context(Services(seed=arguments.seed, num_masks=256, frames=frames, below=below))
         services.start(*SERVICES)
         chain = Chain(services, arguments.seed, quick=arguments.quick, fly=flying)
