@@ -6,6 +6,7 @@ import os
 import random
 import sqlite3
 import uuid
+from dataclasses import replace
 
 import msgpack
 import numpy as np
@@ -13,7 +14,9 @@ import pytest
 from test_log import RUN, A, B, descriptor, event, start, stop
 
 from analysis.documents.log import LogDamage, LogReader, LogWriter, RunState
+from analysis.documents.log_file import RUN_COLUMNS, run_row, save_run
 from analysis.documents.orphans import close_orphans
+from analysis.documents.process import Process
 
 
 def write_runs(path, num_events=60):
@@ -162,20 +165,15 @@ def test_a_damaged_run_that_was_cut_short_is_closed_with_what_is_left(tmp_path):
         writer("event", event("d", number))
     writer.close()
     change(path, "UPDATE documents SET body = ? WHERE position = 4", b"\xc1")
-    _abandon(path, A)
+    abandon(path, A)
     assert close_orphans(path) == [A]
     last = list(LogReader(path).documents(A))[-1].doc
     assert last["num_events"] == {"primary": 4}
     assert "1 of its documents cannot be read" in last["reason"]
 
 
-def _abandon(path, uid):
+def abandon(path, uid):
     """As if the process that writes the run had died."""
-    from dataclasses import replace
-
-    from analysis.documents.log_file import RUN_COLUMNS, run_row, save_run
-    from analysis.documents.process import Process
-
     connection = sqlite3.connect(path)
     row, _ = run_row(connection.execute(f"SELECT {RUN_COLUMNS} FROM runs WHERE uid = ?", (uid,)).fetchone())
     save_run(connection, replace(row, writer=Process(1, 1, "before")))
