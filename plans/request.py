@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from bluesky.protocols import HasName, Readable
 
+from analysis.documents.plain import NotPlain, plain
 from plans.protocols import BeamShutter, BucketDetector, MaskPositioner, Plate
 
 SHORTEST_EXPOSURE_S = 1e-5
@@ -228,7 +229,11 @@ def check_md(md: Any) -> dict[str, Any]:
             raise PlanRequestError(f"md: keys must be text, not {key!r}")
         if key in (*OWN_KEYS, *MESSAGE_KEYS):
             raise PlanRequestError(f"md: {key!r} is taken by the plan or by bluesky; choose another name for yours")
-    return dict(md or {})
+    try:
+        checked: dict[str, Any] = plain(md or {}, "md")
+    except NotPlain as error:
+        raise PlanRequestError(str(error)) from None
+    return checked
 
 
 def check_ghost_scan(

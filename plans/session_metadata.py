@@ -5,17 +5,25 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import weakref
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from analysis.documents.plain import plain
+from analysis.documents.private import private_folder
+
 
 class SessionMetadata(MutableMapping[str, Any]):
     """A dict kept in a JSON file, for `RunEngine(md, scan_id_source=md.next_scan_id)`.
 
-    Several sessions may share the file: each number is given out once, and nothing else that another session has written
-    is lost.
+    Values are what `md=` of a plan takes, without bytes; what is set is stored at once. A change inside a value, such as
+    `RE.md["proposal"]["id"] = 2`, is stored with the next scan, the next value that is set, or at the end of the session
+    (bluesky's own PersistentDict keeps such changes too). Several sessions may share the file: each number is given out once, and
+    nothing else that another session has written is lost.
 
     Parameters
     ----------
@@ -29,25 +37,33 @@ class SessionMetadata(MutableMapping[str, Any]):
     """
 
     def __init__(self, path: Path):
-        self._path = Path(path)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._values = self._read()
+        private_folder(Path(path).parent)
+        self._file = _File(Path(path))
+        self._values = self._file.read()
+        self._texts = {key: _text(key, value) for key, value in self._values.items()}  # as they are in the file
+        self._given: int | None = None  # by next_scan_id, and not yet set by the RunEngine
+        weakref.finalize(self, _store_changes, self._file, self._values, self._texts)
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        json.dumps(value)  # before anything is changed
-        with self._locked() as stored:
-            # next_scan_id has stored the number already, and another session may have gone on from there.
-            if key != "scan_id" or value > stored.get("scan_id", 0):
-                stored[key] = value
+        if not isinstance(key, str):
+            raise TypeError(f"RE.md has the key {key!r} of type {type(key).__name__}: keys must be text")
+        text = _text(key, value)  # before anything is changed
         self._values[key] = value
+        if key == "scan_id" and value == self._given:
+            # next_scan_id has stored the number already, and another session may have gone on from there.
+            self._texts[key], self._given = text, None
+        else:
+            self._texts.pop(key, None)
+        self.flush()
 
     def __delitem__(self, key: str) -> None:
         del self._values[key]
-        with self._locked() as stored:
+        with self._file.locked() as stored:
             stored.pop(key, None)
+            self._texts.pop(key, None)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -56,46 +72,93 @@ class SessionMetadata(MutableMapping[str, Any]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return f"<SessionMetadata {self._values!r} in {self._path}>"
+        return f"<SessionMetadata {self._values!r} in {self._file.path}>"
 
     def next_scan_id(self, _: Any = None) -> int:
-        """Return a scan number that no session that shares the file has had."""
-        with self._locked() as stored:
+        """Return a scan number that no session that shares the file has had since it was last set by hand."""
+        self.flush()
+        with self._file.locked() as stored:
             number = stored["scan_id"] = int(stored.get("scan_id", 0)) + 1
+        self._given = number
         return number
 
+    def flush(self) -> None:
+        """Store what was changed inside values.
+
+        Raises
+        ------
+        TypeError
+            If there is something in a value now that is not data; the message says where.
+        """
+        _store_changes(self._file, self._values, self._texts)
+
+
+class _File:
+    """The JSON file, read and replaced under a lock that all sessions share."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
     @contextmanager
-    def _locked(self) -> Iterator[dict[str, Any]]:
+    def locked(self) -> Iterator[dict[str, Any]]:
         """Hold the lock, and write back what was changed, whole or not at all."""
-        with open(self._path.with_suffix(".lock"), "w") as lock:
+        with open(self.path.with_suffix(".lock"), "w", opener=_private) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            stored = self._read()
+            stored = self.read()
             yield stored
             try:
                 self._write(stored)
             except OSError as error:
                 raise OSError(
-                    f"{self._path} could not be stored ({error.strerror}): the disk is full or not writable. "
+                    f"{self.path} could not be stored ({error.strerror}): the disk is full or not writable. "
                     "Free space, scan again"
                 ) from None
 
     def _write(self, stored: dict[str, Any]) -> None:
-        draft = self._path.with_suffix(".tmp")
-        with open(draft, "w", encoding="utf-8") as file:
+        draft = self.path.with_suffix(".tmp")
+        with open(draft, "w", encoding="utf-8", opener=_private) as file:
             json.dump(stored, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, self._path)
+        os.replace(draft, self.path)
 
-    def _read(self) -> dict[str, Any]:
-        if not self._path.exists():
+    def read(self) -> dict[str, Any]:
+        if not self.path.exists():
             return {}
         try:
-            values = json.loads(self._path.read_text(encoding="utf-8"))
+            values = json.loads(self.path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(
-                f"{self._path} is not JSON ({error}): repair it or move it away; scan numbers then start anew"
+                f"{self.path} is not JSON ({error}): repair it or move it away; scan numbers then start anew"
             ) from None
         if not isinstance(values, dict):
-            raise ValueError(f"{self._path} holds no JSON object: move it away; scan numbers then start anew")
+            raise ValueError(f"{self.path} holds no JSON object: move it away; scan numbers then start anew")
         return values
+
+
+def _store_changes(file: _File, values: dict[str, Any], texts: dict[str, str]) -> None:
+    """Store the values whose JSON is not as in `texts`, and note it there."""
+    now = {key: _text(key, value) for key, value in values.items()}
+    changed = {key: text for key, text in now.items() if texts.get(key) != text}
+    if changed:
+        with file.locked() as stored:
+            stored.update({key: json.loads(text) for key, text in changed.items()})
+        texts.update(changed)
+
+
+def _text(key: str, value: Any) -> str:
+    name = f'RE.md["{key}"]'
+    try:
+        return json.dumps(plain(value, name), default=_listed)
+    except ValueError as error:
+        raise TypeError(f"{name} {error}") from None
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise ValueError(f"holds {value!r:.80}, which cannot be kept between sessions: write text")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

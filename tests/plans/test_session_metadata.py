@@ -1,13 +1,17 @@
+import datetime
 import errno
+import gc
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bluesky import RunEngine
 from bluesky.plan_stubs import close_run, open_run
 
+from plans.request import PlanRequestError, check_md
 from plans.session_metadata import SessionMetadata
 
 
@@ -79,3 +83,92 @@ def test_a_full_disk_is_an_error_that_says_what_to_do(tmp_path, monkeypatch):
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
     monkeypatch.undo()
     assert md.next_scan_id() == 2
+
+
+def test_nested_changes_are_kept_with_the_next_scan_and_at_the_end(tmp_path):
+    path = tmp_path / "session.json"
+    md = SessionMetadata(path)
+    md["proposal"] = {"id": 1, "people": ["A"]}
+    md["proposal"]["id"] = 2
+    md.next_scan_id()
+    assert SessionMetadata(path)["proposal"] == {"id": 2, "people": ["A"]}
+    md["proposal"]["people"].append("B")
+    del md
+    gc.collect()
+    assert SessionMetadata(path)["proposal"] == {"id": 2, "people": ["A", "B"]}
+
+
+def test_nested_changes_are_kept_when_the_session_ends(tmp_path):
+    path = tmp_path / "session.json"
+    code = "import sys; from pathlib import Path; from plans.session_metadata import SessionMetadata\n"
+    code += "md = SessionMetadata(Path(sys.argv[1])); md['a'] = {}; md['a']['b'] = 1"
+    subprocess.run([sys.executable, "-c", code, str(path)], cwd=Path(__file__).parents[2], check=True)
+    assert SessionMetadata(path)["a"] == {"b": 1}
+
+
+def test_a_change_of_one_session_does_not_undo_that_of_another(tmp_path):
+    path = tmp_path / "session.json"
+    one = SessionMetadata(path)
+    one.update(a={"x": 1}, b=1)
+    other = SessionMetadata(path)
+    other["b"] = 2
+    one["a"]["x"] = 5
+    one.flush()
+    assert dict(SessionMetadata(path)) == {"a": {"x": 5}, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (np.int64(5), 5),
+        (np.float32(1.5), 1.5),
+        (np.arange(3), [0, 1, 2]),
+        ({"a": [np.arange(2)]}, {"a": [[0, 1]]}),
+        (Path("/data/x"), "/data/x"),
+        ({"b", "a"}, ["a", "b"]),
+        ((1, 2), [1, 2]),
+        (float("inf"), float("inf")),
+        (2**60, 2**60),
+    ],
+)
+def test_values_are_taken_as_a_plan_takes_them(tmp_path, value, kept):
+    path = tmp_path / "session.json"
+    md = SessionMetadata(path)
+    md["v"] = value
+    assert check_md({"v": value}).keys() == {"v"}
+    assert SessionMetadata(path)["v"] == kept
+
+
+@pytest.mark.parametrize("value", [datetime.datetime(2026, 1, 1), {1: 2}, [{(1, 2): 3}], 2**70, 1j, "bad \udcff", len])
+def test_what_a_plan_refuses_is_refused_before_anything_is_changed(tmp_path, value):
+    path = tmp_path / "session.json"
+    md = SessionMetadata(path)
+    md["v"] = {"before": [1]}
+    with pytest.raises(TypeError, match=r'RE\.md\["v"\]'):
+        md["v"] = value
+    with pytest.raises(PlanRequestError, match=r'md\["v"\]'):
+        check_md({"v": value})
+    with pytest.raises(TypeError, match="keys must be text"):
+        md[5] = "x"
+    md["v"]["before"].append(value)
+    with pytest.raises(TypeError, match=r'RE\.md\["v"\]\["before"\]\[1\]'):
+        md.next_scan_id()
+    assert SessionMetadata(path)["v"] == {"before": [1]}
+    md["v"] = 1
+
+
+def test_the_scan_number_can_be_set_back_and_forward(tmp_path):
+    path = tmp_path / "session.json"
+    assert scan_id(path)["scan_id"] == 1
+    md = SessionMetadata(path)
+    for value, following in ((5000, 5001), (0, 1), (0, 1)):
+        md["scan_id"] = value
+        assert scan_id(path)["scan_id"] == following
+    del md["scan_id"]
+    assert scan_id(path)["scan_id"] == 1
+
+
+def test_the_file_is_its_owners_alone(tmp_path):
+    path = tmp_path / "state" / "session.json"
+    SessionMetadata(path)["a"] = 1
+    assert [file.stat().st_mode & 0o777 for file in (path.parent, path)] == [0o700, 0o600]
