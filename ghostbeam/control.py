@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from analysis.archive.catalog import api_key, profile_folder
+from analysis.documents.private import private_folder
 from analysis.documents.status import is_running, read_status
 from beamline.config import GhostbeamConfig
 from ghostbeam.services import Service, services, tiled_uri
@@ -161,7 +162,7 @@ def _is_ours(pid: int, state_dir: Path, name: str) -> bool:
 
 def _start_supervisor(state_dir: Path, config_file: str | None) -> subprocess.Popen[bytes]:
     folder = state_dir / "services"
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     command = [sys.executable, "-m", "ghostbeam.supervisor"]
     if config_file is not None:
         command += ["--config", config_file]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.archive.catalog import ServerStorage, is_healthy, write_client_profile, write_server_configuration
+from analysis.documents.private import private_folder
 from analysis.documents.status import read_status
 from beamline.config import GhostbeamConfig, epics_environment
 from beamline.plates import make_plate
@@ -61,7 +62,7 @@ def tiled_uri(config: GhostbeamConfig) -> str:
 def services(config: GhostbeamConfig) -> list[Service]:
     """All processes of this configuration, in the order in which they start. Writes the files that they need."""
     state_dir = config.state_dir
-    state_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(state_dir)
     write_client_profile(state_dir, tiled_uri(config))
     listed = [_repeater(config)]
     if config.simulated:
@@ -79,7 +80,7 @@ def _repeater(config: GhostbeamConfig) -> Service:
 def _simulation(config: GhostbeamConfig) -> Service:
     section = config.simulation
     plate = config.state_dir / "simulation" / "plate.npz"
-    plate.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(plate.parent)
     make_plate(config).save(plate)
     command = [sys.executable, "-m", "sims", "--prefix", config.epics.prefix, "--port", str(section.ca_port)]
     command += ["--sample", section.sample, "--plate", str(plate), "--seed", str(section.seed)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from analysis.documents.private import private_folder
+
 
 class ArchiveLedger:
     """The runs that are verified in Tiled, and those that were given up, and why.
@@ -17,7 +19,7 @@ class ArchiveLedger:
 
     def __init__(self, state_dir: Path | str) -> None:
         path = Path(state_dir) / "archive.db"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=10.0, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("CREATE TABLE IF NOT EXISTS runs (uid TEXT PRIMARY KEY, problem TEXT)")

@@ -21,6 +21,8 @@ from tiled.client import from_uri
 from tiled.client.utils import ClientError
 from tiled.structures.core import Spec
 
+from analysis.documents.private import private_folder
+
 API_KEY_VARIABLE = "GHOSTBEAM_TILED_API_KEY"
 PROFILE = "ghostbeam"
 _TIMEOUT = httpx.Timeout(10.0, connect=2.0)
@@ -70,7 +72,7 @@ def api_key(state_dir: Path | str) -> str:
         return key
     path = api_key_file(state_dir)
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         # Linked into place whole: whoever comes at the same moment reads the one key or the other, never half of one.
         with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:
             file.write(secrets.token_hex(32))
@@ -101,7 +103,7 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
     path = server_configuration_path(state_dir)
     folder = path.parent
     frames = frames_folder(state_dir) if storage.frames is None else storage.frames.absolute()
-    (folder / "files").mkdir(parents=True, exist_ok=True)
+    private_folder(folder / "files")
     configuration = {
         "authentication": {"allow_anonymous_access": False},
         "trees": [
@@ -142,7 +144,7 @@ def write_client_profile(state_dir: Path | str, uri: str) -> None:
     `tiled.client.from_profile("ghostbeam")` work in any process.
     """
     folder = profile_folder(state_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     (folder / "ghostbeam.yml").write_text(yaml.safe_dump({PROFILE: {"uri": uri}}))
 
 

@@ -16,6 +16,8 @@ from typing import Protocol
 
 import numpy as np
 
+from analysis.documents.private import private_folder
+
 
 class MaskSetMissing(LookupError):
     """The store holds no mask set of this identity."""
@@ -94,7 +96,7 @@ class MaskStore:
         identity = mask_set.identity
         path = self.path(identity)
         if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
+            private_folder(self.folder)
             # Written beside and renamed: a reader never sees half a file, nor does a crash leave one under the final name.
             with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as file:
                 np.savez_compressed(

@@ -20,6 +20,7 @@ from analysis.documents.derived import DerivedRun, Progress, derived_start
 from analysis.documents.ledger import Ledger
 from analysis.documents.log import LogReader, LogWriter, log_paths
 from analysis.documents.mask_store import MaskSet, MaskSetDiffers, MaskSetMissing, MaskStore
+from analysis.documents.private import private_folder
 from analysis.documents.realizations import Realizations
 from analysis.documents.recipe import Recipe, derived_uid
 from analysis.documents.run_spec import RunRefused, RunSpec
@@ -318,7 +319,7 @@ def _alone(job: Job) -> Iterator[None]:
     One file serves all, with one byte for each derived run.
     """
     path = Path(job.state_dir) / "services" / "jobs.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     byte = uuid.UUID(job.uid).int % 2**31
     with open(path, "ab") as file:
         deadline = time.monotonic() + _LOCK_WAIT_S

@@ -11,6 +11,7 @@ import json
 import logging
 from pathlib import Path
 
+from analysis.documents.private import private_folder
 from analysis.documents.recipe import Recipe
 from analysis.documents.status import StatusFile, StopRequest, read_status
 from analysis.ghost import METHODS
@@ -55,7 +56,7 @@ def work(
         If another worker serves this state directory.
     """
     lock_path = state_dir / "services" / "worker.lock"
-    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(lock_path.parent)
     with open(lock_path, "ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
