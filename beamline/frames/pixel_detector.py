@@ -175,8 +175,15 @@ class PixelDetector(NumpyTyped, DetectorBase):
         return staged
 
     def unstage(self) -> list[object]:
-        """Stop taking frames and close the file."""
+        """Stop taking frames and close the file.
+
+        Raises
+        ------
+        DetectorError
+            If the detector's IOC is gone. Call this once more when it is back.
+        """
         self._flying = False
+        self._check_connected()
         self.cam.acquire.put(0)
         self.hdf1.close()
         unstaged: list[object] = super().unstage()
@@ -236,6 +243,7 @@ class PixelDetector(NumpyTyped, DetectorBase):
 
     def get_index(self) -> int:
         """How many frames can be told of: those that are flushed."""
+        self._check_connected()
         return self.hdf1.flushed()
 
     def collect_asset_docs(self, index: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -258,6 +266,10 @@ class PixelDetector(NumpyTyped, DetectorBase):
                 self._failed = True
                 raise error
         yield from documents
+
+    def _check_connected(self) -> None:
+        if not self.hdf1.num_captured.connected:
+            raise DetectorError(f"{self.name} was lost ({self.hdf1.num_captured.pvname} does not answer): is its IOC running?")
 
     def _error(self) -> Exception | None:
         """What keeps the detector from taking the frames of the run."""

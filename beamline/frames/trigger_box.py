@@ -11,6 +11,7 @@ import numpy as np
 from ophyd import Component as Cpt
 from ophyd import Device, EpicsSignal, EpicsSignalRO, Signal
 from ophyd.status import StatusBase, SubscriptionStatus
+from ophyd.utils import DisconnectedError
 
 from beamline.frames.values import LineTriggers
 from beamline.numpy_types import NumpyTyped
@@ -83,9 +84,11 @@ class TriggerBox(NumpyTyped, Device):
 
     def stage(self) -> list[object]:
         """Disarm, and count from 1."""
-        self._line, self._taken, self._rows = None, 0, []
         self.stop()
+        SubscriptionStatus(self.armed, lambda value, **_: not value, timeout=self._timeout_s).wait()
         self.count_reset.set(1).wait(self._timeout_s)
+        # What the arrays hold by now is of a scan before.
+        self._line, self._taken, self._rows = None, int(self.captured.get()), []
         return super().stage()
 
     def unstage(self) -> list[object]:
@@ -109,7 +112,6 @@ class TriggerBox(NumpyTyped, Device):
 
     def kickoff(self) -> StatusBase:
         """Arm the line that was prepared."""
-        self._taken = 0
         status = SubscriptionStatus(self.armed, lambda value, **_: bool(value), timeout=self._timeout_s, run=False)
         self.arm.put(1)
         return status
@@ -139,7 +141,8 @@ class TriggerBox(NumpyTyped, Device):
 
     def stop(self, *, success: bool = False) -> None:
         """End the gate; what was captured until then stays."""
-        self.disarm.put(1)
+        if self.disarm.connected:
+            self.disarm.put(1)
         super().stop(success=success)
 
     def pause(self) -> None:
@@ -152,6 +155,8 @@ class TriggerBox(NumpyTyped, Device):
 
     def _take(self) -> None:
         """Fetch what is new. The box fills its arrays before it says how much is in them."""
+        if not self.captured.connected:
+            raise DisconnectedError(f"{self.name} was lost: is its IOC running?")
         line = self._line
         count = int(self.captured.get())
         if line is None or count <= self._taken:
@@ -164,4 +169,5 @@ class TriggerBox(NumpyTyped, Device):
 
     def _note_arming(self, value: Any, timestamp: float, **_: Any) -> None:
         if value:
-            self._armed_at = timestamp
+            # The box has emptied its arrays before it says that it is armed.
+            self._armed_at, self._taken = timestamp, 0

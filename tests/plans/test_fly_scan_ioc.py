@@ -1,19 +1,23 @@
 """A fly scan on the simulated records, over Channel Access, with a file that is really written."""
 
+import contextlib
 import threading
 import time
+import warnings
+from functools import partial
 
 import h5py
 import numpy as np
 import pytest
 from bluesky.plans import count
-from bluesky.utils import RunEngineInterrupted
+from bluesky.utils import ProgressBarManager, RunEngineInterrupted
 from fly_session import POINTS, FlySession
 from soft_ioc import soft_ioc
 
 from beamline.config import GhostbeamConfig
 from beamline.factory import connect, make_devices
 from beamline.mask_designs import hadamard, make_plate
+from beamline.statuses import CountedStatus
 from plans.request import PlanRequestError
 from plans.suspenders import beam_suspenders
 
@@ -351,3 +355,92 @@ def test_no_line_is_measured_without_beam(session, running):
     x = session.position("x")
     np.testing.assert_allclose(x[-10:], np.linspace(-1, 1, 10), atol=1e-6)
     assert session.announced() == len(x)
+
+
+def test_a_scan_that_is_halted_in_mid_line_leaves_everything_at_rest(session):
+    session.at_line(1, lambda: session.pause(defer=False))
+    with pytest.raises(RunEngineInterrupted):
+        session.scan(rate_hz=20)
+    session.engine.halt()
+    session.check_valid()
+    assert session.announced() >= 10
+
+
+def test_progress_counts_the_triggers_of_the_whole_scan(session):
+    reports = []
+
+    def watch(statuses):
+        for status in statuses or ():
+            if isinstance(status, CountedStatus):
+                status.watch(lambda **report: reports.append(report))
+
+    session.engine.waiting_hook = watch
+    session.scan(rate_hz=20)
+    counts = [report["current"] for report in reports]
+    assert counts == sorted(counts) and counts[-1] == POINTS
+    assert {(report["name"], report["target"], report["unit"]) for report in reports} == {("trigger_box", POINTS, "triggers")}
+
+
+def test_bluesky_shows_the_progress_without_complaint(session):
+    session.engine.waiting_hook = ProgressBarManager()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        session.scan()
+
+
+class Broken(Exception):
+    pass
+
+
+@pytest.mark.parametrize("part", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99])
+def test_a_plan_that_fails_anywhere_leaves_a_valid_run_and_everything_at_rest(session, part):
+    messages = []
+    session.engine.msg_hook = messages.append
+    session.scan()
+    session.engine.msg_hook = None
+    session.documents.clear()
+    at = int(part * len(messages))
+
+    def breaking(plan):
+        message, number = next(plan), 0
+        while True:
+            number += 1
+            try:
+                if number == at:
+                    raise Broken
+                response = yield message
+            except Exception as error:
+                step = partial(plan.throw, error)
+            else:
+                step = partial(plan.send, response)
+            try:
+                message = step()
+            except StopIteration as end:
+                return end.value
+
+    with contextlib.suppress(Broken):
+        session.engine(breaking(session.plan()))
+    session.check_at_rest()
+    if session.of("start"):
+        session.check_valid()
+        assert session.announced() == len(session.position("number"))
+
+
+def test_an_ioc_that_dies_ends_the_scan(tmp_path):
+    make_plate("small", hadamard(8), 10.0).save(tmp_path / "plate.npz")
+    with soft_ioc("--frames", "pattern", plate=tmp_path / "plate.npz", speed=1.0) as ioc:
+        config = GhostbeamConfig(
+            epics={"prefix": ioc.prefix},
+            frames_dir=tmp_path,
+            pixel_detector={"frame_timeout_s": 0.5},
+            shutter={"timeout_s": 0.5},
+            sample_stage={"move_timeout_s": 2.0},
+        )
+        devices = make_devices(config)
+        connect(devices, 20)
+        session = FlySession(devices)
+        session.at_line(1, ioc.process.kill)
+        with pytest.raises((RuntimeError, TimeoutError)):
+            session.scan(y_um=(-1, 1, 8))
+        assert session.stop["exit_status"] == "fail"
+        assert session.announced() >= 10
