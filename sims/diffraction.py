@@ -14,6 +14,7 @@ from sims.zone_plate import Optics
 
 _FIELD_PIXELS = 640  # of the sample: 37 um at the pixel size of the default optics
 _KEPT = 128  # intensities; a line needs those near its present place
+_MOST = np.iinfo(np.uint16).max
 _BRIGHT = 1e-4  # share of all photons above which a pixel's counts are drawn for themselves
 _RECYCLED = 64  # frames
 _CIRCLE_UM = 1.0  # radius of the places at which the recycled frames are computed
@@ -70,8 +71,12 @@ class FrameSource:
 
     def __init__(self, options: FrameOptions):
         self._options = options
-        self._probe = options.optics.probe()
-        self._sample = make_phase_sample(options.sample, _FIELD_PIXELS, options.optics.pixel_um, options.seed)
+        size = options.optics.pixels
+        # A wave whose sign alternates has its far field's centre in the middle of the transform, which spares a shift.
+        self._probe = options.optics.probe() * (1 - 2 * (np.indices((size, size)).sum(axis=0) % 2)).astype(np.float32)
+        # Beyond the field there is nothing, as at its border.
+        field = make_phase_sample(options.sample, _FIELD_PIXELS, options.optics.pixel_um, options.seed)
+        self._sample = np.pad(field, size, constant_values=1)
         self._intensities: OrderedDict[tuple[int, int], _Intensity] = OrderedDict()
         self._recycled = self._recycle() if options.mode == "pattern" else None
 
@@ -128,12 +133,9 @@ class FrameSource:
 
     def _far_field(self, row: int, column: int) -> np.ndarray:
         size = self._options.optics.pixels
-        # Beyond the field there is nothing, as at its border.
-        rows, columns = (
-            np.clip(np.arange(size) - size // 2 + _FIELD_PIXELS // 2 + place, 0, _FIELD_PIXELS - 1) for place in (row, column)
-        )
-        exit_wave = self._probe * self._sample[rows[:, None], columns]
-        wave = scipy.fft.fftshift(scipy.fft.fft2(exit_wave, norm="ortho"))
+        top, left = (min(max(place + (_FIELD_PIXELS + size) // 2, 0), _FIELD_PIXELS + size) for place in (row, column))
+        exit_wave = self._probe * self._sample[top : top + size, left : left + size]
+        wave = scipy.fft.fft2(exit_wave, norm="ortho", overwrite_x=True)
         return wave.real**2 + wave.imag**2
 
     def _kept(self, row: int, column: int) -> _Intensity:
@@ -163,17 +165,16 @@ class _Intensity:
     """
 
     def __init__(self, shares: np.ndarray):
-        bright = shares > _BRIGHT
-        self._bright = np.flatnonzero(bright)
-        self._shares = shares[bright]
-        self._dim = np.cumsum(np.where(bright, 0.0, shares))
+        self._bright = np.flatnonzero(shares > _BRIGHT)
+        self._shares = shares[self._bright]
+        dim = shares.copy()
+        dim[self._bright] = 0.0
+        self._dim = np.cumsum(dim, dtype=np.float64)
 
     def draw(self, photons: float, rng: np.random.Generator, counts: np.ndarray) -> None:
-        """Fill a frame's counts, shape (H W,), uint16 and all 0, from so many photons in the beam."""
-        most = np.iinfo(counts.dtype).max
+        """Fill a frame's counts, shape (H W,), uint16, from so many photons in the beam."""
         scattered = rng.poisson(self._dim[-1] * photons)
         # Sorted, they are found several times faster.
         chosen = np.searchsorted(self._dim, np.sort(rng.random(scattered)) * self._dim[-1], side="right")
-        pixels, hits = np.unique(chosen, return_counts=True)
-        counts[pixels] = hits
-        counts[self._bright] = np.minimum(rng.poisson(self._shares * photons), most)
+        counts[:] = np.bincount(chosen, minlength=len(counts))[: len(counts)]
+        counts[self._bright] = np.minimum(rng.poisson(self._shares * photons), _MOST)

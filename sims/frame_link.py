@@ -35,9 +35,15 @@ class FrameLink:
         self._options, self._on_report, self._on_death = options, on_report, on_death
         self._process: asyncio.subprocess.Process | None = None
         self._listening: asyncio.Task | None = None
+        self._starting = asyncio.Lock()
 
     async def send(self, message: Message) -> None:
         """Send a message; one to a process that has just died is lost."""
+        async with self._starting:
+            await self._start()
+        self._write(message)
+
+    async def _start(self) -> None:
         if self._process is None:
             # Memory for a frame would be asked from the kernel anew each time, being larger than malloc keeps by itself.
             environment = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 24), "MALLOC_TRIM_THRESHOLD_": str(1 << 26)}
@@ -52,7 +58,6 @@ class FrameLink:
             )
             self._write(self._options)
             self._listening = asyncio.create_task(self._listen(self._process))
-        self._write(message)
 
     def kill(self) -> None:
         """End the process in the middle of what it does."""

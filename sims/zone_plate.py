@@ -24,7 +24,7 @@ class Optics:
         From sample to detector.
     detector_pixel_um : float
     pixels : int
-        Rows, and columns, of the detector.
+        Rows, and columns, of the detector; an even number.
     """
 
     energy_kev: float = 11.1
