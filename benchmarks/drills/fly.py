@@ -5,15 +5,17 @@ The simulated detector recycles 64 frames, frame n being number n modulo 64, so 
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from typing import Any
 
 import numpy as np
-from epics import caput
 
-from beamline.config import apply_epics_environment
+from beamline.config import epics_environment
 from benchmarks._services import Services
 from benchmarks._session import SessionProcess
 from benchmarks.drills.chain import Chain
@@ -21,7 +23,7 @@ from sims.diffraction import FrameOptions, FrameSource
 from sims.triggers import Triggers
 
 TARGETS = ("writer", "worker", "archiver", "tiled", "session")
-RECIPES: list[Any] = ["sums"]
+RECIPES: list[Any] = ["sums"]  # what the worker makes of such a run by itself
 LINES, POINTS, RATE_HZ = 20, 100, 200.0
 _SCAN_S = 15.0  # some: ten seconds of frames, and the way to each line
 _OUTAGE_S = {"worker": 0.5, "archiver": 0.5, "tiled": 30.0}
@@ -39,8 +41,8 @@ def fly(chain: Chain) -> str:
 
     def kill() -> None:
         if target == "writer":
-            apply_epics_environment(services.config)
-            caput(f"{services.config.epics.prefix}FAULT:WriterKilled", 1)
+            put = [sys.executable, "-m", "caproto.commandline.put", f"{services.config.epics.prefix}FAULT:WriterKilled", "1"]
+            subprocess.run(put, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **epics_environment(services.config)})
         elif target == "session":
             session.signal(signal.SIGKILL)
         else:
@@ -49,7 +51,7 @@ def fly(chain: Chain) -> str:
             services.start(target)
 
     try:
-        session.order(lines=LINES, points=POINTS, rate_hz=RATE_HZ, recipes=RECIPES)
+        session.order(lines=LINES, points=POINTS, rate_hz=RATE_HZ)
         with chain.meanwhile(moment, kill):
             how = _answer(session)
     finally:
