@@ -25,7 +25,7 @@ from sims.triggers import Triggers
 TARGETS = ("writer", "worker", "archiver", "tiled", "session")
 RECIPES: list[Any] = ["sums"]  # what the worker makes of such a run by itself
 LINES, POINTS, RATE_HZ = 20, 100, 200.0
-_SCAN_S = 15.0  # some: ten seconds of frames, and the way to each line
+_SCAN_S = 7.0  # some
 _OUTAGE_S = {"worker": 0.5, "archiver": 0.5, "tiled": 30.0}
 _QUICK_OUTAGE_S = 4.0
 _AT_ONCE = 256  # frames in memory
@@ -92,7 +92,7 @@ def pairs(chain: Chain, catalog: Any) -> Counter[str]:
                 right = images[taken] == patterns[numbers[taken] % _FRAMES]
                 found["mispaired"] += int((~right.all(axis=(1, 2))).sum())
         if "positions" in run:
-            found["mispaired"] += _misplaced(run["positions"].base["internal"].read(), entry)
+            found["mispaired"] += misplaced(run["positions"].base["internal"].read(), entry)
     return found
 
 
@@ -104,7 +104,7 @@ def _patterns(services: Services) -> np.ndarray:
     return source.frames(0, Triggers(numbers, nowhere, nowhere, nowhere, 1 / RATE_HZ))
 
 
-def _misplaced(positions: Any, entry: dict[str, Any]) -> int:
+def misplaced(positions: Any, entry: dict[str, Any]) -> int:
     """How many positions are farther than half a step from where the plan wanted the trigger of their number."""
     names, grid = entry["positions"], entry["grid"]
     (y0, y1, lines), (x0, x1, points) = grid["y_um"], grid["x_um"]

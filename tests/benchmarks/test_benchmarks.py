@@ -80,6 +80,26 @@ def test_what_is_lost_doubled_or_out_of_order_is_counted(container, lost, duplic
     assert (found["lost"], found["duplicated"], found["order"]) == (lost, duplicated, order)
 
 
+@pytest.mark.parametrize(("entries", "lost", "duplicated"), [(64, 0, 0), (60, 4, 0), (70, 0, 6)])
+def test_frames_that_were_announced_are_counted(entries, lost, duplicated):
+    resource = {"uid": "file", "data_key": "image", "run_start": "run"}
+    datums = [
+        {"descriptor": "d", "stream_resource": "file", "indices": {"start": first, "stop": first + 32}} for first in (0, 32)
+    ]
+    docs: list[tuple[str, Any]] = [
+        ("start", {"uid": "run"}),
+        ("descriptor", {"uid": "d", "name": "primary"}),
+        ("stream_resource", resource),
+        *(("stream_datum", datum) for datum in datums),
+        ("stop", {"uid": "end"}),
+    ]
+    container = stored([])
+    container["run"]["primary"].base["image"] = np.zeros((entries, 2, 2))
+    logged = [Record(position, "run", name, doc, 0.0) for position, (name, doc) in enumerate(docs, start=1)]
+    found = compare(container, "run", logged)
+    assert (found["lost"], found["duplicated"]) == (lost, duplicated)
+
+
 def test_a_claim_without_a_figure_is_missed():
     assert not Claim("p95_ms", "", below=1).holds(float("nan"))
     assert Claim("ratio", "", at_least=0.5).holds(0.5)

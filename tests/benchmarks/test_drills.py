@@ -9,11 +9,14 @@ import time
 import uuid
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from event_model import DocumentNames, schema_validators
 
 from analysis.documents.log import LogError, LogReader, LogWriter
 from benchmarks.drills.background import counted_documents
+from benchmarks.drills.fly import misplaced
 from benchmarks.drills.judging import not_logged
 from benchmarks.drills.odd_runs import all_odd, odd_run
 
@@ -75,6 +78,17 @@ def test_runs_of_the_background_are_as_bluesky_has_them():
         for name, doc in counted_documents("a", pages=pages):
             plain = {**doc, "data": {}, "timestamps": {}} if name.startswith("event") else doc
             schema_validators[DocumentNames[name]].validate(plain)
+
+
+def test_positions_that_belong_to_another_number_are_counted():
+    names = {"number": "number", "y": "y", "x": "x"}
+    entry = {"positions": names, "grid": {"y_um": [-1.0, 1.0, 3], "x_um": [0.0, 3.0, 4], "snake": True}}
+    x = [0, 1, 2, 3, 3, 2, 1, 0, 0, 1, 2, 3]
+    positions = pd.DataFrame({"number": np.arange(1, 13), "y": np.repeat([-1.0, 0.0, 1.0], 4), "x": np.array(x) + 0.1})
+    assert misplaced(positions, entry) == 0
+    assert misplaced(positions.drop(index=5), entry) == 0  # that one is lost, not in another's place
+    positions["number"] = [1, 2, 4, 3, *range(5, 13)]
+    assert misplaced(positions, entry) == 2
 
 
 def test_odd_runs_differ_from_a_sound_one_in_one_way():
