@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from analysis.documents.plain import plain
-from analysis.documents.private import private_folder
+from analysis.documents.private import private_file, private_folder
 
 
 class SessionMetadata(MutableMapping[str, Any]):
@@ -102,7 +102,7 @@ class _File:
     @contextmanager
     def locked(self) -> Iterator[dict[str, Any]]:
         """Hold the lock, and write back what was changed, whole or not at all."""
-        with open(self.path.with_suffix(".lock"), "w", opener=_private) as lock:
+        with open(private_file(self.path.with_suffix(".lock")), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             stored = self.read()
             yield stored
@@ -116,7 +116,7 @@ class _File:
 
     def _write(self, stored: dict[str, Any]) -> None:
         draft = self.path.with_suffix(".tmp")
-        with open(draft, "w", encoding="utf-8", opener=_private) as file:
+        with open(private_file(draft), "w", encoding="utf-8") as file:
             json.dump(stored, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
@@ -158,7 +158,3 @@ def _listed(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     raise ValueError(f"holds {value!r:.80}, which cannot be kept between sessions: write text")
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -9,7 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from analysis.documents.encoding import LogError
+from analysis.documents.plain import shown
 
 LONGEST_NAME = 200
 
@@ -71,13 +74,19 @@ _FIELDS: dict[str, dict[str, str]] = {
 }
 
 
+def check_kind(name: Any) -> None:
+    """Raise LogError unless this is Bluesky's name of a kind of document."""
+    if not isinstance(name, str) or name not in _FIELDS:
+        raise LogError(f"a document of the kind {shown(name)} cannot be logged; the kinds are {', '.join(_FIELDS)}")
+
+
 def check_document(name: str, doc: Mapping[str, Any]) -> None:
     """Raise unless a document has what one of its name must have.
 
     Parameters
     ----------
     name : str
-        Bluesky's name of the kind, such as "event".
+        A name that `check_kind` lets pass.
     doc : mapping
         The document, as `plain` gives it back.
 
@@ -86,12 +95,9 @@ def check_document(name: str, doc: Mapping[str, Any]) -> None:
     LogError
         The message names the entry and what it must be.
     """
-    fields = _FIELDS.get(name) if isinstance(name, str) else None
-    if fields is None:
-        raise LogError(f"a document of the kind {name!r:.80} cannot be logged; the kinds are {', '.join(_FIELDS)}")
-    for key, kind in fields.items():
+    for key, kind in _FIELDS[name].items():
         if not _KINDS[kind](doc.get(key)):
-            found = f"not {doc[key]!r:.80}" if key in doc else "which is missing"
+            found = f"not {shown(doc[key])}" if key in doc else "which is missing"
             raise LogError(f'a document cannot be logged: {name}["{key}"] must be {kind}, {found}')
     if name == "start":
         check_run_uid(doc["uid"])
@@ -143,10 +149,14 @@ def _check_name(name: str, what: str) -> None:
         )
 
 
+def _is_column(value: Any, length: int) -> bool:
+    return len(value) == length if isinstance(value, list) else isinstance(value, np.ndarray) and value.shape[:1] == (length,)
+
+
 def _check_page(doc: Mapping[str, Any]) -> None:
     columns = [doc["uid"], doc["time"], *doc["data"].values(), *doc["timestamps"].values()]
     length = len(doc["seq_num"])
-    if not all(hasattr(column, "__len__") and not isinstance(column, str) and len(column) == length for column in columns):
+    if not all(_is_column(column, length) for column in columns):
         raise LogError("a document cannot be logged: all columns of an event_page must be lists of the same length")
     if not all(map(_is_whole, doc["seq_num"])) or not all(map(_is_number, doc["time"])):
         raise LogError("a document cannot be logged: seq_num and time of an event_page must be lists of numbers")

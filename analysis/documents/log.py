@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from analysis.documents.checks import check_document, check_keys, keys_of_events
+from analysis.documents.checks import check_document, check_keys, check_kind, keys_of_events
 from analysis.documents.encoding import LogError, decode, pack, plain_document
 from analysis.documents.log_file import (
     RUN_COLUMNS,
@@ -83,6 +83,7 @@ class LogWriter:
         self._open: dict[str, _OpenRun] = {}  # runs that this writer began or adopted
         self._parents: dict[str, _Parent] = {}  # by uid of the descriptor or resource
         self._unstored_stops: dict[str, dict[str, Any]] = {}
+        self._taken: set[str] = set()  # runs that another process ended, or went on with
         # The RunEngine calls from its own thread, and a session may be closed from another.
         self._lock = threading.Lock()
         self._process = this_process()
@@ -107,6 +108,7 @@ class LogWriter:
             process writes, or another process has ended the run. Other documents, and other runs, are not affected.
         """
         try:
+            check_kind(name)
             checked = plain_document(doc, name)
             check_document(name, checked)
             body = pack(checked, name)
@@ -119,8 +121,8 @@ class LogWriter:
             if name == "start" and run in self._open:
                 raise LogError(f"run {run} has begun already: each run needs a uid of its own")
             if name != "start" and run not in self._open:
-                if name == "stop":
-                    return  # of a run whose start document was refused: for readers it never was
+                if name == "stop" and self._is_unheard_of(run):
+                    return  # a RunEngine sends it all the same
                 raise LogError(f"a {name} document belongs to run {run}, which is not open in {self.path}")
             try:
                 self._append(run, name, body)
@@ -187,8 +189,14 @@ class LogWriter:
         position = save_document(self._connection, opened.row, opened.number + 1, name, body)
         if position is None:
             del self._open[opened.row.uid]
+            self._taken.add(opened.row.uid)
             raise LogError(self._taken_away(opened.row.uid, name))
         return position
+
+    def _is_unheard_of(self, run: str) -> bool:
+        """Whether its start document was refused, so that it never was, or it is told already that it is another process's."""
+        with self._told():
+            return run in self._taken or self._stored(run) is None
 
     def _taken_away(self, run: str, name: str) -> str:
         row = self._stored(run)

@@ -20,6 +20,7 @@ memory-mapped array, bytearray            array, bytes
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,15 @@ _CURES = {
     "m": "store seconds",
     "V": "store its columns apart",
 }
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+
+
+def shown(value: Any) -> str:
+    """A value in an error message: short, and however deep it is."""
+    return _SHORT.repr(value)
 
 
 class NotPlain(TypeError):
@@ -100,7 +110,7 @@ def _table(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
     for key, item in value.items():
         if type(key) is not str:
             if not isinstance(key, str):
-                raise NotPlain(f"has the key {key!r:.80} of type {type(key).__name__}: keys must be text")
+                raise NotPlain(f"has the key {shown(key)} of type {type(key).__name__}: keys must be text")
             key = str.__str__(key)  # noqa: PLW2901
         if not key.isascii():
             _text(key)

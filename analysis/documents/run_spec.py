@@ -83,7 +83,7 @@ class RunSpec:
             monitor=_key(ghost, "monitor"),
             time=_key(ghost, "time"),
             error=_key(ghost, "errors"),
-            offset=tuple(ghost.get("offset") or ()),
+            offset=_offset(ghost.get("offset")),
             offset_tolerance_um=_positive(ghost, "offset_tolerance_um"),
             saturation=_positive(ghost, "saturation_counts"),
             dark_stream=_key(ghost, "dark_stream"),
@@ -103,6 +103,12 @@ def _key(ghost: Mapping[str, Any], name: str, *, needed: bool = False) -> str | 
     if isinstance(value, str) or (value is None and not needed):
         return value
     raise RunRefused(f'ghost["{name}"] must be {"" if needed else "None or "}the name of a data key or stream, not {value!r}')
+
+
+def _offset(value: Any) -> tuple[str, ...]:
+    if value is None or (isinstance(value, (list, tuple)) and all(isinstance(key, str) for key in value)):
+        return tuple(value or ())
+    raise RunRefused(f'ghost["offset"] must be a list of data keys, not {value!r:.80}')
 
 
 def _positive(ghost: Mapping[str, Any], name: str) -> float | None:

@@ -76,6 +76,7 @@ BAD = [
     ("evnt", {}, "of the kind 'evnt'"),
     (["event"], {}, "of the kind"),
     (None, {}, "of the kind"),
+    ([], {1: 2}, "of the kind"),
 ]
 
 
@@ -102,6 +103,7 @@ def test_a_page_of_columns_of_different_lengths_is_refused(writer):
         ("data", {"a": [1.0]}),
         ("data", {"a": 1.0}),
         ("time", ["a", "b"]),
+        ("data", {"a": np.array(1)}),
     ):
         with pytest.raises(LogError, match="event_page"):
             writer("event_page", {**page, key: value})
@@ -136,6 +138,13 @@ def test_nothing_is_written_behind_a_stop_that_another_process_wrote(path, write
     writer("event", event(f"d{B}", 1))
     assert [record.name for record in LogReader(path).documents(A)] == ["start", "descriptor", "stop"]
     assert not any(record.damage for record in LogReader(path).documents(None))
+
+
+def test_a_run_ends_once(path, writer):
+    begin(writer)
+    writer("stop", stop(A))
+    with pytest.raises(LogError, match="which is not open"):
+        writer("stop", stop(A))
 
 
 def test_a_stop_behind_a_stop_is_told(path, writer):
