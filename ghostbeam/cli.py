@@ -203,17 +203,26 @@ def ingest(
 
 
 @app.command()
-def recover() -> None:
+def recover(
+    check: Annotated[bool, typer.Option("--check", help="Read back every stored run too, and name what is damaged.")] = False,
+    forget: Annotated[str | None, typer.Option(help="Leave this run, which was given up, out of Tiled, and do no more.")] = None,
+) -> None:
     """Bring into Tiled whatever is in the document log and did not get there."""
     from ghostbeam import reprocess
 
     config = load_config()
+    if forget is not None:
+        uid = reprocess.forget(config.state_dir, forget)
+        console.print(f"{uid} stays out of Tiled; it is in the document log.")
+        return
     with console.status("starting") as spinner, reprocess.services(config, spinner.update) as running:
         spinner.update("comparing the catalogue with the document log")
-        missing = reprocess.recover(config, running)
-        spinner.update(f"bringing in {len(missing)} runs")
-        waiting = reprocess.wait_until_archived(config.state_dir, missing)
-    console.print(f"{len(missing) - len(waiting)} runs were brought into Tiled." if missing else "Nothing was missing.")
+        found = reprocess.recover(config, running, check=check, progress=spinner.update)
+        for uid, differences in found.damaged.items():
+            console.print(f"{uid} is damaged in Tiled: {'; '.join(differences)}", soft_wrap=True, markup=False)
+        spinner.update(f"bringing in {len(found.uids)} runs")
+        waiting = reprocess.wait_until_archived(config.state_dir, found.uids)
+    console.print(f"{len(found.uids) - len(waiting)} runs were brought into Tiled." if found.uids else "Nothing was missing.")
     for uid in waiting:
         console.print(f"  [red]still missing[/red] {uid}: see {config.state_dir / 'services' / 'archiver.log'}", soft_wrap=True)
     raise typer.Exit(1 if waiting else 0)

@@ -8,18 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
+import stamina
+from tiled.queries import Eq, KeyPresent
 
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.catalog import Catalog, CatalogError, connect
+from analysis.archive.run_archive import read_back
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.mask_store import MaskSet, MaskStore
-from analysis.documents.orphans import close_orphans
-from analysis.documents.status import is_running, read_status
 from beamline.config import CONFIG_VARIABLE, GhostbeamConfig
 from ghostbeam.control import Running, down, ensure_up
 
@@ -58,8 +59,6 @@ def find_run(catalog: Catalog, uid: str) -> tuple[Any, bool]:
 
 def reconstructions_of(catalog: Catalog, raw_uid: str) -> list[str]:
     """Uids of the stored reconstructions of a run, oldest first."""
-    from tiled.queries import Eq
-
     return list(catalog.processed.search(Eq("derived_from", raw_uid)))
 
 
@@ -78,7 +77,7 @@ def wait_until_archived(state_dir: Path, uids: list[str], *, seconds: float = _S
     deadline = time.monotonic() + seconds
     waiting = list(uids)
     while waiting and time.monotonic() < deadline:
-        waiting = [uid for uid in waiting if not ledger.is_verified(uid)]
+        waiting = [uid for uid in waiting if not ledger.is_archived(uid)]
         if set(waiting) & set(ledger.problems()):
             break
         time.sleep(_POLL_S)
@@ -86,36 +85,88 @@ def wait_until_archived(state_dir: Path, uids: list[str], *, seconds: float = _S
     return waiting
 
 
-def recover(config: GhostbeamConfig, running: Running) -> list[str]:
+@dataclass(frozen=True)
+class Found:
+    """What `recover` found in the log that is not, or not as it should be, in Tiled.
+
+    Attributes
+    ----------
+    missing : list of str
+        The uids of runs that are not there, or were never compared with the log.
+    damaged : dict of str to list of str
+        The uids of runs that were compared and are damaged now, and in what.
+    """
+
+    missing: list[str] = field(default_factory=list)
+    damaged: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def uids(self) -> list[str]:
+        """All of them."""
+        return [*self.missing, *self.damaged]
+
+
+def recover(
+    config: GhostbeamConfig, running: Running, *, check: bool = False, progress: Callable[[str], None] = lambda text: None
+) -> Found:
     """Let the archiver bring in every run that is in the log and not, or not as it should be, in Tiled.
 
-    Returns
-    -------
-    list of str
-        The uids of the runs that were missing.
+    Parameters
+    ----------
+    config : GhostbeamConfig
+        Of the services.
+    running : Running
+        The services.
+    check : bool
+        Whether runs that were compared with the log before are read back and compared again.
+    progress : callable
+        Is told, in a few words, what is being read.
     """
     paths = log_paths(config.state_dir)
-    close_orphans(paths.raw)
-    ledger = ArchiveLedger(config.state_dir)
-    missing = []
-    with connect(running.uri, running.key) as catalog:
+    found = Found()
+    with closing(ArchiveLedger(config.state_dir)) as ledger, connect(running.uri, running.key) as catalog:
+        given_up = ledger.problems() | ledger.acknowledged()
         for path, container in ((paths.raw, catalog.raw), (paths.processed, catalog.processed)):
-            stored = set(container)
-            for run in LogReader(path).runs():
-                verified = run.uid in stored and container[run.uid].metadata.get("verified_against_log")
-                if run.stop is not None and not verified:
-                    missing.append(run.uid)
-                    ledger.forget(run.uid)
-    ledger.close()
-    if missing:
-        _restart_archiver(config.state_dir)
-    return missing
+            compared = set(container.search(KeyPresent("verified_against_log")))
+            with closing(LogReader(path)) as reader:
+                runs = [run for run in reader.runs() if run.stop is not None or run.uid in given_up]
+                found.missing.extend(run.uid for run in runs if run.uid not in compared)
+                if check:
+                    there = [run.uid for run in runs if run.uid in compared]
+                    found.damaged.update(_damage(container, reader, there, progress))
+        for uid in found.uids:
+            ledger.forget(uid)  # the archiver looks, and brings it in
+    return found
 
 
-def _restart_archiver(state_dir: Path) -> None:
-    status = read_status(state_dir, "archiver")
-    if status is not None and is_running(status):
-        psutil.Process(status["pid"]).terminate()  # the supervisor starts the next one, which reads the ledger anew
+def _damage(container: Any, reader: LogReader, uids: list[str], progress: Callable[[str], None]) -> dict[str, list[str]]:
+    """Which of these stored runs differ from the log, and in what."""
+    damaged = {}
+    stamina.set_active(False)  # Tiled's client repeats for a minute what a damaged file answers
+    for number, uid in enumerate(uids, start=1):
+        progress(f"reading back run {number} of {len(uids)}")
+        if differences := read_back(container, reader, uid):
+            damaged[uid] = differences
+    stamina.set_active(True)
+    return damaged
+
+
+def forget(state_dir: Path, uid: str) -> str:
+    """Leave a run that the archiver gave up out of Tiled for good, and return its whole uid.
+
+    Raises
+    ------
+    CatalogError
+        If no run, or more than one, that was given up begins so.
+    """
+    with closing(ArchiveLedger(state_dir)) as ledger:
+        given_up = [one for one in ledger.problems() | ledger.acknowledged() if one.startswith(uid)]
+        if len(given_up) != 1:
+            raise CatalogError(
+                f"{len(given_up)} runs that were given up begin with {uid!r}: `ghostbeam status` lists those that were given up"
+            )
+        ledger.acknowledge(given_up[0])
+    return given_up[0]
 
 
 def replay(run: Any, *, method: str | None = None, seed: int | None = None, config: GhostbeamConfig, **options: Any) -> Any:

@@ -23,17 +23,23 @@ import httpx
 
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.catalog import Catalog, CatalogError, api_key, connect
+from analysis.archive.columns import ColumnFailed, ColumnUnfit, Layout
+from analysis.archive.mask_archive import MaskArchive
+from analysis.archive.names import BadName
 from analysis.archive.run_archive import RunArchive
-from analysis.documents.log import LogReader, Record, log_paths
+from analysis.documents.log import LogReader, Record, RunState, log_paths
 from analysis.documents.mask_store import MaskStore
 from analysis.documents.orphans import close_orphans
+from analysis.documents.service_lock import ServiceBusy, service_lock
 from analysis.documents.status import StatusFile, StopRequest
 
 logger = logging.getLogger("ghostbeam.archiver")
 
 _EVERY_S = 0.03  # a flush takes some 25 ms; a row can be read from Tiled about 60 ms after it was logged (median)
 _DOCUMENTS_AT_ONCE = 500
-_ORPHANS_EVERY_S = 2.0
+_CHORES_EVERY_S = 2.0
+_AFTER_A_PROBLEM_S = 0.5
+_SHOWN = 3  # runs in the status of which something is not stored as it was logged
 _OVERDUE_S = 0.7  # after its last turn; then every other turn is that of a run that waited so long
 _VERIFIED_WITHIN_S = 10.0  # of its end, however much there is to write; reading back a run takes 0.3 to 1.3 s
 _TRIES = 5  # with a server that answers; then the run is left to `ghostbeam recover`
@@ -63,10 +69,13 @@ class LogArchiver:
         self.rewritten = 0
         self._ledger = ledger
         self._settled = ledger.settled()
-        runs = [run for run in reader.runs() if run.uid not in self._settled]
-        self.position = min((run.first for run in runs), default=reader.last_position() + 1) - 1
+        # What was read before this is read again run by run, and only of runs that are not settled.
+        self.position = reader.last_position()
         # Unsettled runs; the archive is None where the run must be written (anew) from its start.
-        self._archives: dict[str, RunArchive | None] = {}
+        self._archives: dict[str, RunArchive | None] = {
+            run.uid: None for run in reader.runs() if run.uid not in self._settled and run.first <= self.position
+        }
+        self._layouts: dict[str, Layout] = defaultdict(Layout)  # of unsettled runs
         self._waiting: dict[str, list[Record]] = defaultdict(list)  # read and not yet written
         self._written: dict[str, float] = {}  # when each unsettled run was last written, monotonic
         self._served_overdue = False  # by the last turn
@@ -134,13 +143,21 @@ class LogArchiver:
         with self._written_anew_if_it_fails(uid):
             archive = self._archives[uid]
             assert archive is not None, "a run that must be written anew isn't whole"
-            differences = archive.compare(self.reader.documents(uid))
-            if differences:
-                raise ValueError(f"stored and logged differ: {'; '.join(differences[:5])}")
-            archive.mark_verified()
-            self._settle(uid)
+            comparison = archive.compare(self.reader.documents(uid))
+            if comparison.differences:
+                self._blame(uid, comparison.failed)
+                raise ValueError(f"stored and logged differ: {'; '.join(comparison.differences[:5])}")
+            archive.mark_compared(comparison)
+            self._settle(uid, lost=comparison.lost)
         self._beat()
         return True
+
+    def bring_in_anew(self) -> None:
+        """Take up the runs again that were settled, and that somebody has struck from the ledger since then."""
+        for uid in self._settled - self._ledger.settled():
+            self._settled.discard(uid)
+            if self.reader.state(uid) is not RunState.UNKNOWN:
+                self._archives[uid] = None
 
     def _read(self) -> bool:
         """Read the next documents, unless many wait to be written; return whether there may be more of them."""
@@ -177,7 +194,7 @@ class LogArchiver:
         if archive is not None:
             ended = _write(archive, records)
         else:
-            archive = RunArchive(container, uid)
+            archive = RunArchive(container, uid, self._layouts[uid])
             self.rewritten += archive.discard()
             ended = _write(archive, self.reader.documents(uid, up_to=self.position))
         self._archives[uid] = archive
@@ -195,24 +212,35 @@ class LogArchiver:
             self._whole.pop(uid, None)
             if _server_is_gone(error):
                 raise ServerGone(str(error)) from error
+            if isinstance(error, ColumnUnfit):
+                logger.info("run %s is written anew, a column of it otherwise: %s", uid, error)
+                return
+            if isinstance(error, ColumnFailed):
+                self._blame(uid, [(error.stream, error.key, error.problem)])
             self._note_failure(uid, error)
+
+    def _blame(self, uid: str, columns: list[tuple[str, str, str]]) -> None:
+        """Note which columns failed; once one is stored otherwise the next attempt is a first one."""
+        layout = self._layouts[uid]
+        found = [(layout.column(stream, key), what) for stream, key, what in columns]
+        if any([column.fail(what) for column, what in found if column is not None]):
+            self._failures.pop(uid, None)
 
     def _note_failure(self, uid: str, error: Exception) -> None:
         self._failures[uid] += 1
-        if self._failures[uid] >= _TRIES:
+        if self._failures[uid] >= _TRIES or isinstance(error, BadName):
             logger.error("run %s is given up: %s", uid, error)
             self._settle(uid, f"{type(error).__name__}: {error}")
         else:
             logger.warning("run %s will be written anew: %s", uid, error, exc_info=error)
             self._not_before[uid] = time.monotonic() + 0.25 * 2 ** self._failures[uid]
 
-    def _settle(self, uid: str, problem: str | None = None) -> None:
-        self._ledger.settle(uid, problem)
+    def _settle(self, uid: str, problem: str | None = None, *, lost: dict[str, str] | None = None) -> None:
+        self._ledger.settle(uid, problem, lost=lost)
         self._settled.add(uid)
         del self._archives[uid]
-        self._written.pop(uid, None)
-        self._stored.pop(uid, None)
-        self._whole.pop(uid, None)
+        for notes in (self._written, self._stored, self._whole, self._failures, self._not_before, self._layouts, self._waiting):
+            notes.pop(uid, None)  # type: ignore[attr-defined]
 
 
 class Archiver:
@@ -232,46 +260,69 @@ class Archiver:
         self._uri = uri
         self._key = key
         self._ledger = ArchiveLedger(state_dir)
-        self._ledger.retry()
         self._paths = log_paths(state_dir)
         self._raw = LogArchiver(LogReader(self._paths.raw), self._ledger, beat)
         self._processed = LogArchiver(LogReader(self._paths.processed), self._ledger, beat)
-        self._masks = MaskStore(state_dir)
-        self._stored_masks: set[str] = set()
+        self._masks = MaskArchive(MaskStore(state_dir), _server_is_gone)
         self._catalog: Catalog | None = None
         self._problem: str | None = None
         self._outages = 0
-        self._next_orphans = 0.0
+        self._next_chores = 0.0
 
     def step(self) -> bool:
-        """Bring over what there is; True if it may rest now. Never raises because of Tiled."""
-        if time.monotonic() >= self._next_orphans:
-            self._next_orphans = time.monotonic() + _ORPHANS_EVERY_S
-            close_orphans(self._paths.raw)
-            # A live reconstruction is continued by the next worker; nobody continues any other.
-            close_orphans(self._paths.processed, which=lambda start: start.get("purpose") != "live")
+        """Bring over what there is; True if it may rest now. Never raises: what is wrong stands in the figures."""
+        problems: list[str] = []
         try:
+            with _noted(problems):
+                self._do_chores()
             if self._catalog is None:
-                self._catalog = self._connect()
-            more = [self._raw.step(self._catalog.raw), self._processed.step(self._catalog.processed)]
+                self._catalog = connect(self._uri, self._key)
+            more: list[bool] = []
+            for log, container in ((self._raw, self._catalog.raw), (self._processed, self._catalog.processed)):
+                with _noted(problems):
+                    more.append(log.step(container))
             # What comes from runs that go on, and slow methods' images, needn't wait until those that ended are read back.
             busy = any(more)
-            more.append(self._raw.verify(busy=busy) or self._processed.verify(busy=busy))
-            if not any(more) and self.unsettled == 0:
-                self._store_masks(self._catalog)
-        except (ServerGone, CatalogError) as error:
-            if self._catalog is not None:
-                self._catalog.close()
-                self._outages += 1
-            self._catalog = None
-            if self._problem is None:
-                logger.warning("Tiled is not available: %s", error)
-            self._problem = str(error)
-            self._raw.forget_connection()
-            self._processed.forget_connection()
-            time.sleep(0.5)
+            with _noted(problems):
+                more.append(self._raw.verify(busy=busy) or self._processed.verify(busy=busy))
+            with _noted(problems):
+                more.append(self._masks.step(self._catalog.masks))
+        except (ServerGone, CatalogError, httpx.TransportError) as error:
+            problems.append(str(error))
+            self._lose_connection()
+        if problems and self._problem is None:
+            logger.warning("the archiver waits: %s", problems[0])
+        self._problem = problems[0] if problems else None
+        if problems:
+            time.sleep(_AFTER_A_PROBLEM_S)
             return True
         return not any(more)
+
+    def close(self) -> None:
+        """Close all files and connections."""
+        if self._catalog is not None:
+            self._catalog.close()
+        self._raw.reader.close()
+        self._processed.reader.close()
+        self._ledger.close()
+
+    def _do_chores(self) -> None:
+        if time.monotonic() < self._next_chores:
+            return
+        self._next_chores = time.monotonic() + _CHORES_EVERY_S
+        self._raw.bring_in_anew()
+        self._processed.bring_in_anew()
+        close_orphans(self._paths.raw)
+        # A live reconstruction is continued by the next worker; nobody continues any other.
+        close_orphans(self._paths.processed, which=lambda start: start.get("purpose") != "live")
+
+    def _lose_connection(self) -> None:
+        if self._catalog is not None:
+            self._catalog.close()
+            self._outages += 1
+        self._catalog = None
+        self._raw.forget_connection()
+        self._processed.forget_connection()
 
     @property
     def unsettled(self) -> int:
@@ -285,6 +336,8 @@ class Archiver:
 
     def figures(self) -> dict[str, Any]:
         """What `ghostbeam status` shows."""
+        given_up = self._ledger.problems()
+        given_up |= {f"mask set {identity}": problem for identity, problem in self._masks.problems.items()}
         return {
             "healthy": self._problem is None,
             "problem": self._problem,
@@ -293,27 +346,22 @@ class Archiver:
             "documents": self._raw.documents + self._processed.documents,
             "rewritten_runs": self._raw.rewritten + self._processed.rewritten,
             "outages": self._outages,
-            "given_up": self._ledger.problems(),
+            "given_up": given_up,
+            "left_to_the_log": len(self._ledger.acknowledged()),
+            "not_as_logged": self._ledger.newest_not_as_logged(_SHOWN),
         }
 
-    def _connect(self) -> Catalog:
-        catalog = connect(self._uri, self._key)
-        self._problem = None
-        return catalog
 
-    def _store_masks(self, catalog: Catalog) -> None:
-        for identity in self._masks.identities():
-            if identity in self._stored_masks:
-                continue
-            try:
-                if not _holds_mask_set(catalog.masks, identity):
-                    _store_mask_set(catalog.masks, self._masks, identity)
-                self._stored_masks.add(identity)
-            except Exception as error:
-                if _server_is_gone(error):
-                    raise ServerGone(str(error)) from error
-                logger.exception("mask set %s could not be stored", identity)
-                self._stored_masks.add(identity)
+@contextmanager
+def _noted(problems: list[str]) -> Iterator[None]:
+    """Nothing that goes wrong in one log, or with the archiver's own file, ends the work on the rest."""
+    try:
+        yield
+    except (ServerGone, CatalogError, httpx.TransportError):
+        raise
+    except Exception as error:
+        logger.exception("this is tried again")
+        problems.append(f"{type(error).__name__}: {error}")
 
 
 def _write(archive: RunArchive, records: Any) -> bool:
@@ -327,23 +375,6 @@ def _write(archive: RunArchive, records: Any) -> bool:
     if not ended:  # the stop document flushes
         archive.flush()
     return ended
-
-
-def _holds_mask_set(container: Any, identity: str) -> bool:
-    if identity not in container:
-        return False
-    if "patterns" in container[identity]:  # written last
-        return True
-    container.delete_contents([identity], recursive=True, external_only=False)
-    return False
-
-
-def _store_mask_set(container: Any, store: MaskStore, identity: str) -> None:
-    masks = store.load(identity)
-    metadata = {"name": masks.name, "pixel_size_um": masks.pixel_size_um, "identity": identity}
-    node = container.create_container(identity, metadata=metadata)
-    node.write_array(masks.positions_mm, key="positions_mm")
-    node.write_array(masks.patterns, key="patterns")
 
 
 def _server_is_gone(error: BaseException) -> bool:
@@ -364,19 +395,27 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        with service_lock(arguments.state_dir, "archiver"):
+            _serve(arguments.state_dir, arguments.uri, until_settled=arguments.until_settled)
+    except ServiceBusy as error:
+        parser.exit(1, f"{error}\n")
+
+
+def _serve(state_dir: Path, uri: str, *, until_settled: bool) -> None:
     stop = StopRequest()
-    status = StatusFile(arguments.state_dir, "archiver")
-    key = api_key(arguments.state_dir)
-    archiver = Archiver(arguments.state_dir, arguments.uri, key, lambda: status.write(archiver.figures()))
+    status = StatusFile(state_dir, "archiver")
+    archiver = Archiver(state_dir, uri, api_key(state_dir), lambda: status.write(archiver.figures()))
     while not stop:
         began = time.monotonic()
         may_rest = archiver.step()
         status.write(archiver.figures())
-        if arguments.until_settled and may_rest and archiver.unsettled == 0 and archiver.lag == 0:
+        if until_settled and may_rest and archiver.unsettled == 0 and archiver.lag == 0:
             break
         if may_rest:
             time.sleep(max(0.0, began + _EVERY_S - time.monotonic()))
     status.write(archiver.figures(), every_s=0.0)
+    archiver.close()
 
 
 if __name__ == "__main__":

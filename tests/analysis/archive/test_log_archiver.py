@@ -8,6 +8,7 @@ from analysis.archive import archiver
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.archiver import LogArchiver, ServerGone
 from analysis.archive.catalog import CatalogError
+from analysis.archive.comparison import Comparison
 from analysis.documents.log import LogReader, LogWriter, log_paths
 
 
@@ -20,7 +21,7 @@ class Scans:
         self.differences = []
 
         class Archive:
-            def __init__(self, container, uid):
+            def __init__(self, container, uid, layout):
                 self.uid = uid
 
             def discard(self):
@@ -36,9 +37,9 @@ class Scans:
                 pass
 
             def compare(self, documents):
-                return scans.differences
+                return Comparison(differences=scans.differences)
 
-            def mark_verified(self):
+            def mark_compared(self, comparison):
                 written.append((self.uid, "verified"))
 
         scans = self
