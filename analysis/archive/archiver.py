@@ -27,7 +27,7 @@ from analysis.archive.columns import ColumnFailed, ColumnUnfit, Layout
 from analysis.archive.mask_archive import MaskArchive
 from analysis.archive.names import BadName
 from analysis.archive.run_archive import RunArchive
-from analysis.documents.log import LogReader, Record, RunState, log_paths
+from analysis.documents.log import LogDamage, LogReader, Record, RunState, log_paths
 from analysis.documents.mask_store import MaskStore
 from analysis.documents.orphans import close_orphans
 from analysis.documents.service_lock import ServiceBusy, service_lock
@@ -167,6 +167,11 @@ class LogArchiver:
         for record in records:
             if record.run in self._settled:
                 continue
+            if not record.run:
+                logger.error(
+                    "document %s of the log is damaged, nothing tells whose it is: %s", record.position, record.damage
+                )
+                continue
             # what is to be written anew is read again then
             if self._archives.setdefault(record.run, None) is not None:
                 self._waiting[record.run].append(record)
@@ -228,7 +233,7 @@ class LogArchiver:
 
     def _note_failure(self, uid: str, error: Exception) -> None:
         self._failures[uid] += 1
-        if self._failures[uid] >= _TRIES or isinstance(error, BadName):
+        if self._failures[uid] >= _TRIES or isinstance(error, BadName | LogDamage):
             logger.error("run %s is given up: %s", uid, error)
             self._settle(uid, f"{type(error).__name__}: {error}")
         else:
