@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from analysis.archive.catalog import Catalog, CatalogError, connect
 from analysis.archive.stored_documents import stored_documents
+from analysis.documents.log import LogReader, RunState, log_paths
 from analysis.documents.mask_store import MaskStore
 from analysis.documents.recipe import Recipe, recipes_of
 from analysis.documents.run_spec import RunRefused
@@ -20,6 +21,8 @@ from analysis.offline.replay import verify
 from beamline.config import GhostbeamConfig
 from ghostbeam.method_options import parsed_options
 from ghostbeam.reprocess import find_run, mask_set_of, reconstructions_of, services, wait_until_archived
+
+Documents = Generator[tuple[str, dict[str, Any]], None, None]
 
 
 def replay_again(
@@ -42,16 +45,13 @@ def replay_again(
         services(config, spinner.update) as running,
         connect(running.uri, running.key) as catalog,
     ):
-        run, processed = find_run(catalog, uid)
-        if processed:
-            run = catalog.raw[run.metadata["start"]["derived_from"]]
-        start = run.metadata["start"]
+        start, documents = _measured(config, catalog, uid)
         recipe = _recipe(start, config, method, chosen, seed)
         spinner.update(f"reconstructing {start['uid'][:8]} by {recipe.method}")
         masks = mask_set_of(catalog, MaskStore(config.state_dir), start.get("mask_set", ""))
         try:
             done = replay_documents(
-                _told(run, spinner), config.state_dir, recipe, threads=config.reconstruction.threads, masks=masks
+                _told(documents, spinner), config.state_dir, recipe, threads=config.reconstruction.threads, masks=masks
             )
         except (RunRefused, LookupError, ValueError) as error:
             raise CatalogError(str(error)) from error
@@ -95,14 +95,52 @@ def _verify_one(catalog: Catalog, config: GhostbeamConfig, uid: str) -> Any:
     raw = catalog.raw[derived.metadata["start"]["derived_from"]]
     masks = mask_set_of(catalog, MaskStore(config.state_dir), raw.metadata["start"].get("mask_set", ""))
     try:
-        with closing(stored_documents(derived)) as stored, closing(stored_documents(raw)) as measured:
+        with closing(stored_documents(derived)) as stored, closing(_documents_of(config, raw)) as measured:
             return verify(stored, measured, config.state_dir, masks=masks)
     except (RunRefused, LookupError) as error:
         raise CatalogError(str(error)) from error
 
 
-def _told(run: Any, spinner: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    with closing(stored_documents(run)) as documents:
+def _measured(config: GhostbeamConfig, catalog: Catalog, uid: str) -> tuple[Mapping[str, Any], Documents]:
+    """Start document and documents of the run that a uid, or that of one of its reconstructions, begins so.
+
+    Raises
+    ------
+    CatalogError
+        If there is none, or more than one.
+    """
+    try:
+        run, processed = find_run(catalog, uid)
+    except CatalogError:
+        with closing(LogReader(log_paths(config.state_dir).raw)) as reader:
+            logged = [run for run in reader.runs() if run.uid.startswith(uid)]
+        if len(logged) != 1:
+            raise
+        return logged[0].start, _logged_documents(config, logged[0].uid)
+    if processed:
+        run = catalog.raw[run.metadata["start"]["derived_from"]]
+    return run.metadata["start"], _documents_of(config, run)
+
+
+def _documents_of(config: GhostbeamConfig, run: Any) -> Documents:
+    """A run's documents: from the catalogue, or, if they are not there as they were logged, from the log."""
+    as_logged = run.metadata.get("verified_against_log") and not run.metadata.get("converted")
+    if not as_logged:
+        uid = run.metadata["start"]["uid"]
+        with closing(LogReader(log_paths(config.state_dir).raw)) as reader:
+            if reader.state(uid) is not RunState.UNKNOWN:
+                return _logged_documents(config, uid)
+    return stored_documents(run)
+
+
+def _logged_documents(config: GhostbeamConfig, uid: str) -> Documents:
+    with closing(LogReader(log_paths(config.state_dir).raw)) as reader:
+        for record in reader.documents(uid):
+            yield record.name, record.doc
+
+
+def _told(documents: Documents, spinner: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    with closing(documents):
         for number, (name, doc) in enumerate(documents):
             if number % 5000 == 4999:
                 spinner.update(f"reading the run: {number + 1} documents")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from analysis.archive.catalog import is_healthy
@@ -25,6 +27,7 @@ _NOT_COUNTERS = {
     "problem",
     "lag_documents",
     "given_up",
+    "not_as_logged",
     "state",
     "last_error",
 }
@@ -57,10 +60,13 @@ def status_table(config: GhostbeamConfig) -> tuple[Table, bool]:
         healthy = healthy and well
         colour = "green" if well else "red"
         lag = f"{said['lag_documents']} documents" if "lag_documents" in said else ""
-        table.add_row(name, f"[{colour}]{state}[/{colour}]", str(figures["pid"] or ""), str(figures["restarts"] + 1), lag, remark)
+        table.add_row(
+            name, f"[{colour}]{state}[/{colour}]", str(figures["pid"] or ""), str(figures["restarts"] + 1), lag, escape(remark)
+        )
     paths = log_paths(config.state_dir)
     for label, path in (("raw", paths.raw), ("processed", paths.processed)):
-        runs = LogReader(path).runs()
+        with closing(LogReader(path)) as reader:
+            runs = reader.runs()
         open_runs = sum(run.stop is None for run in runs)
         table.add_row(f"log {label}", "", "", "", "", f"{len(runs)} runs, {open_runs} open, {_size(path)}")
     return table, healthy
@@ -79,6 +85,10 @@ def _remark(said: dict[str, Any]) -> str:
             parts.append(f"{value} {key.replace('_', ' ')}")
     if said.get("last_error"):
         parts.append(f"last error: {said['last_error']}")
+    for uid, lost in (said.get("not_as_logged") or {}).items():
+        place, what = next(iter(lost.items()))
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        parts.append(f"{uid[:8]} is in Tiled, but not as logged: {place} {what}{more}")
     for uid, problem in (said.get("given_up") or {}).items():
         parts.append(f"gave up {uid[:8]}: {problem} (try again with `ghostbeam recover`)")
     return ", ".join(parts)

@@ -168,9 +168,7 @@ class LogArchiver:
             if record.run in self._settled:
                 continue
             if not record.run:
-                logger.error(
-                    "document %s of the log is damaged, nothing tells whose it is: %s", record.position, record.damage
-                )
+                logger.error("document %s of the log is damaged, nothing tells whose it is: %s", record.position, record.damage)
                 continue
             # what is to be written anew is read again then
             if self._archives.setdefault(record.run, None) is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from analysis.documents.private import private_folder
 from analysis.documents.status import read_status
 
 
@@ -31,7 +32,7 @@ def service_lock(state_dir: Path | str, name: str) -> Iterator[None]:
         If another process holds it.
     """
     path = Path(state_dir) / "services" / f"{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     with path.open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

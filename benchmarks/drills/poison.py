@@ -73,7 +73,7 @@ def _look_at(chain: Chain, accepted: dict[str, tuple[str, Any]]) -> int:
             except Exception as error:
                 _found(chain, f"{kind}, {what}: accepted, and then {type(error).__name__}: {error}")
                 continue
-            if uid in problems:
+            if uid in problems or ledger.not_as_logged(uid):  # named, with what is otherwise
                 continue
             if not ledger.is_verified(uid):
                 _found(chain, f"{kind}, {what}: neither verified nor given up after {_SETTLED_S:.0f} s")
