@@ -44,6 +44,17 @@ def fail_if_lost(status: StatusBase, motor: EpicsMotor) -> None:
     watch(readback.connected)
 
 
+def check_connected(device: Device) -> None:
+    """Raise at once if a device's IOC is gone, instead of after the time that each of its PVs may take to answer.
+
+    Raises
+    ------
+    DisconnectedError
+    """
+    if not device.connected:
+        raise DisconnectedError(f"{device.name} was lost: is its IOC running?")
+
+
 class CountedStatus(DeviceStatus):
     """A status whose progress is a count, for a progress bar.
 

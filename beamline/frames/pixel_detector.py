@@ -20,7 +20,7 @@ from ophyd.status import StatusBase
 from beamline.frames.frame_file import FrameFile, FrameFileError
 from beamline.frames.values import Optics, TriggeredFrames
 from beamline.numpy_types import NumpyTyped
-from beamline.statuses import end
+from beamline.statuses import check_connected, end
 
 _SINGLE, _CONTINUOUS = 0, 2  # ImageMode
 _POLL_S = 0.02
@@ -179,11 +179,11 @@ class PixelDetector(NumpyTyped, DetectorBase):
 
         Raises
         ------
-        DetectorError
+        DisconnectedError
             If the detector's IOC is gone. Call this once more when it is back.
         """
         self._flying = False
-        self._check_connected()
+        check_connected(self)
         self.cam.acquire.put(0)
         self.hdf1.close()
         unstaged: list[object] = super().unstage()
@@ -243,7 +243,7 @@ class PixelDetector(NumpyTyped, DetectorBase):
 
     def get_index(self) -> int:
         """How many frames can be told of: those that are flushed."""
-        self._check_connected()
+        check_connected(self)
         return self.hdf1.flushed()
 
     def collect_asset_docs(self, index: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -266,10 +266,6 @@ class PixelDetector(NumpyTyped, DetectorBase):
                 self._failed = True
                 raise error
         yield from documents
-
-    def _check_connected(self) -> None:
-        if not self.hdf1.num_captured.connected:
-            raise DetectorError(f"{self.name} was lost ({self.hdf1.num_captured.pvname} does not answer): is its IOC running?")
 
     def _error(self) -> Exception | None:
         """What keeps the detector from taking the frames of the run."""

@@ -11,11 +11,10 @@ import numpy as np
 from ophyd import Component as Cpt
 from ophyd import Device, EpicsSignal, EpicsSignalRO, Signal
 from ophyd.status import StatusBase, SubscriptionStatus
-from ophyd.utils import DisconnectedError
 
 from beamline.frames.values import LineTriggers
 from beamline.numpy_types import NumpyTyped
-from beamline.statuses import CountedStatus, end
+from beamline.statuses import CountedStatus, check_connected, end
 
 
 class TriggerBox(NumpyTyped, Device):
@@ -93,6 +92,7 @@ class TriggerBox(NumpyTyped, Device):
 
     def unstage(self) -> list[object]:
         """Disarm."""
+        check_connected(self)
         self.stop()
         return super().unstage()
 
@@ -155,8 +155,7 @@ class TriggerBox(NumpyTyped, Device):
 
     def _take(self) -> None:
         """Fetch what is new. The box fills its arrays before it says how much is in them."""
-        if not self.captured.connected:
-            raise DisconnectedError(f"{self.name} was lost: is its IOC running?")
+        check_connected(self)
         line = self._line
         count = int(self.captured.get())
         if line is None or count <= self._taken:

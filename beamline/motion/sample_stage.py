@@ -11,7 +11,7 @@ from ophyd.status import StatusBase
 
 from beamline.motion.lines import Axis
 from beamline.numpy_types import NumpyTyped
-from beamline.statuses import fail_if_lost
+from beamline.statuses import check_connected, fail_if_lost
 
 UM_PER_UNIT = {"mm": 1000.0, "um": 1.0}
 
@@ -94,3 +94,8 @@ class SampleStage(NumpyTyped, Device):
         """Remember the velocity of x, so that `unstage` can set it back."""
         self.stage_sigs[self.x.velocity] = self.x.velocity.get()
         return super().stage()
+
+    def unstage(self) -> list[object]:
+        """Set the velocity of x back."""
+        check_connected(self)
+        return super().unstage()

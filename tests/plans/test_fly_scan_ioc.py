@@ -12,6 +12,7 @@ import pytest
 from bluesky.plans import count
 from bluesky.utils import ProgressBarManager, RunEngineInterrupted
 from fly_session import POINTS, FlySession
+from ophyd.utils import DisconnectedError
 from soft_ioc import soft_ioc
 
 from beamline.config import GhostbeamConfig
@@ -440,7 +441,7 @@ def test_an_ioc_that_dies_ends_the_scan(tmp_path):
         connect(devices, 20)
         session = FlySession(devices)
         session.at_line(1, ioc.process.kill)
-        with pytest.raises((RuntimeError, TimeoutError)):
+        with pytest.raises((RuntimeError, TimeoutError, DisconnectedError)):
             session.scan(y_um=(-1, 1, 8))
         assert session.stop["exit_status"] == "fail"
         assert session.announced() >= 10
