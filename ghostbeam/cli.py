@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import stat
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -50,11 +52,20 @@ def _fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ghostbeam {version('ghostbeam')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _choose_configuration(
     config: Annotated[
         Path | None, typer.Option(help="The configuration. Default: $GHOSTBEAM_CONFIG, else ./beamline.toml, else a simulation.")
     ] = None,
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     if config is not None:
         os.environ[CONFIG_VARIABLE] = str(config)
@@ -72,6 +83,11 @@ def up() -> None:
     console.print(f"  catalogue   {running.uri}", soft_wrap=True)
     console.print(f"  its page    {running.uri}/?api_key=KEY with the key in {_where_key(config)}", soft_wrap=True)
     console.print("  next        ghostbeam session | ghostbeam status | ghostbeam down", soft_wrap=True)
+    if config.state_dir.stat().st_mode & stat.S_IROTH:
+        console.print(
+            f"  note        everybody on this machine may read {config.state_dir}; `chmod 700` makes it yours alone",
+            soft_wrap=True,
+        )
 
 
 @app.command()

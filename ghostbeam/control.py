@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -17,13 +19,14 @@ from typing import Any
 import psutil
 
 from analysis.archive.catalog import api_key, profile_folder
-from analysis.documents.private import private_folder
+from analysis.documents.private import private_file, private_folder
 from analysis.documents.status import is_running, read_status
 from beamline.config import GhostbeamConfig
 from ghostbeam.services import Service, services, tiled_uri
+from ghostbeam.starting import Starting
 from ghostbeam.supervisor import NAME
 
-_START_S = 90.0
+_OPEN_FILES = 512
 _POLL_S = 0.1
 
 
@@ -63,44 +66,74 @@ def ensure_up(
     Raises
     ------
     ServiceError
-        If a port is in use, a service dies, or they are not ready within 90 s.
+        If a port is in use, or a service dies or does nothing any more before it serves.
+    OSError
+        If the state directory cannot be written to.
     """
     profiles = profile_folder(config.state_dir)
     running = Running(tiled_uri(config), api_key(config.state_dir), started=False, profiles=profiles)
-    status = supervisor_status(config.state_dir)
-    if status is not None and status.get("ready"):
-        return running
+    starting = Starting(progress)
     process = None
-    if status is None:
+    try:
+        while True:
+            status = supervisor_status(config.state_dir)
+            if status is not None and status.get("ready"):
+                return replace(running, started=process is not None)
+            if status is None:
+                if process is not None and process.poll() not in (None, 0):
+                    raise ServiceError(f"the services did not start. {_tail(config.state_dir, NAME)}")
+                process = _begin(config, config_file)
+                continue
+            _check_progress(config.state_dir, status, starting)
+            time.sleep(_POLL_S)
+    except BaseException:  # Ctrl-C too: what this call started is ended, services that others started are left alone
+        if process is not None:
+            _end(process, config.state_dir)
+        raise
+
+
+def _begin(config: GhostbeamConfig, config_file: str | None) -> subprocess.Popen[bytes] | None:
+    """Start a supervisor and wait until it tells of itself; None if another caller's was a moment earlier."""
+    folder = private_folder(config.state_dir / "services")
+    with (folder / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if supervisor_status(config.state_dir) is not None:
+            return None
         end_leftovers(config.state_dir)
+        _check_open_files()
         for service in services(config):
             _check_port(service)
-        process = _start_supervisor(config.state_dir, config_file)
-    deadline = time.monotonic() + _START_S
-    told = ""
-    while time.monotonic() < deadline:
-        status = supervisor_status(config.state_dir)
-        if status is not None and status.get("ready"):
-            return replace(running, started=process is not None)
-        if process is not None and (code := process.poll()) is not None and status is None:
-            if code != 0:
-                raise ServiceError(f"the services did not start. {_tail(config.state_dir, NAME)}")
-            process = None  # another caller's supervisor was a moment earlier
-        listed = (status or {}).get("services", {})
-        waiting = [name for name, figures in listed.items() if figures["state"] != "running"]
-        dying = [name for name in waiting if listed[name]["deaths_in_a_row"] >= 3]
-        if dying:
-            message = f"the service {dying[0]} keeps dying. {_tail(config.state_dir, dying[0])}"
-            if process is not None:  # services that others may be using are left alone
-                down(config.state_dir)
-            raise ServiceError(message)
-        text = f"starting {', '.join(waiting)}" if waiting else "starting"
-        if text != told:
-            progress(told := text)
-        time.sleep(_POLL_S)
-    if process is not None:
-        down(config.state_dir)
-    raise ServiceError(f"the services were not ready after {_START_S:.0f} s ({told}); see {config.state_dir / 'services'}")
+        process = _start_supervisor(folder, config_file)
+        try:
+            while process.poll() is None and supervisor_status(config.state_dir) is None:
+                time.sleep(_POLL_S)
+        except BaseException:
+            _end(process, config.state_dir)
+            raise
+        return process
+
+
+def _check_progress(state_dir: Path, status: dict[str, Any], starting: Starting) -> None:
+    """Tell what is waited for; raise ServiceError for what won't come."""
+    waiting = {name: figures for name, figures in status["services"].items() if figures["state"] != "running"}
+    for name, figures in waiting.items():
+        if figures["deaths_in_a_row"] >= 3:
+            raise ServiceError(f"the service {name} keeps dying. {_tail(state_dir, name)}")
+    starting.wait_for(waiting)
+    if hopeless := starting.hopeless():
+        name, why = hopeless
+        raise ServiceError(f"the service {name} does not start: it {why}. {_tail(state_dir, name)}")
+
+
+def _end(process: subprocess.Popen[bytes], state_dir: Path) -> None:
+    """End a supervisor that this process started, and its services."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    end_leftovers(state_dir)
 
 
 def down(state_dir: Path) -> bool:
@@ -160,14 +193,24 @@ def _is_ours(pid: int, state_dir: Path, name: str) -> bool:
     return str(state_dir) in command or (name == "repeater" and "ghostbeam.ca_repeater" in command)
 
 
-def _start_supervisor(state_dir: Path, config_file: str | None) -> subprocess.Popen[bytes]:
-    folder = state_dir / "services"
-    private_folder(folder)
-    command = [sys.executable, "-m", "ghostbeam.supervisor"]
+def _start_supervisor(folder: Path, config_file: str | None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", "ghostbeam.supervisor"]
     if config_file is not None:
         command += ["--config", config_file]
-    with (folder / f"{NAME}.log").open("ab") as log:
+    with private_file(folder / f"{NAME}.log").open("ab") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+
+def _check_open_files() -> None:
+    """Let this process, and what it starts, open as many files as services need."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= allowed < _OPEN_FILES:
+        if 0 <= most < _OPEN_FILES:
+            raise ServiceError(
+                f"a process may open only {most} files here, and the services need {_OPEN_FILES}. Raise the limit: `ulimit -n "
+                f"{_OPEN_FILES}` in this shell, or in the system's limits.conf."
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, most))
 
 
 def _check_port(service: Service) -> None:

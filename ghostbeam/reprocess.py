@@ -191,7 +191,7 @@ def replay(run: Any, *, method: str | None = None, seed: int | None = None, conf
         If the replay failed; what it printed says why.
     """
     uid = run if isinstance(run, str) else run.metadata["start"]["uid"]
-    command = [sys.executable, "-m", "ghostbeam", "replay", uid, "--json"]
+    command = [sys.executable, "-P", "-m", "ghostbeam", "replay", uid, "--json"]
     command += ["--method", method] if method else []
     command += ["--seed", str(seed)] if seed is not None else []
     command += ["--options", json.dumps(options)] if options else []

@@ -73,16 +73,15 @@ def services(config: GhostbeamConfig) -> list[Service]:
 
 
 def _repeater(config: GhostbeamConfig) -> Service:
-    command = [sys.executable, "-m", "ghostbeam.ca_repeater", "--host", "127.0.0.1" if config.simulated else "0.0.0.0"]
+    command = [sys.executable, "-P", "-m", "ghostbeam.ca_repeater", "--host", "127.0.0.1" if config.simulated else "0.0.0.0"]
     return Service("repeater", command, ready=lambda printed, pid: True, environment=epics_environment(config), may_end=True)
 
 
 def _simulation(config: GhostbeamConfig) -> Service:
     section = config.simulation
-    plate = config.state_dir / "simulation" / "plate.npz"
-    private_folder(plate.parent)
+    plate = private_folder(config.state_dir / "simulation") / "plate.npz"
     make_plate(config).save(plate)
-    command = [sys.executable, "-m", "sims", "--prefix", config.epics.prefix, "--port", str(section.ca_port)]
+    command = [sys.executable, "-P", "-m", "sims", "--prefix", config.epics.prefix, "--port", str(section.ca_port)]
     command += ["--sample", section.sample, "--plate", str(plate), "--seed", str(section.seed)]
     command += ["--speed", str(section.speed), "--photons", str(section.photons)]
     command += ["--coherent-sample", section.coherent_sample, "--flux", str(section.flux), "--frames", section.frames]
@@ -100,7 +99,7 @@ def _tiled(config: GhostbeamConfig) -> Service:
     section = config.tiled
     storage = ServerStorage(section.database_uri, section.table_uri, section.redis_uri or "memory", config.frames_folder)
     write_server_configuration(config.state_dir, storage)
-    command = [sys.executable, "-m", "analysis.archive.tiled_server", "--state-dir", str(config.state_dir)]
+    command = [sys.executable, "-P", "-m", "analysis.archive.tiled_server", "--state-dir", str(config.state_dir)]
     command += ["--host", section.host, "--port", str(section.port)]
     return Service(
         "tiled",
@@ -114,7 +113,7 @@ def _tiled(config: GhostbeamConfig) -> Service:
 
 
 def _archiver(config: GhostbeamConfig) -> Service:
-    command = [sys.executable, "-m", "analysis.archive.archiver"]
+    command = [sys.executable, "-P", "-m", "analysis.archive.archiver"]
     command += ["--state-dir", str(config.state_dir), "--uri", tiled_uri(config)]
     # The archiver has its own way to try again; Tiled's would hold it up for 72 s after a server has died.
     return Service("archiver", command, _says_so(config.state_dir, "archiver"), {"TILED_RETRY_ATTEMPTS": "1", **_ONE_THREAD})
@@ -122,7 +121,7 @@ def _archiver(config: GhostbeamConfig) -> Service:
 
 def _worker(config: GhostbeamConfig) -> Service:
     section = config.reconstruction
-    command = ["nice", "-n", str(section.niceness), sys.executable, "-m", "analysis.worker.worker"]
+    command = ["nice", "-n", str(section.niceness), sys.executable, "-P", "-m", "analysis.worker.worker"]
     command += ["--state-dir", str(config.state_dir), "--threads", str(section.threads)]
     command += ["--longest-s", str(section.longest_s)]
     command += ["--recipes", json.dumps(section.recipes)]

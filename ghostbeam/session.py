@@ -51,5 +51,5 @@ def run_session(config: GhostbeamConfig, profile: Path | None, console: Console)
         console.print("The services were started and stay up after this session; `ghostbeam down` ends them.")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    arguments = [sys.executable, "-m", "IPython", "--no-banner", "-i", str(startup)]
-    os.execv(sys.executable, arguments)
+    arguments = [sys.executable, "-P", "-m", "IPython", "--no-banner", "--InteractiveShellApp.ignore_cwd=True", "-i"]
+    os.execv(sys.executable, [*arguments, str(startup)])

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import logging
 import os
 import signal
+import stat
 import subprocess
 import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from analysis.documents.private import private_file
 from analysis.documents.status import StatusFile, StopRequest
 from beamline.config import load_config
 from ghostbeam.services import Service, services
@@ -56,9 +59,10 @@ class Supervised:
         """Start the process."""
         if self._log.exists() and self._log.stat().st_size > _LARGEST_LOG:
             os.replace(self._log, self._log.with_suffix(".log.old"))
-        with self._log.open("ab") as log:
+        with private_file(self._log).open("ab") as log:
             self._printed_from = log.tell()
-            environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self.service.environment}
+            # PYTHONSAFEPATH: a file of the user's called analysis.py, in the folder where this was started, is none of ours.
+            environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1", **self.service.environment}
             # A session of its own: a Ctrl-C in the terminal is for the scan, not for the services.
             self._process = subprocess.Popen(
                 self.service.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
@@ -80,6 +84,7 @@ class Supervised:
             if not self.is_ready:
                 self.is_ready = self.service.ready(self._printed(), self._process.pid)
             return
+        _end_group(self._process.pid)
         if code == 0 and self.service.may_end:
             # Another process serves; if that one ends, ours takes over.
             self._process, self._elsewhere = None, True
@@ -119,8 +124,8 @@ class Supervised:
             self._process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             logger.warning("%s did not end when asked to and is killed", self.service.name)
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        _end_group(self._process.pid)
+        self._process.wait()
 
     def _printed(self) -> str:
         with self._log.open("rb") as log:
@@ -132,6 +137,12 @@ class Supervised:
         return lines[-1][-300:] if lines else ""
 
 
+def _end_group(pid: int) -> None:
+    """End what is left of a service's process group: it may have started processes that outlive it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
 def supervise(config_file: str | None) -> None:
     """Run the services until asked to end."""
     config = load_config(config_file)
@@ -141,6 +152,9 @@ def supervise(config_file: str | None) -> None:
         logger.info("another supervisor serves %s", config.state_dir)
         return
     stop = StopRequest()
+    # Said before anything is started: who wants to start services now knows that they come.
+    status.write({"ready": False, "services": {}}, every_s=0)
+    os.umask(_umask(config.state_dir))
     supervised = [Supervised(service, status.path.parent) for service in services(config)]
     try:
         for one in supervised:
@@ -152,6 +166,8 @@ def supervise(config_file: str | None) -> None:
             status.write({"ready": ready, "services": {one.service.name: one.figures() for one in supervised}}, every_s=0.1)
             time.sleep(_EVERY_S)
     finally:
+        ending = {one.service.name: one.figures() for one in supervised}
+        status.write({"ready": False, "services": ending}, every_s=0)  # who asks for services now waits, and starts others
         for one in supervised:
             one.ask_to_end()
         deadline = time.monotonic() + _TERMINATION_S
@@ -159,6 +175,11 @@ def supervise(config_file: str | None) -> None:
             one.wait_for_end(deadline)
         status.path.unlink(missing_ok=True)
         lock.close()
+
+
+def _umask(state_dir: Path) -> int:
+    """What services make is their owner's alone, or its group's too where the state directory is shared with the group."""
+    return 0o007 if state_dir.stat().st_mode & stat.S_IWGRP else 0o077
 
 
 def _lock(path: Path) -> TextIO | None:

@@ -11,6 +11,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
+if "" in sys.path:
+    sys.path.remove("")  # a file of yours called analysis.py, in the folder that you work in, must not take the place of ours
+
 from beamline.config import apply_epics_environment, load_config
 
 config = load_config()
@@ -77,3 +80,5 @@ if not LISTING:
     cat, processed = catalogue.raw, catalogue.processed
     live = Live(config.state_dir)
     replay = partial(replay, config=config)
+
+sys.path.append("")  # your own modules in that folder come behind all that is installed

@@ -21,7 +21,7 @@ from tiled.client import from_uri
 from tiled.client.utils import ClientError
 from tiled.structures.core import Spec
 
-from analysis.documents.private import private_folder
+from analysis.documents.private import private_file, private_folder
 
 API_KEY_VARIABLE = "GHOSTBEAM_TILED_API_KEY"
 PROFILE = "ghostbeam"
@@ -124,7 +124,7 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
     }
     if storage.tables is None:
         # The file keeps this mode. In the other one a reader makes appends fail with "database is locked".
-        with contextlib.closing(sqlite3.connect(folder / "tables.db")) as connection:
+        with contextlib.closing(sqlite3.connect(private_file(folder / "tables.db"))) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
     # Databases in production may have passwords in their addresses.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import socket
+import sys
 from pathlib import Path
 
 import uvicorn
@@ -39,12 +41,27 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
     parser.add_argument("--port", type=int, required=True, help="port to listen at")
     arguments = parser.parse_args()
-    yield_session(os.nice(_NICENESS))
     configuration = parse_configs(server_configuration_path(arguments.state_dir))
     configuration.authentication.single_user_api_key = api_key(arguments.state_dir)
     _serve_frames(configuration)
     app = build_app_from_config(configuration)
-    uvicorn.run(app, host=arguments.host, port=arguments.port, log_config=_LOGGING, access_log=False)
+    server = _Server(uvicorn.Config(app, host=arguments.host, port=arguments.port, log_config=_LOGGING, access_log=False))
+    server.run()
+    if not server.started:
+        sys.exit(1)
+
+
+class _Server(uvicorn.Server):
+    """Yields to other processes once it serves; until then they may all be waiting for it."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        niceness = min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
+        for thread in os.listdir("/proc/self/task"):  # Linux has a niceness for each thread
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, int(thread), niceness)
+        yield_session(niceness)
 
 
 def _serve_frames(configuration: Config) -> None:

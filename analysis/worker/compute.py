@@ -107,7 +107,7 @@ def computed(
     }
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "analysis.worker.compute"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        [sys.executable, "-P", "-m", "analysis.worker.compute"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     )
     assert process.stdin is not None and process.stdout is not None
     try:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import hashlib
 import json
 import logging
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from analysis.documents.private import private_folder
@@ -55,8 +59,7 @@ def work(
     WorkerBusy
         If another worker serves this state directory.
     """
-    lock_path = state_dir / "services" / "worker.lock"
-    private_folder(lock_path.parent)
+    lock_path = private_folder(state_dir / "services") / "worker.lock"
     with open(lock_path, "ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,6 +69,7 @@ def work(
                 f"another worker (process {other}) serves {state_dir}: stop it first, or choose another --state-dir"
             ) from error
         stop = StopRequest()
+        temporary = _temporary_folder(state_dir)
         status = StatusFile(state_dir, "worker")
         scheduler = Scheduler(state_dir, recipes, slow_at_once=slow_at_once, threads=threads, longest_s=longest_s)
         try:
@@ -78,6 +82,20 @@ def work(
         finally:
             scheduler.close()
             status.write({"state": "stopped", **scheduler.status(), "jobs": []}, every_s=0)
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary_folder(state_dir: Path) -> Path:
+    """Make the folder for temporary files of this worker and its jobs, without what a killed one left in it.
+
+    It is not below the state directory, whose path may be too long for a socket.
+    """
+    identity = hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"ghostbeam-worker-{identity}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    return folder
 
 
 def main() -> None:
