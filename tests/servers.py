@@ -44,7 +44,7 @@ class TiledServer:
         command = [sys.executable, "-m", "analysis.archive.tiled_server", "--state-dir", str(self.state_dir)]
         with (self.state_dir / "tiled.log").open("ab") as log:
             self.process = subprocess.Popen([*command, "--port", str(self.port)], stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not is_healthy(self.uri):
             assert self.process.poll() is None and time.monotonic() < deadline, "Tiled does not start"
             time.sleep(0.1)

@@ -184,7 +184,8 @@ def connect(uri: str, key: str) -> Catalog:
     CatalogError
         If no server answers there, or it refuses the key.
     """
-    if not is_healthy(uri):  # Tiled's own client would try for minutes, also where a stopped server takes connections
+    # Tiled's own client would try for minutes, also where a stopped server takes connections; a busy one is slow.
+    if not is_healthy(uri, timeout_s=10.0):
         raise CatalogError(f"no Tiled server answers at {uri}. Start the services with `ghostbeam up`.")
     try:
         root = from_uri(uri, api_key=key, timeout=_TIMEOUT)
