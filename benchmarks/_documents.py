@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.mask_store import MaskSet
+from analysis.techniques.ghost.mask_sets import MaskSet
 from beamline.mask_plate import MaskPlate
 from sims.samples import make_sample
 

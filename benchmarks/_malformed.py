@@ -20,7 +20,7 @@ import msgpack
 import numpy as np
 from event_model import pack_event_page
 
-from analysis.documents.mask_store import MaskSet
+from analysis.techniques.ghost.mask_sets import MaskSet
 from benchmarks._documents import counted_scan_documents
 
 MASKS = MaskSet(

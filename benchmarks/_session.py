@@ -34,7 +34,7 @@ class Session:
         from bluesky import RunEngine
 
         from analysis.documents.log import LogWriter, log_paths
-        from analysis.documents.mask_store import MaskStore
+        from analysis.techniques.ghost.mask_sets import MaskStore
         from beamline.factory import connect, make_devices
         from beamline.plates import make_plate
 

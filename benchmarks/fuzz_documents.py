@@ -29,13 +29,13 @@ from analysis.archive.archiver import LogArchiver
 from analysis.archive.run_archive import unpacked
 from analysis.documents.log import LogError, LogReader, LogWriter, Record, log_paths
 from analysis.documents.log_file import RUN_COLUMNS, run_row, save_run
-from analysis.documents.mask_store import MaskStore
 from analysis.documents.orphans import close_orphans
 from analysis.documents.plain import shown
 from analysis.documents.process import Process
-from analysis.documents.realizations import Realizations
 from analysis.documents.recipe import Recipe, derived_uid, recipes_of
-from analysis.documents.run_spec import RunRefused
+from analysis.documents.refusal import RunRefused
+from analysis.techniques.ghost.intake import Realizations
+from analysis.techniques.ghost.mask_sets import MaskStore
 from analysis.worker.job import Job, run_job
 from benchmarks._common import Claim, arguments_parser, report
 from benchmarks._malformed import MASKS, Document, comes_back, malformed_run

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from analysis.documents.log import LogReader, LogWriter, RunState
-from analysis.documents.mask_store import MaskSet, MaskStore
 from analysis.documents.recipe import Recipe, derived_uid
 from analysis.metrics import psnr
+from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
 from benchmarks._common import Claim, arguments_parser, percentile, report
 from benchmarks._documents import counted_scan_documents, paced
 from benchmarks._image_watcher import ImageWatcher

@@ -15,7 +15,7 @@ import uuid
 from typing import Any
 
 from analysis.archive.run_archive import RunArchive
-from analysis.documents.mask_store import MaskStore
+from analysis.techniques.ghost.mask_sets import MaskStore
 from beamline.plates import make_plate
 from benchmarks._common import Claim, arguments_parser, report
 from benchmarks._documents import ghost_scan_documents

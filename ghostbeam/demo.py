@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from analysis.documents.log import LogReader, LogWriter, log_paths
-from analysis.documents.mask_store import MaskStore
+from analysis.techniques.ghost.mask_sets import MaskStore
 from analysis.views.live import Live, LiveRun
 from beamline.config import CONFIG_VARIABLE, GhostbeamConfig, apply_epics_environment, load_config
 from ghostbeam.control import Running, ServiceError, down, ensure_up
@@ -243,7 +243,7 @@ def _panel(progress: Progress, runs: list[LiveRun]) -> Table:
     if runs:
         table = Table("method", "state", "realizations", "held-out loss", "resolution (FRC)", box=None, pad_edge=False)
         for run in runs:
-            table.add_row(run.method, run.state, str(run.realizations), *_quality(run.estimate))
+            table.add_row(run.method, run.state, str(run.used), *_quality(run.estimate))
         grid.add_row(table)
     return grid
 

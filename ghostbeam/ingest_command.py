@@ -71,7 +71,7 @@ def _wait(config: GhostbeamConfig, uid: str, methods: list[str], spinner: Any) -
     while time.monotonic() < deadline:
         runs = [run for run in live.runs() if run.raw_uid == uid]
         ended = [run for run in runs if run.stop is not None]
-        spinner.update("; ".join(f"{run.method} {run.state} {run.realizations}/{run.expected}" for run in runs) or "waiting")
+        spinner.update("; ".join(f"{run.method} {run.state} {run.used}/{run.expected}" for run in runs) or "waiting")
         if len(ended) >= len(methods):
             for run in ended:
                 if run.state == "failed":

@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from analysis.documents.mask_store import MaskSetMissing
 from analysis.documents.recipe import Recipe
+from analysis.documents.references import ReferenceMissing
 from analysis.offline.acquisition import Acquisition, RunUnknown, from_file, from_log
 from analysis.offline.comparison import compare, read_reference, reference_for
 from analysis.offline.comparison_file import check_saving, save_comparison
@@ -78,7 +78,7 @@ def run_reconstruct(
             picture = _place(output, source, acquisition, methods)
         with _progress(quiet) as told, _threads(config.reconstruction.threads):
             comparison = compare(acquisition, recipes, reference=comparable, time_budget_s=time_budget_s, progress=told)
-    except (ValueError, RunUnknown, MaskSetMissing, MemoryError) as error:
+    except (ValueError, RunUnknown, ReferenceMissing, MemoryError) as error:
         raise ReconstructError(str(error)) from error
     with quiet.status("drawing"):
         title = caption(acquisition)

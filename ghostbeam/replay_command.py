@@ -8,19 +8,19 @@ from contextlib import closing
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from analysis.archive.catalog import Catalog, CatalogError, connect
 from analysis.archive.stored_documents import stored_documents
 from analysis.documents.log import LogReader, RunState, log_paths
-from analysis.documents.mask_store import MaskStore
-from analysis.documents.recipe import Recipe, recipes_of
-from analysis.documents.run_spec import RunRefused
-from analysis.ghost import METHODS
+from analysis.documents.recipe import Recipe
+from analysis.documents.refusal import RunRefused
 from analysis.offline.replay import replay as replay_documents
 from analysis.offline.replay import verify
+from analysis.techniques import recipes_for, technique_of
 from beamline.config import GhostbeamConfig
 from ghostbeam.method_options import parsed_options
-from ghostbeam.reprocess import find_run, mask_set_of, reconstructions_of, services, wait_until_archived
+from ghostbeam.reprocess import find_run, reconstructions_of, references_of, services, wait_until_archived
 
 Documents = Generator[tuple[str, dict[str, Any]], None, None]
 
@@ -46,12 +46,13 @@ def replay_again(
         connect(running.uri, running.key) as catalog,
     ):
         start, documents = _measured(config, catalog, uid)
-        recipe = _recipe(start, config, method, chosen, seed)
-        spinner.update(f"reconstructing {start['uid'][:8]} by {recipe.method}")
-        masks = mask_set_of(catalog, MaskStore(config.state_dir), start.get("mask_set", ""))
         try:
+            rows = technique_of(start).rows
+            recipe = _recipe(start, config, method, chosen, seed)
+            spinner.update(f"reconstructing {start['uid'][:8]} by {recipe.method}")
+            references = references_of(catalog, start, config.state_dir)
             done = replay_documents(
-                _told(documents, spinner), config.state_dir, recipe, threads=config.reconstruction.threads, masks=masks
+                _told(documents, spinner), config.state_dir, recipe, threads=config.reconstruction.threads, references=references
             )
         except (RunRefused, LookupError, ValueError) as error:
             raise CatalogError(str(error)) from error
@@ -61,7 +62,9 @@ def replay_again(
         print(json.dumps({"uid": done.uid, "archived": not waiting}))
         return
     ledger = done.ledger.to_doc()
-    console.print(f"Reconstructed by {recipe.method} from {ledger['used']} of {ledger['expected']} realizations.")
+    console.print(f"Reconstructed by {recipe.method} from {ledger['used']} of {ledger['expected']} {rows}.")
+    for remark in done.remarks:
+        console.print(f"  [yellow]note[/yellow]         {escape(remark)}", soft_wrap=True)
     console.print(f"  derived run  {done.uid}" + ("  (not in Tiled yet: see `ghostbeam status`)" if waiting else ""))
     console.print(f"  check it     ghostbeam replay {done.uid[:8]} --verify")
 
@@ -93,10 +96,10 @@ def verify_stored(config: GhostbeamConfig, uid: str, *, console: Console, as_jso
 def _verify_one(catalog: Catalog, config: GhostbeamConfig, uid: str) -> Any:
     derived = catalog.processed[uid]
     raw = catalog.raw[derived.metadata["start"]["derived_from"]]
-    masks = mask_set_of(catalog, MaskStore(config.state_dir), raw.metadata["start"].get("mask_set", ""))
     try:
+        references = references_of(catalog, raw.metadata["start"], config.state_dir)
         with closing(stored_documents(derived)) as stored, closing(_documents_of(config, raw)) as measured:
-            return verify(stored, measured, config.state_dir, masks=masks)
+            return verify(stored, measured, config.state_dir, references=references)
     except (RunRefused, LookupError) as error:
         raise CatalogError(str(error)) from error
 
@@ -150,9 +153,10 @@ def _told(documents: Documents, spinner: Any) -> Iterator[tuple[str, Mapping[str
 def _recipe(
     start: Mapping[str, Any], config: GhostbeamConfig, method: str | None, options: dict[str, Any], seed: int | None
 ) -> Recipe:
-    default = recipes_of(start, [Recipe.parse(entry) for entry in config.reconstruction.recipes])[0]
-    if method is not None and method not in METHODS:
-        raise CatalogError(f"unknown method {method!r}; the methods are {', '.join(METHODS)}")
+    methods = technique_of(start).methods
+    default = recipes_for(start, [Recipe.parse(entry) for entry in config.reconstruction.recipes])[0]
+    if method is not None and method not in methods:
+        raise CatalogError(f"unknown method {method!r}; the methods for this run are {', '.join(methods)}")
     if method is None or method == default.method:
         options = {**default.options, **options}
     return Recipe(method or default.method, options, default.seed if seed is None else seed)

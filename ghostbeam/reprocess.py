@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +19,10 @@ from tiled.queries import Eq, KeyPresent
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.catalog import Catalog, CatalogError, connect
 from analysis.archive.run_archive import read_back
+from analysis.archive.stored_references import stored_reference
 from analysis.documents.log import LogReader, log_paths
-from analysis.documents.mask_store import MaskSet, MaskStore
+from analysis.documents.references import FOLDERS, Reference, ReferenceStore
+from analysis.techniques import technique_of
 from beamline.config import CONFIG_VARIABLE, GhostbeamConfig
 from ghostbeam.control import Running, down, ensure_up
 
@@ -62,13 +64,15 @@ def reconstructions_of(catalog: Catalog, raw_uid: str) -> list[str]:
     return list(catalog.processed.search(Eq("derived_from", raw_uid)))
 
 
-def mask_set_of(catalog: Catalog, store: MaskStore, identity: str) -> MaskSet | None:
-    """A run's mask set from the catalogue, if it isn't in the local store; None if it is there, or nowhere."""
-    if identity in store.identities() or identity not in catalog.masks:
-        return None
-    node = catalog.masks[identity]
-    patterns, positions = node["patterns"].read(), node["positions_mm"].read()
-    return MaskSet(node.metadata["name"], patterns, positions, float(node.metadata["pixel_size_um"]))
+def references_of(catalog: Catalog, start: Mapping[str, Any], state_dir: Path) -> list[Reference]:
+    """What a run needs beside its documents, as far as the catalogue has it and the state directory hasn't."""
+    store = ReferenceStore(state_dir)
+    found = []
+    for name in technique_of(start).references(start):
+        folder = FOLDERS[name.kind]
+        if store.stamp(name) is None and folder in catalog.root and name.identity in catalog.root[folder]:
+            found.append(stored_reference(catalog.root[folder][name.identity], name.kind))
+    return found
 
 
 def wait_until_archived(state_dir: Path, uids: list[str], *, seconds: float = _SETTLED_S) -> list[str]:

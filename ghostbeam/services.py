@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.archive.catalog import ServerStorage, is_healthy, write_client_profile, write_server_configuration
+from analysis.documents.frames import allow_frames
 from analysis.documents.private import private_folder
 from analysis.documents.status import read_status
 from beamline.config import GhostbeamConfig, epics_environment
@@ -64,6 +65,7 @@ def services(config: GhostbeamConfig) -> list[Service]:
     state_dir = config.state_dir
     private_folder(state_dir)
     write_client_profile(state_dir, tiled_uri(config))
+    allow_frames(state_dir, config.frames_folder)
     listed = [_repeater(config)]
     if config.simulated:
         listed.append(_simulation(config))

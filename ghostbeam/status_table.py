@@ -80,7 +80,7 @@ def _remark(said: dict[str, Any]) -> str:
         if key == "counters":
             parts += [f"{count} {name}" for name, count in value.items()]
         elif key == "jobs":
-            parts += [f"{job['method']} of {job['run'][:8]} at {job['realizations']}" for job in value]
+            parts += [f"{job['method']} of {job['run'][:8]} at {job['used']}" for job in value]
         elif key not in _NOT_COUNTERS:
             parts.append(f"{value} {key.replace('_', ' ')}")
     if said.get("last_error"):

@@ -31,7 +31,7 @@ from bluesky.utils import ProgressBarManager
 import plans
 from analysis.archive import catalog
 from analysis.documents.log import LogWriter, log_paths
-from analysis.documents.mask_store import MaskStore
+from analysis.techniques.ghost.mask_sets import MaskStore
 from analysis.views.live import Live
 from beamline.factory import connect, make_devices
 from beamline.plates import make_plate

@@ -15,7 +15,7 @@ from event_model import DocumentNames, schema_validators
 from made_runs import Documents, MadeRun
 
 from analysis.documents.log import LogReader, LogWriter, log_paths
-from analysis.documents.mask_store import MaskStore
+from analysis.techniques.ghost.mask_sets import MaskStore
 
 
 def write_raw(state_dir: Path, documents: Iterable[tuple[str, dict[str, Any]]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.mask_store import MaskSet
+from analysis.techniques.ghost.mask_sets import MaskSet
 
 Documents = list[tuple[str, dict[str, Any]]]
 SHAPE = (8, 8)

@@ -14,16 +14,21 @@ import numpy as np
 import pytest
 import typer
 from bluesky import RunEngine
+from fly_runs import FlyRun
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from soft_devices import SoftBeamline
 
 from analysis.documents.derived import DerivedRun, Standing, derived_start
-from analysis.documents.ledger import REASONS, Ledger
+from analysis.documents.ledger import Ledger
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe
-from analysis.ghost import METHODS, Estimate
+from analysis.documents.references import ReferenceStore
+from analysis.estimate import Estimate
+from analysis.ghost import METHODS
 from analysis.offline.ingest import ingest
+from analysis.techniques import TECHNIQUES, technique_of
+from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
 from beamline.config import GhostbeamConfig
 from ghostbeam.cli import app
 from plans import dark_scan, ghost_scan
@@ -149,15 +154,28 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, dict[s
 
 
 @pytest.fixture(scope="module")
-def derived(scanned: dict[str, list[tuple[str, dict[str, Any]]]]) -> dict[str, dict[str, Any]]:
-    recipe = Recipe("tv")
-    raw = scanned["ghost_scan"][0][1]
-    start = derived_start(raw, recipe, uid="0" * 32, purpose="live", recipes=[recipe], refused="mask_set")
+def raw_starts(scanned, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """A start document of each technique, and a state directory with what they need."""
+    folder = tmp_path_factory.mktemp("state")
+    ghost = scanned["ghost_scan"][0][1]
+    masks = MaskSet("made", np.ones((4, *ghost["ghost"]["shape"]), dtype=np.float32), np.zeros((4, 2)), 1.0)
+    ghost = {**ghost, "mask_set": MaskStore(folder).save(masks)}
+    _, fly = FlyRun(folder / "frames" / "one.h5").start()[0]
+    return folder, {"ghost": ghost, "ptychography": fly}
+
+
+@pytest.fixture(scope="module", params=list(TECHNIQUES))
+def derived(request: pytest.FixtureRequest, raw_starts) -> dict[str, dict[str, Any]]:
+    state_dir, starts = raw_starts
+    raw = starts[request.param]
+    run = technique_of(raw).open(raw, ReferenceStore(state_dir))
+    recipe = Recipe("any")
+    about = {"rows": run.rows, "metadata": run.metadata, "remarks": run.remarks}
+    start = derived_start(raw, recipe, uid="0" * 32, purpose="live", recipes=[recipe], refused="mask_set", **about)
     documents: dict[str, dict[str, Any]] = {}
-    run = DerivedRun(documents.__setitem__, start, (2, 2))
-    flat = np.ones((2, 2), dtype=np.float32)
-    run.estimate(Estimate(flat, flat, 0.1, {"frc_resolution_px": 1.0}), Standing(), final=True, elapsed_s=0.1)
-    run.close(Ledger(), options={})
+    written = DerivedRun(documents.__setitem__, start, run.quantities)
+    written.estimate(Estimate({}), Standing(), final=True, elapsed_s=0.1)
+    written.close(Ledger(), options={})
     return documents
 
 
@@ -201,7 +219,7 @@ def test_every_key_of_a_derived_run_is_explained(derived):
 
 
 def test_what_the_buckets_were_corrected_with_is_explained(scanned):
-    from analysis.documents.realizations import Realizations
+    from analysis.techniques.ghost.intake import Realizations
 
     ledger = Realizations(scanned["ghost_scan"][0][1], 4).ledger()
     assert missing_keys(ledger.normalisation, part(page("docs/reference_documents.md"), "### `normalisation`")) == []
@@ -209,8 +227,9 @@ def test_what_the_buckets_were_corrected_with_is_explained(scanned):
 
 def test_every_reason_of_the_gap_ledger_is_listed_in_its_own_words():
     rows = part(page("docs/reference_documents.md"), "### Reasons").splitlines()
-    for reason, meaning in {**REASONS, "missing": "emitted by the plan and never received"}.items():
-        assert f"| `{reason}` | {meaning} |" in rows
+    for technique in TECHNIQUES.values():
+        for reason, meaning in technique.reasons.items():
+            assert f"| `{reason}` | {meaning} |" in rows
 
 
 # Commands

@@ -24,12 +24,12 @@ import httpx
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.catalog import Catalog, CatalogError, api_key, connect
 from analysis.archive.columns import ColumnFailed, ColumnUnfit, Layout
-from analysis.archive.mask_archive import MaskArchive
 from analysis.archive.names import BadName
+from analysis.archive.reference_archive import ReferenceArchive
 from analysis.archive.run_archive import RunArchive
 from analysis.documents.log import LogDamage, LogReader, Record, RunState, log_paths
-from analysis.documents.mask_store import MaskStore
 from analysis.documents.orphans import close_orphans
+from analysis.documents.references import ReferenceStore
 from analysis.documents.service_lock import ServiceBusy, service_lock
 from analysis.documents.status import StatusFile, StopRequest
 
@@ -266,7 +266,7 @@ class Archiver:
         self._paths = log_paths(state_dir)
         self._raw = LogArchiver(LogReader(self._paths.raw), self._ledger, beat)
         self._processed = LogArchiver(LogReader(self._paths.processed), self._ledger, beat)
-        self._masks = MaskArchive(MaskStore(state_dir), _server_is_gone)
+        self._references = ReferenceArchive(ReferenceStore(state_dir), _server_is_gone)
         self._catalog: Catalog | None = None
         self._problem: str | None = None
         self._outages = 0
@@ -289,7 +289,7 @@ class Archiver:
             with _noted(problems):
                 more.append(self._raw.verify(busy=busy) or self._processed.verify(busy=busy))
             with _noted(problems):
-                more.append(self._masks.step(self._catalog.masks))
+                more.append(self._references.step(self._catalog.root))
         except (ServerGone, CatalogError, httpx.TransportError) as error:
             problems.append(str(error))
             self._lose_connection()
@@ -340,7 +340,7 @@ class Archiver:
     def figures(self) -> dict[str, Any]:
         """What `ghostbeam status` shows."""
         given_up = self._ledger.problems()
-        given_up |= {f"mask set {identity}": problem for identity, problem in self._masks.problems.items()}
+        given_up |= {f"reference {identity}": problem for identity, problem in self._references.problems.items()}
         return {
             "healthy": self._problem is None,
             "problem": self._problem,

@@ -6,64 +6,54 @@ another one as if nothing had happened.
 
 from __future__ import annotations
 
-import importlib.metadata
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from analysis.documents.ledger import Ledger
-from analysis.documents.realizations import PRIMARY
 from analysis.documents.recipe import Recipe
-from analysis.ghost import Estimate
+from analysis.documents.software import software
+from analysis.documents.streams import PRIMARY
+from analysis.estimate import Estimate, Quantity
 
 PLAN_NAME = "reconstruction"
 OBJECT = "reconstruction"
 Emit = Callable[[str, dict[str, Any]], None]
 
-_NUMBERS: dict[str, tuple[str, str | None]] = {
-    "realizations": ("<i8", None),
-    "seq_num_last": ("<i8", None),
-    "final": ("<i8", None),
-    "restart": ("<i8", None),
-    "heldout_loss": ("<f8", None),
-    "frc_resolution_px": ("<f8", "pixel"),
-    "elapsed_s": ("<f8", "s"),
-    "dose": ("<f8", "counts"),
-    "expected": ("<i8", None),
-    "received": ("<i8", None),
-    "used": ("<i8", None),
-    "rejected": ("<i8", None),
+_NUMBERS = {
+    "used": "<i8",
+    "number_last": "<i8",
+    "final": "<i8",
+    "restart": "<i8",
+    "elapsed_s": "<f8",
+    "expected": "<i8",
+    "received": "<i8",
+    "rejected": "<i8",
 }
-"""Numbers of each estimate's event: their type and unit."""
-
-ARRAYS = ("image", "spread")
+"""Numbers of every estimate's event, whatever its technique, and their types."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a reconstruction stands after its last realization.
+    """Where a reconstruction stands after its last row.
 
     Attributes
     ----------
-    realizations : int
-        Used so far: the update point.
-    seq_num_last : int
-        Sequence number of the last one used.
+    used : int
+        Rows used so far: the update point.
+    number_last : int
+        Number of the last one used.
     received : int
         Received up to that one, used or not.
-    dose : float
-        Monitor counts up to that one; NaN without a monitor.
     """
 
-    realizations: int = 0
-    seq_num_last: int = 0
+    used: int = 0
+    number_last: int = 0
     received: int = 0
-    dose: float = float("nan")
 
 
 @dataclass
@@ -81,9 +71,7 @@ class Progress:
     finished : bool
         Whether the final estimate is there.
     update_points : list of int
-        Realizations at each estimate that isn't final.
-    figures : list of str
-        Names of the method's own figures in its descriptor.
+        Rows at each estimate that isn't final.
     """
 
     started: bool = False
@@ -93,7 +81,6 @@ class Progress:
     restart: int = -1
     finished: bool = False
     update_points: list[int] = field(default_factory=list)
-    figures: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Progress:
@@ -105,14 +92,13 @@ class Progress:
                 progress.restart = 0
             elif name == "descriptor":
                 progress.described = True
-                progress.figures = [key for key in doc["data_keys"] if key not in _NUMBERS and key not in ARRAYS]
             elif name == "event":
                 progress.events += 1
                 progress.restart = max(progress.restart, int(doc["data"]["restart"]))
                 if doc["data"]["final"]:
                     progress.finished = True
                 else:
-                    progress.update_points.append(int(doc["data"]["realizations"]))
+                    progress.update_points.append(int(doc["data"]["used"]))
             elif name == "stop":
                 progress.ended = True
         return progress
@@ -124,6 +110,9 @@ def derived_start(
     *,
     uid: str,
     purpose: str,
+    rows: str,
+    metadata: Mapping[str, Any] | None = None,
+    remarks: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     threads: int = 1,
     recipes: Sequence[Recipe] = (),
@@ -142,6 +131,12 @@ def derived_start(
         The derived run's own uid.
     purpose : str
         "live" (made by a worker, and continued by the next one) or "replay".
+    rows : str
+        What the rows of the run are called; estimates have a column of that name.
+    metadata : mapping, optional
+        What the technique says of the run.
+    remarks : sequence of str
+        What people should know before they look at the estimates.
     options : mapping, optional
         The options with all their defaults, when they are known; else those of the recipe.
     threads : int
@@ -151,10 +146,8 @@ def derived_start(
     attempt : int
         How many derived runs of this recipe were refused before.
     refused : str, optional
-        "mask_set" if the run cannot be reconstructed until its mask set is there.
+        The kind of reference without which the run cannot be reconstructed, such as "mask_set".
     """
-    ghost = raw_start.get("ghost") if isinstance(raw_start.get("ghost"), Mapping) else {}
-    absolute = bool(ghost and ghost.get("monitor") and ghost.get("open_beam_ratio"))
     doc: dict[str, Any] = {
         "uid": uid,
         "time": time.time(),
@@ -169,15 +162,12 @@ def derived_start(
         "recipe": recipe.to_doc(),
         "recipes": [one.to_doc() for one in recipes],
         "attempt": attempt,
-        "mask_set": raw_start.get("mask_set"),
-        "technique": raw_start.get("technique", "ghost_imaging"),
-        "image": {
-            "quantity": "bucket signal per incident signal" if absolute else "bucket signal",
-            "units": "1" if absolute else "arbitrary",
-            "pixel_size_um": ghost.get("pixel_size_um") if ghost else None,
-        },
-        "software": software_versions(),
-        "hints": {"dimensions": [[["realizations"], PRIMARY]]},
+        "technique": raw_start.get("technique"),
+        "rows": rows,
+        "remarks": list(remarks),
+        "software": software(),
+        "hints": {"dimensions": [[[rows], PRIMARY]]},
+        **(metadata or {}),
     }
     doc.update({key: raw_start[key] for key in ("scan_id", "sample") if key in raw_start})
     if recipe in recipes:
@@ -185,12 +175,6 @@ def derived_start(
     if refused is not None:
         doc["refused"] = refused
     return doc
-
-
-@cache
-def software_versions() -> dict[str, str]:
-    """Versions of what a reconstruction's bits depend on (without importing it)."""
-    return {name: importlib.metadata.version(name) for name in ("ghostbeam", "numpy", "scipy", "torch")}
 
 
 class DerivedRun:
@@ -202,10 +186,10 @@ class DerivedRun:
         Gets each document as `(name, doc)`, for example a LogWriter.
     start : dict
         Its start document, from `derived_start`; not written again if the run had been begun.
-    shape : (H, W)
-        Pixels of the image.
+    quantities : mapping of str to Quantity
+        Every array and figure of its estimates.
     expected : int, optional
-        Realizations that the raw run should have.
+        Rows that the raw run should have.
     progress : Progress, optional
         What another process wrote of it.
     """
@@ -214,7 +198,7 @@ class DerivedRun:
         self,
         emit: Emit,
         start: dict[str, Any],
-        shape: tuple[int, int],
+        quantities: Mapping[str, Quantity],
         *,
         expected: int | None = None,
         progress: Progress | None = None,
@@ -222,7 +206,8 @@ class DerivedRun:
         self.progress = progress or Progress()
         self.uid = str(start["uid"])
         self._emit = emit
-        self._shape = shape
+        self._rows = str(start["rows"])
+        self._quantities = quantities
         self._expected = -1 if expected is None else expected
         self._descriptor = str(uuid.uuid5(uuid.UUID(self.uid), PRIMARY))
         self._figures: dict[str, float] = {}
@@ -232,33 +217,36 @@ class DerivedRun:
         self.progress.restart += 1
 
     def estimate(self, estimate: Estimate, standing: Standing, *, final: bool, elapsed_s: float) -> None:
-        """Write one event, unless the final estimate had been written already."""
-        own = {name: float(value) for name, value in estimate.figures.items()}
-        self._figures = {name: value for name, value in own.items() if np.isfinite(value)}
+        """Write one event, unless the final estimate had been written already.
+
+        Raises
+        ------
+        ValueError
+            If the estimate holds something that was not declared, or of another shape.
+        """
+        values = {name: _value(name, quantity, estimate) for name, quantity in self._quantities.items()}
+        if undeclared := {*estimate.arrays, *estimate.figures} - values.keys():
+            raise ValueError(f"the estimate holds {', '.join(sorted(undeclared))}, which the technique has not declared")
+        numbers = {name: value for name, value in values.items() if isinstance(value, float)}
+        self._figures = {name: value for name, value in numbers.items() if np.isfinite(value)}
         if self.progress.finished:
             return
         if not self.progress.described:
-            self.progress.figures = sorted(set(own) - _NUMBERS.keys())
             self._emit("descriptor", self._descriptor_doc())
             self.progress.described = True
         self.progress.events += 1
         now = time.time()
         data: dict[str, Any] = {
-            "image": np.ascontiguousarray(estimate.image, dtype="<f4"),
-            "spread": np.ascontiguousarray(estimate.spread, dtype="<f4"),
-            "realizations": standing.realizations,
-            "seq_num_last": standing.seq_num_last,
+            **values,
+            self._rows: standing.used,
+            "used": standing.used,
+            "number_last": standing.number_last,
             "final": int(final),
             "restart": self.progress.restart,
-            "heldout_loss": float(estimate.heldout_loss),
-            "frc_resolution_px": own.get("frc_resolution_px", float("nan")),
             "elapsed_s": elapsed_s,
-            "dose": standing.dose,
             "expected": self._expected,
             "received": standing.received,
-            "used": standing.realizations,
-            "rejected": standing.received - standing.realizations,
-            **{name: own.get(name, float("nan")) for name in self.progress.figures},
+            "rejected": standing.received - standing.used,
         }
         self._emit(
             "event",
@@ -275,7 +263,7 @@ class DerivedRun:
         if final:
             self.progress.finished = True
         else:
-            self.progress.update_points.append(standing.realizations)
+            self.progress.update_points.append(standing.used)
 
     def close(
         self, ledger: Ledger | None = None, *, failure: str | None = None, options: Mapping[str, Any] | None = None
@@ -285,7 +273,7 @@ class DerivedRun:
         Parameters
         ----------
         ledger : Ledger, optional
-            What became of every realization.
+            What became of every row.
         failure : str, optional
             Why there is no final estimate.
         options : mapping, optional
@@ -309,19 +297,23 @@ class DerivedRun:
         self.progress.ended = True
 
     def _descriptor_doc(self) -> dict[str, Any]:
-        source = f"{OBJECT}:{self.uid}"
         data_keys: dict[str, Any] = {}
-        for name in ARRAYS:
-            data_keys[name] = {"source": source, "dtype": "array", "shape": list(self._shape), "dtype_numpy": "<f4"}
-            data_keys[name]["dims"] = ["y", "x"]
-        numbers = {**_NUMBERS, **{name: ("<f8", None) for name in self.progress.figures}}
-        for name, (dtype, units) in numbers.items():
+        for name, quantity in self._quantities.items():
+            kind = "array" if quantity.is_array else "number"
+            data_keys[name] = {"dtype": kind, "shape": list(quantity.shape), "dtype_numpy": quantity.dtype}
+            data_keys[name]["meaning"] = quantity.meaning
+            if quantity.dims:
+                data_keys[name]["dims"] = list(quantity.dims)
+            if quantity.units is not None:
+                data_keys[name]["units"] = quantity.units
+            if quantity.lower_is_better is not None:
+                data_keys[name]["lower_is_better"] = quantity.lower_is_better
+        for name, dtype in {self._rows: "<i8", **_NUMBERS}.items():
             kind = "integer" if dtype == "<i8" else "number"
-            data_keys[name] = {"source": source, "dtype": kind, "shape": [], "dtype_numpy": dtype}
-            if units is not None:
-                data_keys[name]["units"] = units
+            data_keys[name] = {"dtype": kind, "shape": [], "dtype_numpy": dtype}
+        data_keys["elapsed_s"]["units"] = "s"
         for data_key in data_keys.values():
-            data_key["object_name"] = OBJECT
+            data_key |= {"source": f"{OBJECT}:{self.uid}", "object_name": OBJECT}
         return {
             "uid": self._descriptor,
             "run_start": self.uid,
@@ -330,5 +322,27 @@ class DerivedRun:
             "data_keys": data_keys,
             "object_keys": {OBJECT: list(data_keys)},
             "configuration": {OBJECT: {"data": {}, "data_keys": {}, "timestamps": {}}},
-            "hints": {OBJECT: {"fields": ["heldout_loss"]}},
+            "hints": {OBJECT: {"fields": quality_figures(data_keys)}},
         }
+
+
+def array_keys(data_keys: Mapping[str, Any]) -> list[str]:
+    """The arrays of a derived run, from its descriptor's data keys: the one to look at first."""
+    return [key for key, data_key in data_keys.items() if data_key["dtype"] == "array" and len(data_key["shape"]) > 0]
+
+
+def quality_figures(data_keys: Mapping[str, Any]) -> list[str]:
+    """The figures of quality of a derived run, from its descriptor's data keys; the one that counts most first."""
+    return [key for key, data_key in data_keys.items() if data_key.get("lower_is_better") is not None]
+
+
+def _value(name: str, quantity: Quantity, estimate: Estimate) -> Any:
+    given = estimate.arrays.get(name, estimate.figures.get(name))
+    if not quantity.is_array:
+        return float("nan") if given is None else float(given)  # type: ignore[arg-type]
+    if given is None:
+        return np.full(quantity.shape, np.nan, dtype=quantity.dtype)
+    array = np.ascontiguousarray(given, dtype=quantity.dtype)
+    if array.shape != quantity.shape:
+        raise ValueError(f"{name} of the estimate has the shape {array.shape}; {quantity.shape} was declared")
+    return array

@@ -10,6 +10,7 @@ Files come from elsewhere: they must lie in an allowed folder, and what makes HD
 from __future__ import annotations
 
 import ctypes
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ T = TypeVar("T")
 PATIENCE_S = 5.0
 """How long a file, or frames that were announced, may take to appear: file servers show new data late."""
 
+_FOLDERS_FILE = "frame_folders.json"
 _POLL_S = 0.05
 _LARGEST_CHUNK = 2**28  # bytes, unpacked: one chunk is in memory, however few frames are asked for
 # HDF5 reads an index that is just being written again, and doubles the pause each time: 25 times take 0.03 s. Its own limit
@@ -263,6 +265,26 @@ class Frames:
             last = min(last, self.last)
             yield self.file.read(first, last)
             first = last
+
+
+def frame_folders(state_dir: Path | str) -> list[Path]:
+    """The folders in which a detector's files may lie: `frames` in the state directory, and those that `allow_frames` named."""
+    state_dir = Path(state_dir)
+    try:
+        named = json.loads((state_dir / _FOLDERS_FILE).read_text())
+    except (OSError, json.JSONDecodeError):
+        named = []
+    return [state_dir / "frames", *(Path(folder) for folder in named)]
+
+
+def allow_frames(state_dir: Path | str, folder: Path | str) -> None:
+    """Let the readers of a state directory read frames in a folder elsewhere too."""
+    state_dir, folder = Path(state_dir), Path(folder).absolute()
+    if folder not in frame_folders(state_dir):
+        named = [str(known) for known in (*frame_folders(state_dir)[1:], folder)]
+        draft = state_dir / f"{_FOLDERS_FILE}.part"
+        draft.write_text(json.dumps(named))
+        draft.replace(state_dir / _FOLDERS_FILE)
 
 
 def path_of(resource: Mapping[str, Any]) -> Path:

@@ -1,60 +1,45 @@
-"""The gap ledger: what became of every realization that a run should have had."""
+"""The gap ledger: what became of every row (realization, frame) that a run should have had."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 MAX_DETAILS = 100
 
-REASONS: dict[str, str] = {
-    "bad_seq_num": "the sequence number is not a whole number from 1",
-    "mask_unknown": "no mask index was read",
-    "off_plate": "the mask index is not on the plate",
-    "position_unknown": "the mask's offset was not read",
-    "misplaced": "the mask was further from its place than the run tolerates",
-    "bucket_missing": "the bucket is missing, NaN or infinite",
-    "bucket_negative": "the bucket is negative, though no mask is",
-    "saturated": "the bucket reached the level where the detector saturates",
-    "bad_exposure": "the exposure time is missing, zero or negative",
-    "no_monitor": "the incident-beam monitor is missing, or no higher than in the dark",
-    "beam_lost": "the incident-beam monitor fell below a twentieth of its first value",
-    "bad_error": "the bucket's error is missing, zero or negative",
-}
-"""Why a received realization is not used."""
-
 
 @dataclass
 class Ledger:
-    """Counts of a run's realizations and why some are not used.
+    """Counts of a run's rows and why some are not used.
 
     Attributes
     ----------
     expected : int or None
         As many as the start document announces.
     received : int
-        Distinct sequence numbers that arrived.
+        Distinct numbers that arrived.
     used : int
-        Realizations that the estimate is made of.
+        Rows that the estimate is made of.
     rejected : Counter
-        Received and not used, by reason (a key of `REASONS`).
+        Received and not used, by reason (a key of the technique's `reasons`).
     missing : int
         Emitted by the plan and not received.
     not_acquired : int
         Announced by the start document, and never emitted: the scan ended early.
     duplicates : int
-        Documents that repeat a sequence number with the same content.
+        Rows that repeat a number with the same content.
     conflicts : int
-        Documents that repeat a sequence number with other content; the earlier one counts.
+        Rows that repeat a number with other content; the earlier one counts.
     foreign : int
         Events whose descriptor belongs to no stream of this run.
     revised : bool
         A document came so late that estimates before the final one were made without it.
     details : list of (int, str)
-        The first hundred (sequence number, reason), "missing" being a reason here.
+        The first hundred (number, reason), "missing" being a reason here.
     normalisation : dict
-        What the buckets were corrected with.
+        What the data were corrected with.
     remarks : list of str
         What people should know of it, in sentences.
     """
@@ -73,15 +58,24 @@ class Ledger:
     normalisation: dict[str, Any] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
-    def reject(self, seq_num: int, reason: str) -> None:
-        """One received realization is not used."""
+    def reject(self, number: int, reason: str) -> None:
+        """One received row is not used."""
         self.rejected[reason] += 1
-        self.note(seq_num, reason)
+        self.note(number, reason)
 
-    def note(self, seq_num: int, reason: str) -> None:
-        """Remember one sequence number, while there is room."""
+    def note(self, number: int, reason: str) -> None:
+        """Remember one number, while there is room."""
         if len(self.details) < MAX_DETAILS:
-            self.details.append((seq_num, reason))
+            self.details.append((number, reason))
+
+    @classmethod
+    def from_doc(cls, doc: Mapping[str, Any]) -> Ledger:
+        """The ledger that `to_doc` wrote."""
+        known = {f.name for f in fields(cls)}
+        values = {name: value for name, value in doc.items() if name in known}
+        values["rejected"] = Counter(doc["rejected"])
+        values["details"] = [(number, reason) for number, reason in doc["details"]]
+        return cls(**values)
 
     def to_doc(self) -> dict[str, Any]:
         """The ledger as it stands in a stop document."""
@@ -96,7 +90,7 @@ class Ledger:
             "conflicts": self.conflicts,
             "foreign": self.foreign,
             "revised": self.revised,
-            "details": [[seq_num, reason] for seq_num, reason in self.details],
+            "details": [[number, reason] for number, reason in self.details],
             "normalisation": self.normalisation,
             "remarks": self.remarks,
         }

@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from analysis.documents.batch import Batch
+from analysis.documents.ledger import Ledger
 from analysis.documents.log import LogReader, log_paths
-from analysis.documents.mask_store import MaskSetMissing, MaskStore
 from analysis.documents.recipe import Recipe, recipes_of
-from analysis.documents.run_spec import RunRefused, RunSpec
+from analysis.documents.references import ReferenceMissing, ReferenceStore
+from analysis.documents.refusal import NothingUsable, RunRefused
 from analysis.offline.ingest import REFERENCE
 from analysis.offline.ingest_file import IngestError, read_measurement
-from analysis.offline.replay import read_run
+from analysis.techniques import ghost
+from analysis.techniques.ghost.run import GhostRun
 
 LAST = "last"
 """Stands for the uid of the newest run."""
@@ -118,7 +121,7 @@ def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0) -> Acqui
         If no run, or several, are meant.
     RunRefused
         If it isn't a ghost-imaging run, or nothing in it can be used.
-    MaskSetMissing, MaskSetDiffers
+    ReferenceMissing, ReferenceDiffers
         If its mask set isn't in the state directory.
     LogError
         If the log cannot be read.
@@ -128,18 +131,11 @@ def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0) -> Acqui
     reader = LogReader(log_paths(state_dir).raw)
     seen = _Seen()
     try:
-        start, batch, ledger = read_run(seen.passing(reader, uid), state_dir)
-        spec = RunSpec.of(start)
-        patterns = MaskStore(state_dir).load(spec.mask_set).patterns
-    except MaskSetMissing as error:
-        raise MaskSetMissing(f"{error}, or let `ghostbeam replay {uid[:8]}` look for it in the catalogue") from error
+        start, run, batch, ledger = _measured(seen.passing(reader, uid), state_dir)
+    except ReferenceMissing as error:
+        raise ReferenceMissing(f"{error}, or let `ghostbeam replay {uid[:8]}` look for it in the catalogue") from error
     finally:
         reader.close()
-    if patterns.shape[1:] != spec.shape:
-        raise RunRefused(
-            f"the masks of run {uid[:8]} are {patterns.shape[1]}x{patterns.shape[2]} pixels, but its start document says "
-            f"{spec.shape[0]}x{spec.shape[1]}: it names another mask set than it was measured with"
-        )
     batch = batch.part(0, _count(len(batch), fraction))
     rejected = [f"{_realizations(count)} left out: {reason.replace('_', ' ')}" for reason, count in ledger.rejected.most_common()]
     lost = [f"{_realizations(ledger.missing)} never arrived"] if ledger.missing else []
@@ -147,15 +143,34 @@ def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0) -> Acqui
     sample = str(start.get("sample") or "run")
     return Acquisition(
         name=f"{sample} ({uid[:8]})",
-        masks=patterns[batch.mask_index],
-        buckets=batch.bucket,
-        errors=batch.error,
+        masks=run.masks.patterns[batch.columns["mask_index"]],
+        buckets=batch.columns["bucket"],
+        errors=batch.columns.get("error"),
         reference=seen.reference,
         pixel_size_um=start["ghost"].get("pixel_size_um"),
-        remarks=[*rejected, *lost, *going_on],
+        remarks=[*rejected, *lost, *going_on, *run.remarks, *ledger.remarks],
         recipes=recipes_of(start, []),
         uid=uid,
     )
+
+
+def _measured(
+    documents: Iterator[tuple[str, Mapping[str, Any]]], state_dir: Path
+) -> tuple[dict[str, Any], GhostRun, Batch, Ledger]:
+    """Start document, run, used realizations and ledger of a ghost-imaging run."""
+    _, first = next(documents)
+    start = dict(first)
+    if start.get(ghost.TECHNIQUE.entry) is None:
+        raise RunRefused(f"run {start['uid'][:8]} is no ghost-imaging run: `ghostbeam replay {start['uid'][:8]}` reconstructs it")
+    run = ghost.open_run(start, ReferenceStore(state_dir))
+    intake = run.intake(wait_for_end=True)
+    for name, doc in documents:
+        intake(name, dict(doc))
+    intake.end()
+    batch = intake.take()
+    if batch is None:
+        raise NothingUsable(intake.ledger(), run.rows)
+    return start, run, batch, intake.ledger()
 
 
 class _Seen:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from analysis.documents.log import LogWriter, log_paths
-from analysis.documents.mask_store import MaskSet, MaskStore
-from analysis.documents.realizations import PRIMARY
 from analysis.documents.recipe import Recipe
+from analysis.documents.streams import PRIMARY
 from analysis.offline.ingest_file import IngestError, Measurement, read_measurement
+from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
 
 PLAN_NAME = "ingest"
 REFERENCE = "reference"

@@ -11,21 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.derived import ARRAYS, PLAN_NAME, DerivedRun, derived_start, software_versions
+from analysis.documents.derived import PLAN_NAME, DerivedRun, array_keys, derived_start
 from analysis.documents.ledger import Ledger
 from analysis.documents.log import LogWriter, log_paths
-from analysis.documents.mask_store import MaskSet, MaskStore
-from analysis.documents.realizations import Batch, Realizations
 from analysis.documents.recipe import Recipe, recipes_of
-from analysis.documents.run_spec import RunRefused, RunSpec
-from analysis.ghost import Estimate
+from analysis.documents.references import Reference, ReferenceStore
+from analysis.documents.refusal import RunRefused
+from analysis.documents.software import software
+from analysis.estimate import Estimate
+from analysis.techniques import Run, technique_of
 from analysis.worker.compute import computed
-from analysis.worker.job import nothing_usable
-from analysis.worker.reconstruction import Timed
+from analysis.worker.drive import Timed
 
 Documents = Iterable[tuple[str, Mapping[str, Any]]]
-
-DEFAULT_RECIPE = Recipe("tv")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +37,15 @@ class Replay:
     estimate : Estimate
         The final estimate.
     ledger : Ledger
-        What became of every realization.
+        What became of every row.
+    remarks : tuple of str
+        What people should know of it, in sentences.
     """
 
     uid: str
     estimate: Estimate
     ledger: Ledger
+    remarks: tuple[str, ...] = ()
 
 
 def recipe_of(derived_start: Mapping[str, Any]) -> Recipe:
@@ -59,90 +60,81 @@ def replay(
     *,
     update_points: Sequence[int] = (),
     threads: int = 1,
-    masks: MaskSet | None = None,
+    references: Iterable[Reference] = (),
 ) -> Replay:
     """Reconstruct a stored run again, as a new derived run in the log.
 
     Parameters
     ----------
     documents : iterable of (name, document)
-        The documents of the raw run, in any order after its start: of Tiled (`run.documents()`) or of the log. They are read
-        once, and only some hundred bytes of each realization are kept.
+        The documents of the raw run, in any order after its start: of Tiled or of the log. They are read once and not kept.
     state_dir : Path
-        State directory with the document log and the mask sets.
+        State directory with the document log and the references.
     recipe : Recipe, optional
-        How to reconstruct; by default the first recipe in the run's start document, or else TV.
+        How to reconstruct; by default the first recipe in the run's start document, or else its technique's last default method.
     update_points : sequence of int
-        Realizations after which an estimate is stored, besides the final one.
+        Rows after which an estimate is stored, besides the final one.
     threads : int
         Threads of the numerical libraries.
-    masks : MaskSet, optional
-        The run's mask set, if it may not be in the state directory.
+    references : iterable of Reference
+        What the run needs, such as its mask set, if that may not be in the state directory.
 
     Raises
     ------
     RunRefused
-        If this isn't a ghost-imaging run, nothing in it can be used, or the recipe isn't valid.
-    MaskSetMissing, MaskSetDiffers
-        If its mask set isn't there.
+        If the run is of no technique, nothing in it can be used, or the recipe isn't valid.
+    ReferenceMissing, ReferenceDiffers
+        If what it needs isn't there.
     LogError
         If the log cannot be written.
     """
     state_dir = Path(state_dir)
-    start, batch, ledger = read_run(documents, state_dir, masks=masks)
-    recipe = recipe or recipes_of(start, [DEFAULT_RECIPE])[0]
-    spec = RunSpec.of(start)
-    points = sorted({point for point in update_points if 0 < point <= len(batch)})
-    uid = str(uuid.uuid4())
-    writer = LogWriter(log_paths(state_dir).processed)
-    derived: DerivedRun | None = None
-    try:
-        for one in computed(state_dir, start, recipe, batch, segments=[points], threads=threads):
-            if derived is None:
-                begin = derived_start(
-                    start, recipe, uid=uid, purpose="replay", options=one.options, threads=threads, recipes=[recipe]
-                )
-                derived = DerivedRun(writer, begin, spec.shape, expected=spec.expected)
-            derived.estimate(one.timed.estimate, one.timed.standing, final=one.final, elapsed_s=one.timed.elapsed_s)
-            if one.final:
-                derived.close(ledger, options=one.options_used)
-                return Replay(uid, one.timed.estimate, ledger)
-        raise AssertionError("the last of all estimates is the final one")
-    except BaseException as error:
-        if derived is not None and not derived.progress.ended:
-            derived.close(ledger, failure=f"{type(error).__name__}: {error}")
-        raise
-    finally:
-        writer.close()
-
-
-def read_run(documents: Documents, state_dir: Path, *, masks: MaskSet | None = None) -> tuple[dict[str, Any], Batch, Ledger]:
-    """Start document, used realizations and ledger of a run; the first start document says which run.
-
-    Raises
-    ------
-    RunRefused
-        If this isn't a ghost-imaging run, or nothing in it can be used.
-    MaskSetMissing, MaskSetDiffers
-        If its mask set isn't there.
-    """
     stream = iter(documents)
+    start, run = _opened(stream, state_dir, references)
+    recipe = recipe or recipes_of(start, [Recipe(technique_of(start).default[-1])])[0]
+    uid = str(uuid.uuid4())
+    derived: DerivedRun | None = None
+    with (
+        closing(LogWriter(log_paths(state_dir).processed)) as writer,
+        closing(computed(state_dir, start, recipe, stream, segments=[update_points], threads=threads)) as estimates,
+    ):
+        try:
+            for one in estimates:
+                if derived is None:
+                    begin = derived_start(
+                        start,
+                        recipe,
+                        uid=uid,
+                        purpose="replay",
+                        rows=run.rows,
+                        metadata=run.metadata,
+                        remarks=run.remarks,
+                        options=one.options,
+                        threads=threads,
+                        recipes=[recipe],
+                    )
+                    derived = DerivedRun(writer, begin, run.quantities, expected=run.expected)
+                timed = one.timed
+                derived.estimate(timed.estimate, timed.standing, final=timed.final, elapsed_s=timed.elapsed_s)
+                if timed.final:
+                    derived.close(one.ledger, options=one.options_used)
+                    return Replay(uid, timed.estimate, one.ledger, (*run.remarks, *one.ledger.remarks))
+            raise AssertionError("the last of all estimates is the final one")
+        except BaseException as error:
+            if derived is not None and not derived.progress.ended:
+                derived.close(failure=f"{type(error).__name__}: {error}")
+            raise
+
+
+def _opened(
+    stream: Iterator[tuple[str, Mapping[str, Any]]], state_dir: Path, references: Iterable[Reference]
+) -> tuple[dict[str, Any], Run]:
+    """Start document of a run, and the run; what it needs is put into the state directory before."""
     start = _start_of(stream)
-    spec = RunSpec.of(start)
-    store = MaskStore(state_dir)
-    if masks is not None:
-        store.save(masks)
-    patterns = store.load(spec.mask_set).patterns
-    realizations = Realizations(start, len(patterns), signed=bool(patterns.min() < 0), wait_for_end=True)
-    del patterns  # the documents may be many
-    for name, doc in stream:
-        realizations(name, dict(doc))
-    realizations.end()
-    batch = realizations.take()
-    ledger = realizations.ledger()
-    if batch is None:
-        raise RunRefused(nothing_usable(ledger))
-    return start, batch, ledger
+    store = ReferenceStore(state_dir)
+    for reference in references:
+        store.save(reference)
+    return start, technique_of(start).open(start, store)
 
 
 @dataclass(frozen=True)
@@ -175,6 +167,8 @@ class Verification:
     ----------
     uid : str
         The derived run.
+    keys : tuple of str
+        The names of its arrays.
     checks : list of Check
         Every stored array and figure.
     notes : list of str
@@ -182,13 +176,14 @@ class Verification:
     """
 
     uid: str
+    keys: tuple[str, ...] = ()
     checks: list[Check] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def arrays(self) -> list[Check]:
         """The checks of arrays."""
-        return [check for check in self.checks if check.key in ARRAYS]
+        return [check for check in self.checks if check.key in self.keys]
 
     @property
     def identical(self) -> bool:
@@ -206,7 +201,7 @@ class Verification:
         return "\n".join(lines + [f"  {note}" for note in self.notes])
 
 
-def verify(derived: Documents, raw: Documents, state_dir: Path | str, *, masks: MaskSet | None = None) -> Verification:
+def verify(derived: Documents, raw: Documents, state_dir: Path | str, *, references: Iterable[Reference] = ()) -> Verification:
     """Recompute a stored reconstruction by its recorded update points, seed, options and threads, and compare every array.
 
     Parameters
@@ -216,9 +211,9 @@ def verify(derived: Documents, raw: Documents, state_dir: Path | str, *, masks: 
     raw : iterable of (name, document)
         Documents of the run that it was made from.
     state_dir : Path
-        State directory with the mask sets. Nothing is written to its log.
-    masks : MaskSet, optional
-        The run's mask set, if it may not be in the state directory.
+        State directory with the references. Nothing is written to its log.
+    references : iterable of Reference
+        What the run needs, if that may not be in the state directory.
 
     Raises
     ------
@@ -227,29 +222,37 @@ def verify(derived: Documents, raw: Documents, state_dir: Path | str, *, masks: 
     """
     stream = iter(derived)
     start = _start_of(stream)
+    if start.get("plan_name") != PLAN_NAME:
+        raise RunRefused(f"run {start['uid']} is no reconstruction: give the uid of a derived run")
     events: list[dict[str, Any]] = []
     stop: dict[str, Any] = {}
+    data_keys: dict[str, Any] = {}
     for name, doc in _single_events(stream):
         if name == "event":
             events.append(dict(doc))
+        elif name == "descriptor":
+            data_keys = doc["data_keys"]
         elif name == "stop":
             stop = dict(doc)
-    if start.get("plan_name") != PLAN_NAME:
-        raise RunRefused(f"run {start['uid']} is no reconstruction: give the uid of a derived run")
-    raw_start, batch, _ = read_run(raw, Path(state_dir), masks=masks)
+    measured = iter(raw)
+    raw_start, _ = _opened(measured, Path(state_dir), references)
     if start["derived_from"] != raw_start["uid"]:
         raise RunRefused(f"run {start['uid']} was made from run {start['derived_from']}, not from {raw_start['uid']}")
-    events.sort(key=lambda event: event["seq_num"])
     live = [event for event in events if not event["data"]["final"]]
     # After each restart the reconstruction began without what earlier estimates had found.
     restarts = sorted({event["data"]["restart"] for event in live})
-    segments = [[int(e["data"]["realizations"]) for e in live if e["data"]["restart"] == restart] for restart in restarts]
-    ordered = live + [event for event in events if event["data"]["final"]]
-    result = Verification(str(start["uid"]), notes=_notes(start, stop))
-    threads = int(start["threads"])
-    with closing(computed(Path(state_dir), raw_start, recipe_of(start), batch, segments=segments, threads=threads)) as again:
-        for event, one in zip(ordered, again, strict=False):
-            result.checks.extend(_checks(event, one.timed))
+    segments = [[int(e["data"]["used"]) for e in live if e["data"]["restart"] == restart] for restart in restarts]
+    result = Verification(str(start["uid"]), tuple(array_keys(data_keys)), notes=_notes(start, stop))
+    threads, recipe = int(start["threads"]), recipe_of(start)
+    again: dict[tuple[int, int] | None, Timed] = {}
+    with closing(computed(Path(state_dir), raw_start, recipe, measured, segments=segments, threads=threads)) as estimates:
+        for one in estimates:
+            timed = one.timed
+            again[None if timed.final else (restarts[timed.segment], timed.standing.used)] = timed
+    for event in sorted(events, key=lambda event: event["seq_num"]):
+        data = event["data"]
+        made = again.get(None if data["final"] else (data["restart"], int(data["used"])))
+        result.checks.extend(_checks(event, made, result.keys))
     return result
 
 
@@ -270,7 +273,9 @@ def _single_events(documents: Documents) -> Iterator[tuple[str, Mapping[str, Any
 
 
 def _notes(start: Mapping[str, Any], stop: Mapping[str, Any]) -> list[str]:
-    now = software_versions()
+    now = dict(software())
+    if start["software"].get("code") == now["code"]:
+        now["commit"] = start["software"].get("commit", "")  # whatever else was committed
     notes = [
         f"{name} was {version}, now it is {now.get(name)}"
         for name, version in start["software"].items()
@@ -283,30 +288,32 @@ def _notes(start: Mapping[str, Any], stop: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _checks(event: Mapping[str, Any], timed: Timed) -> Iterator[Check]:
-    estimate = timed.estimate
-    values = {
-        "image": estimate.image,
-        "spread": estimate.spread,
-        "heldout_loss": estimate.heldout_loss,
-        **vars(timed.standing),
-        **estimate.figures,
-    }
+def _checks(event: Mapping[str, Any], timed: Timed | None, arrays: Sequence[str]) -> Iterator[Check]:
+    """Every stored value against its recomputation; an estimate that could not be had again differs in all arrays."""
+    values: dict[str, Any] = {}
+    if timed is not None:
+        values = {**timed.estimate.arrays, **timed.estimate.figures, **vars(timed.standing)}
     for key, stored in event["data"].items():
         if key in values:
             yield _check(event["seq_num"], key, stored, values[key])
+        elif key in arrays:
+            yield Check(event["seq_num"], key, False, float("inf"))
 
 
 def _check(seq_num: int, key: str, stored: Any, recomputed: Any) -> Check:
-    dtype = np.float32 if key in ARRAYS else np.float64
-    a, b = np.asarray(stored, dtype=dtype), np.asarray(recomputed, dtype=dtype)
+    again = np.asarray(recomputed)
+    dtype = again.dtype if again.ndim else np.dtype("<f8")  # numbers may come back from a table as another type
+    a, b = np.asarray(stored, dtype=dtype), again.astype(dtype)
     if a.shape != b.shape:
         return Check(seq_num, key, False, float("inf"))
-    missing = np.isnan(a)
-    unsigned = np.uint32 if key in ARRAYS else np.uint64
-    same = np.atleast_1d(a).view(unsigned) == np.atleast_1d(b).view(unsigned)
-    identical = bool((same | np.atleast_1d(missing & np.isnan(b))).all())
+    missing = np.isnan(a) & np.isnan(b)
+    identical = a.tobytes() == b.tobytes() or bool((_bits(a) == _bits(b))[~missing].all())
     with np.errstate(invalid="ignore"):
         difference = np.abs(np.subtract(a, b, dtype=np.float64))
-    difference = np.where(missing & np.isnan(b), 0.0, np.where(np.isnan(difference), np.inf, difference))
+    difference = np.where(missing, 0.0, np.where(np.isnan(difference), np.inf, difference))
     return Check(seq_num, key, identical, float(difference.max(initial=0.0)))
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    """Bytes of each value, (..., bytes)."""
+    return np.ascontiguousarray(values)[..., np.newaxis].view(np.uint8)

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from analysis.documents.derived import array_keys, quality_figures
 from analysis.documents.log import LogReader, log_paths
+from analysis.worker.pace import FIRST_UPDATE
 
 SHOWN = 6
 _FAILED, _DONE, _RUNNING = "failed", "done", "running"
@@ -27,8 +29,10 @@ class LiveRun:
         Data of its newest event; empty before the first.
     stop : dict or None
         Stop document.
-    history : list of (int, float)
-        Realizations and held-out loss of every estimate.
+    data_keys : dict
+        What the descriptor says of every array and figure; empty before the first estimate.
+    history : list of (int, dict)
+        Rows and figures of quality of every estimate.
     time : float
         When the newest document was logged (s since the epoch).
     """
@@ -36,7 +40,8 @@ class LiveRun:
     start: dict[str, Any]
     estimate: dict[str, Any] = field(default_factory=dict)
     stop: dict[str, Any] | None = None
-    history: list[tuple[int, float]] = field(default_factory=list)
+    data_keys: dict[str, Any] = field(default_factory=dict)
+    history: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     time: float = 0.0
     position: int = 0
 
@@ -63,42 +68,73 @@ class LiveRun:
         return _DONE if self.stop["exit_status"] == "success" else _FAILED
 
     @property
+    def rows(self) -> str:
+        """What its rows are called, such as realizations."""
+        return str(self.start.get("rows", "realizations"))
+
+    @property
     def image(self) -> np.ndarray | None:
-        """The newest image, float32 (H, W); None before the first."""
-        return self.estimate.get("image")
+        """The newest image, the first array of the estimate; None before the first."""
+        arrays = array_keys(self.data_keys)
+        return self.estimate.get(arrays[0]) if arrays else None
 
     @property
     def spread(self) -> np.ndarray | None:
-        """Standard error of the newest image, float32 (H, W); None before the first."""
-        return self.estimate.get("spread")
+        """Standard error of the newest image; None before the first, and where the technique has none."""
+        return self.arrays.get("spread")
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The newest estimate's arrays by name."""
+        return {key: self.estimate[key] for key in array_keys(self.data_keys) if key in self.estimate}
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The newest figures of quality by name."""
+        return {key: float(self.estimate[key]) for key in quality_figures(self.data_keys) if key in self.estimate}
+
+    @property
+    def used(self) -> int:
+        """Rows that the newest estimate is made of."""
+        return int(self.estimate.get("used", 0))
 
     @property
     def realizations(self) -> int:
-        """Realizations that the newest estimate is made of."""
-        return int(self.estimate.get("realizations", 0))
+        """The same, as ghost imaging calls them."""
+        return self.used
 
     @property
     def expected(self) -> int | None:
-        """Realizations that the run should have."""
+        """Rows that the run should have."""
         expected = int(self.estimate.get("expected", -1))
         return expected if expected > 0 else None
 
     @property
     def remarks(self) -> list[str]:
-        """What people should know of it, in sentences; complete when it has ended."""
-        return list(((self.stop or {}).get("ledger") or {}).get("remarks", ()))
+        """What people should know of it, in sentences."""
+        ledger = (self.stop or {}).get("ledger") or {}
+        return [*self.start.get("remarks", ()), *ledger.get("remarks", ())]
 
     def __repr__(self) -> str:
         return "\n".join(_table([self]))
 
     def _take(self, reader: LogReader) -> None:
-        for record in reader.documents(self.uid, after=self.position):
+        newest = 0
+        for record in reader.documents(self.uid, after=self.position, arrays=False):
             self.position, self.time = record.position, record.logged_at
-            if record.name == "event":
+            if record.damage is not None:
+                continue
+            if record.name == "descriptor":
+                self.data_keys = record.doc["data_keys"]
+            elif record.name == "event":
                 self.estimate = record.doc["data"]
-                self.history.append((self.realizations, float(self.estimate["heldout_loss"])))
+                self.history.append((self.used, self.figures))
+                newest = record.position
             elif record.name == "stop":
                 self.stop = record.doc
+        if newest:  # of all others the figures are enough
+            (record,) = reader.read(newest - 1, run=self.uid, limit=1)
+            self.estimate = record.doc["data"]
 
 
 class Live:
@@ -149,7 +185,7 @@ class Live:
 
     @property
     def image(self) -> np.ndarray | None:
-        """The newest image, float32 (H, W); None before the first."""
+        """The newest image; None before the first."""
         return self.latest.image
 
     def __getitem__(self, key: int | str) -> LiveRun:
@@ -183,7 +219,7 @@ class Live:
         runs = [chosen] if chosen.method == key else [run for run in self.runs() if run.raw_uid == chosen.raw_uid]
         runs = [run for run in runs if run.image is not None]
         if not runs:
-            raise LookupError("no estimate yet: the first one comes with the 64th realization")
+            raise LookupError(f"no estimate yet: the first one comes with number {FIRST_UPDATE} of the {chosen.rows}")
         figure = plt.figure("ghostbeam live", clear=True)
         for axes, run in zip(figure.subplots(1, len(runs), squeeze=False)[0], runs, strict=True):
             drawn = axes.imshow(run.image, cmap="gray")
@@ -195,7 +231,11 @@ class Live:
 
 
 def _table(runs: list[LiveRun]) -> list[str]:
-    rows = [("run", "scan", "sample", "method", "state", "realizations", "held-out loss", "FRC (px)", "age")]
+    # Columns for the figures of quality of any of them; older runs don't say which of their figures those are.
+    headings = {key: _heading(key, run.data_keys[key]) for run in runs for key in run.figures}
+    words = {run.rows for run in runs}
+    count = words.pop() if len(words) == 1 else "rows"
+    rows = [("run", "scan", "sample", "method", "state", count, *headings.values(), "age")]
     rows += [
         (
             run.raw_uid[:8],
@@ -204,8 +244,7 @@ def _table(runs: list[LiveRun]) -> list[str]:
             run.method + (" (replay)" if run.start.get("purpose") == "replay" else ""),
             run.state,
             _count(run),
-            _figure(run.estimate.get("heldout_loss")),
-            _figure(run.estimate.get("frc_resolution_px")),
+            *(_figure(run.figures.get(key)) for key in headings),
             _age(time.time() - run.time),
         )
         for run in runs
@@ -219,8 +258,15 @@ def _table(runs: list[LiveRun]) -> list[str]:
     return lines + [f"{uid}: {remark}" for uid, remark in remarks]
 
 
+def _heading(key: str, data_key: dict[str, Any]) -> str:
+    units = data_key.get("units")
+    return (
+        f"{data_key.get('meaning', key)} ({'px' if units == 'pixel' else units})" if units else str(data_key.get("meaning", key))
+    )
+
+
 def _count(run: LiveRun) -> str:
-    return f"{run.realizations}/{run.expected}" if run.expected else str(run.realizations)
+    return f"{run.used}/{run.expected}" if run.expected else str(run.used)
 
 
 def _figure(value: Any) -> str:

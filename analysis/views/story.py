@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.documents.derived import array_keys, quality_figures
 from analysis.documents.log import LogReader, log_paths
 from analysis.offline.ingest import REFERENCE
 
@@ -16,14 +17,30 @@ _SHOWN = 4  # estimates on the way
 
 @dataclass
 class _Told:
-    """One reconstruction: its method and the data of its events."""
+    """One reconstruction: its method, what its rows are called, and the data of its events."""
 
     method: str = ""
+    rows: str = ""
+    caption: str = ""
+    data_keys: dict[str, Any] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def counts(self) -> list[int]:
-        return [event["realizations"] for event in self.events]
+        return [event["used"] for event in self.events]
+
+    @property
+    def arrays(self) -> list[str]:
+        """Names of its arrays, the one to look at first."""
+        return array_keys(self.data_keys)
+
+    def image(self, event: dict[str, Any]) -> np.ndarray:
+        """The array to look at."""
+        return np.asarray(event[self.arrays[0]])
+
+    def meaning(self, key: str) -> str:
+        units = self.data_keys[key].get("units")
+        return f"{self.data_keys[key]['meaning']}{f' ({units})' if units not in (None, '1') else ''}"
 
 
 def draw_story(
@@ -51,24 +68,25 @@ def draw_story(
     start, reference = _measured(LogReader(log_paths(state_dir).raw), raw_uid)
     best, final = told[-1], told[-1].events[-1]
     figure = Figure(figsize=(15, 8.2), layout="constrained")
-    figure.suptitle(f"{start.get('sample') or 'run'} ({raw_uid[:8]}): {_caption(start, final)}", fontsize="large")
+    image = best.image(final)
+    figure.suptitle(f"{start.get('sample') or 'run'} ({raw_uid[:8]}): {_caption(best)}", fontsize="large")
     top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.05], squeeze=False)[:, 0]
 
     panels = _panels(told)
     if sample is not None:
-        panels.insert(0, ("the sample (simulated)", sample, _limits(final["image"])))
+        panels.insert(0, ("the sample (simulated)", sample, _limits(image)))
     elif reference is not None:
         panels.insert(0, ("reference, measured otherwise", reference, _limits(reference)))
     for axes, (title, image, limits) in zip(top.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _image(top, axes, image, title, limits)
 
-    left, middle, right = bottom.subplots(1, 3, width_ratios=[1, 1, 1.25])
-    title = f"final image: {best.method}, {final['realizations']} realizations"
-    _image(bottom, left, final["image"], title, _limits(final["image"]))
-    trust = middle.imshow(final["spread"], cmap="magma", vmin=0)
-    middle.set_title("trust map: spread of the estimates (lower is surer)", fontsize="medium")
-    middle.set_axis_off()
-    bottom.colorbar(trust, ax=middle, shrink=0.8)
+    left, *further, right = bottom.subplots(1, len(best.arrays) + 1, width_ratios=[*(1 for _ in best.arrays), 1.25])
+    _image(bottom, left, image, f"final image: {best.method}, {final['used']} {best.rows}", _limits(image))
+    for axes, key in zip(further, best.arrays[1:], strict=True):
+        drawn = axes.imshow(final[key], cmap="magma", **_limits(final[key]))
+        axes.set_title(best.meaning(key), fontsize="medium")
+        axes.set_axis_off()
+        bottom.colorbar(drawn, ax=axes, shrink=0.8)
     _quality(right, told, sample)
     figure.savefig(path, dpi=110)
 
@@ -77,7 +95,10 @@ def _read(reader: LogReader, uid: str) -> _Told:
     told = _Told()
     for record in reader.documents(uid):
         if record.name == "start":
-            told.method = record.doc["method"]
+            told.method, told.rows = record.doc["method"], record.doc.get("rows", "realizations")
+            told.caption = record.doc.get("caption", "")
+        elif record.name == "descriptor":
+            told.data_keys = record.doc["data_keys"]
         elif record.name == "event":
             told.events.append(record.doc["data"])
     return told
@@ -103,33 +124,44 @@ def _panels(told: list[_Told]) -> list[tuple[str, np.ndarray, dict[str, float]]]
     """
     live = next((one for one in reversed(told) if len(set(one.counts)) >= _SHOWN), None)
     if live is None:
-        return [(one.method, one.events[-1]["image"], _limits(one.events[-1]["image"])) for one in told[-_SHOWN:]]
+        finals = [(one.method, one.image(one.events[-1])) for one in told[-_SHOWN:]]
+        return [(method, image, _limits(image)) for method, image in finals]
     wanted = [live.counts[-1] * part for part in (1 / 8, 1 / 4, 1 / 2, 1)]
     chosen = sorted({int(np.abs(np.array(live.counts) - count).argmin()) for count in wanted})
     events = [live.events[index] for index in chosen]
-    return [(f"{live.method}, {event['realizations']} realizations", event["image"], _limits(event["image"])) for event in events]
+    images = [(f"{live.method}, {event['used']} {live.rows}", live.image(event)) for event in events]
+    return [(title, image, _limits(image)) for title, image in images]
 
 
 def _quality(axes: Any, told: list[_Told], sample: np.ndarray | None) -> None:
-    values = [
-        [event["heldout_loss"] if sample is None else _psnr(event["image"], sample) for event in one.events] for one in told
-    ]
-    label = "held-out loss (lower is better)" if sample is None else "PSNR against the sample (dB)"
+    """Quality against rows: against the sample where that is known, else by the first figure that tells it."""
+    figures = [figure for one in told for figure in quality_figures(one.data_keys)]
+    if sample is not None:
+        label = "PSNR against the sample (dB)"
+        values = [[_psnr(one.image(event), sample) for event in one.events] for one in told]
+    elif figures:
+        better = "lower" if told[-1].data_keys[figures[0]]["lower_is_better"] else "higher"
+        label = f"{told[-1].meaning(figures[0])} ({better} is better)"
+        values = [[event[figures[0]] for event in one.events] for one in told]
+    else:
+        axes.set_axis_off()
+        return
     if all(len(one.events) == 1 for one in told):
         axes.bar([one.method for one in told], [column[0] for column in values])
         axes.set_ylabel(label)
     else:
         for one, column in zip(told, values, strict=True):
             axes.plot(one.counts, column, marker="o", markersize=3, label=one.method)
-        axes.set_xlabel("realizations")
+        axes.set_xlabel(told[-1].rows)
         axes.set_ylabel(label)
         axes.legend()
-    axes.set_title("quality" + ("" if len(told[0].events) == 1 else " against realizations"), fontsize="medium")
+    axes.set_title("quality" + ("" if len(told[0].events) == 1 else f" against {told[-1].rows}"), fontsize="medium")
     axes.grid(alpha=0.3)
 
 
 def _psnr(image: np.ndarray, sample: np.ndarray) -> float:
     # Correlation methods give images in units of their own: fit scale and offset for all alike.
+    image = np.nan_to_num(image)
     design = np.stack([image.ravel(), np.ones(image.size)], axis=1).astype(float)
     fitted = design @ np.linalg.lstsq(design, sample.ravel().astype(float), rcond=None)[0]
     return float(-10 * np.log10(np.mean((fitted - sample.ravel()) ** 2)))
@@ -147,12 +179,9 @@ def _limits(image: np.ndarray) -> dict[str, float]:
     return {"vmin": float(low), "vmax": float(max(high, low + 1e-9))}
 
 
-def _caption(start: dict[str, Any], final: dict[str, Any]) -> str:
-    height, width = final["image"].shape
-    ratio = height * width / max(1, final["realizations"])
-    parts = [f"{final['realizations']} realizations for {height}x{width} pixels (compression {ratio:.1f})"]
-    if exposure := start.get("ghost", {}).get("exposure"):
-        parts.append(f"{exposure:g} s each")
+def _caption(best: _Told) -> str:
+    final = best.events[-1]
+    parts = [f"{final['used']} {best.rows}", *([best.caption] if best.caption else [])]
     if final.get("rejected"):
         parts.append(f"{final['rejected']} rejected")
     return ", ".join(parts)

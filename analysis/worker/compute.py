@@ -6,28 +6,33 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from analysis.documents.derived import Standing
 from analysis.documents.encoding import decode, encode
-from analysis.documents.mask_store import MaskStore
-from analysis.documents.realizations import Batch
+from analysis.documents.ledger import Ledger
 from analysis.documents.recipe import Recipe
-from analysis.documents.run_spec import RunRefused, RunSpec
-from analysis.ghost import Estimate
-from analysis.worker.reconstruction import Reconstruction, Timed
+from analysis.documents.references import ReferenceStore
+from analysis.documents.refusal import RunRefused
+from analysis.estimate import Estimate
+from analysis.techniques import technique_of
+from analysis.worker.drive import Drive, Timed
+from analysis.worker.pace import Points
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """What tells the numerical libraries how many threads to use; read when they are loaded."""
+
+_DOCUMENTS_AT_ONCE = 200
 
 
 class ComputeError(RuntimeError):
@@ -40,30 +45,27 @@ class Computed:
 
     Attributes
     ----------
-    segment : int
-        The part of `computed`'s update points that it belongs to.
-    final : bool
-        Whether it is the final estimate.
     timed : Timed
-        The estimate, the realizations that it is made of, and what it cost.
+        The estimate, the rows that it is made of, and what it cost.
     options : dict
         The options with all defaults.
     options_used : dict
         The options with what was chosen from the data.
+    ledger : Ledger
+        What became of every row; complete with the final estimate.
     """
 
-    segment: int
-    final: bool
     timed: Timed
     options: dict[str, Any]
     options_used: dict[str, Any]
+    ledger: Ledger
 
 
 def computed(
     state_dir: Path,
     start: dict[str, Any],
     recipe: Recipe,
-    batch: Batch,
+    documents: Iterable[tuple[str, Mapping[str, Any]]],
     *,
     segments: Sequence[Sequence[int]] = (),
     threads: int = 1,
@@ -73,16 +75,15 @@ def computed(
     Parameters
     ----------
     state_dir : Path
-        State directory with the run's mask set.
+        State directory with the run's references.
     start : dict
         Start document of the run.
     recipe : Recipe
         How to reconstruct.
-    batch : Batch
-        All its used realizations.
+    documents : iterable of (name, document)
+        The documents of the run; read once, and not kept.
     segments : sequence of sequence of int
-        Update points: an estimate is made after so many realizations. Each segment begins anew, without what an earlier estimate
-        found.
+        Update points: an estimate is made after so many rows. Each segment begins anew, without what an earlier estimate found.
     threads : int
         Threads of the numerical libraries.
 
@@ -102,7 +103,6 @@ def computed(
         "state_dir": str(state_dir),
         "start": start,
         "recipe": recipe.to_doc(),
-        "columns": list(batch.columns()),
         "segments": [list(points) for points in segments],
     }
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
@@ -113,20 +113,29 @@ def computed(
     try:
         with contextlib.suppress(BrokenPipeError):  # the process is gone: said below
             _send(process.stdin, order)
+            source = iter(documents)
+            while some := list(itertools.islice(source, _DOCUMENTS_AT_ONCE)):
+                _send(process.stdin, {"documents": [[name, doc] for name, doc in some]})
+            _send(process.stdin, {"documents": []})
         while (answer := _receive(process.stdout)) is not None:
             if "refused" in answer:
                 raise RunRefused(answer["refused"])
             if "done" in answer:
                 return
-            estimate = Estimate(**answer.pop("estimate"))
-            timed = Timed(estimate, Standing(**answer.pop("standing")), answer.pop("elapsed_s"))
-            yield Computed(timed=timed, **answer)
+            yield _computed(answer)
         raise ComputeError(f"the reconstruction's process ended with code {process.wait()}; its message is on the standard error")
     finally:
         process.kill()
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
         process.stdout.close()
         process.wait()
+
+
+def _computed(answer: dict[str, Any]) -> Computed:
+    estimate = Estimate(answer["arrays"], answer["figures"])
+    timed = Timed(estimate, Standing(**answer["standing"]), answer["final"], answer["segment"], answer["elapsed_s"])
+    return Computed(timed, answer["options"], answer["options_used"], Ledger.from_doc(answer["ledger"]))
 
 
 def _send(stream: IO[bytes], message: dict[str, Any]) -> None:
@@ -143,31 +152,28 @@ def _receive(stream: IO[bytes]) -> dict[str, Any] | None:
     return decode(body)
 
 
-def _estimates(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    spec = RunSpec.of(order["start"])
-    masks = MaskStore(order["state_dir"]).load(spec.mask_set)
-    recipe = Recipe.parse(order["recipe"])
-    batch = Batch(*order["columns"])
-
-    def answer(segment: int, timed: Timed, *, final: bool) -> dict[str, Any]:
-        return {
-            "segment": segment,
-            "final": final,
-            "estimate": vars(timed.estimate),
+def _answers(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    start = order["start"]
+    run = technique_of(start).open(start, ReferenceStore(order["state_dir"]))
+    drive = Drive(run, Recipe.parse(order["recipe"]), _received_documents, Points(order["segments"]))
+    for timed in drive.estimates():
+        yield {
+            "segment": timed.segment,
+            "final": timed.final,
+            "arrays": dict(timed.estimate.arrays),
+            "figures": dict(timed.estimate.figures),
             "standing": asdict(timed.standing),
             "elapsed_s": timed.elapsed_s,
-            "options": reconstruction.options,
-            "options_used": reconstruction.options_used,
+            "options": drive.options,
+            "options_used": dict(drive.options_used),
+            "ledger": drive.ledger.to_doc(),
         }
 
-    segments = order["segments"] or [[]]
-    for number, points in enumerate(segments):
-        reconstruction = Reconstruction(masks, spec, recipe)
-        for point in points:
-            reconstruction.feed(batch.part(reconstruction.standing.realizations, min(point, len(batch))))
-            yield answer(number, reconstruction.result(), final=False)
-    reconstruction.feed(batch.part(reconstruction.standing.realizations, len(batch)))
-    yield answer(len(segments) - 1, reconstruction.finish(), final=True)
+
+def _received_documents() -> Iterator[tuple[str, dict[str, Any]]]:
+    while (message := _receive(sys.stdin.buffer)) is not None and message["documents"]:
+        yield from map(tuple, message["documents"])
+    threading.Thread(target=_end_with_caller, daemon=True).start()
 
 
 def _main() -> None:
@@ -177,9 +183,8 @@ def _main() -> None:
     order = _receive(sys.stdin.buffer)
     if order is None:
         return
-    threading.Thread(target=_end_with_caller, daemon=True).start()
     try:
-        for answer in _estimates(order):
+        for answer in _answers(order):
             _send(out, answer)
         _send(out, {"done": True})
     except RunRefused as error:

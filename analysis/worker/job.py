@@ -17,22 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from analysis.documents.derived import DerivedRun, Progress, derived_start
-from analysis.documents.ledger import Ledger
 from analysis.documents.log import LogReader, LogWriter, log_paths
-from analysis.documents.mask_store import MaskSet, MaskSetDiffers, MaskSetMissing, MaskStore
+from analysis.documents.log_reader import LogDamage
 from analysis.documents.private import private_folder
-from analysis.documents.realizations import Realizations
 from analysis.documents.recipe import Recipe, derived_uid
-from analysis.documents.run_spec import RunRefused, RunSpec
-from analysis.ghost import METHODS
-from analysis.worker.reconstruction import Reconstruction
+from analysis.documents.references import ReferenceDiffers, ReferenceMissing, ReferenceStore
+from analysis.documents.refusal import NothingUsable, RunRefused
+from analysis.techniques import technique_of
+from analysis.worker.drive import Drive
+from analysis.worker.pace import Clock, Never
 
 LIVE = "live"  # the purpose of derived runs that a worker makes, and that the next one continues
-FIRST_UPDATE = 64  # realizations of the first estimate
-MIN_INTERVAL_S = 0.3  # between the beginnings of two estimates
-MAX_SHARE = 0.6  # of the time spent on estimates rather than waiting for data
-MAX_SHARE_SLOW = 0.95  # the same of slow methods, which have a core of their own and yield it to everything else
-NEW_FRACTION = 0.01  # of all realizations that must be new: a scan of n of them stores some 100 ln(n) estimates at most
 _POLL_S = 0.02
 _READ_AT_ONCE = 500
 REPORT_EVERY_S = 0.2
@@ -46,7 +41,7 @@ class Outcome(StrEnum):
 
     FINISHED = "finished"
     FAILED = "failed"  # for good; the derived run says why
-    NO_MASKS = "no masks"  # to be tried again when the mask set is there
+    NO_REFERENCE = "no reference"  # to be tried again when the mask set, or what else it needs, is there
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ class Job:
     Parameters
     ----------
     state_dir : Path
-        State directory with the document log and the mask sets.
+        State directory with the document log and the references.
     raw_uid : str
         The run to reconstruct.
     recipe : Recipe
@@ -64,7 +59,7 @@ class Job:
     recipes : tuple of Recipe
         All recipes of this run, written into each derived run so that a worker started with others keeps to them.
     attempt : int
-        How many derived runs of this recipe were refused before, for want of the mask set.
+        How many derived runs of this recipe were refused before, for want of a reference.
     threads : int
         Threads that the numerical libraries were started with.
     """
@@ -95,41 +90,6 @@ class Job:
         )
 
 
-class UpdatePolicy:
-    """When the next live estimate is due: as often as its cost allows, and only for new data.
-
-    It looks at the clock, so two runs of the same data take their estimates at different points; the points are stored.
-
-    Parameters
-    ----------
-    expected : int or None
-        Realizations that the run should have.
-    max_share : float
-        Of the time that may be spent on estimates.
-    """
-
-    def __init__(self, expected: int | None, max_share: float = MAX_SHARE) -> None:
-        self._first = min(FIRST_UPDATE, expected or FIRST_UPDATE)
-        self._max_share = max_share
-        self._last_count = 0
-        self._not_before = 0.0
-
-    def due(self, count: int, now: float) -> bool:
-        """Whether to make an estimate of `count` realizations at the monotonic time `now` (s)."""
-        if self._last_count == 0:
-            return count >= self._first
-        return count - self._last_count >= max(1, NEW_FRACTION * count) and now >= self._not_before
-
-    def outdated(self, count: int) -> bool:
-        """Whether there is an estimate that doesn't know all of `count` realizations."""
-        return 0 < self._last_count < count
-
-    def made(self, count: int, began: float, elapsed_s: float) -> None:
-        """An estimate of `count` realizations was begun at `began` and took `elapsed_s`."""
-        self._last_count = count
-        self._not_before = began + max(MIN_INTERVAL_S, elapsed_s / self._max_share)
-
-
 def run_job(job: Job, report: Report = lambda message: None) -> tuple[Outcome, str]:
     """Reconstruct, following the log until the run has ended; returns how it went, and why it failed or what is to be said of it.
 
@@ -138,7 +98,7 @@ def run_job(job: Job, report: Report = lambda message: None) -> tuple[Outcome, s
     job : Job
         What to do.
     report : callable
-        Gets a dict now and then: "position" in the raw log up to which everything was taken in, "realizations" used, "estimates"
+        Gets a dict now and then: "position" in the raw log up to which everything was taken in, rows "used", "estimates"
         in the derived run, and "made", those of them that this job made.
 
     Raises
@@ -165,8 +125,8 @@ def give_up(job: Job, reason: str) -> None:
         if writer is None:
             return
         with closing(LogReader(log_paths(job.state_dir).raw)) as raw:
-            start = job.start_doc(_raw_start(job, raw))
-        DerivedRun(writer, start, (0, 0), progress=progress).close(failure=reason)
+            start = job.start_doc(_raw_start(job, raw), rows="rows")
+        DerivedRun(writer, start, {}, progress=progress).close(failure=reason)
 
 
 @contextmanager
@@ -174,7 +134,9 @@ def _resumed(job: Job) -> Iterator[tuple[Progress, LogWriter | None]]:
     """Keep others from the job; yields how far its derived run has come, and a writer to go on with it unless it has ended."""
     processed = log_paths(job.state_dir).processed
     with _alone(job):
-        progress = Progress.of((record.name, record.doc) for record in LogReader(processed).documents(job.uid))
+        with closing(LogReader(processed)) as reader:
+            logged = reader.documents(job.uid, arrays=False)
+            progress = Progress.of((record.name, record.doc) for record in logged if record.damage is None)
         if progress.ended:
             yield progress, None
             return
@@ -190,126 +152,80 @@ def _raw_start(job: Job, raw: LogReader) -> dict[str, Any]:
 
 def _reconstruct(job: Job, raw: LogReader, writer: LogWriter, progress: Progress, report: Report) -> tuple[Outcome, str]:
     raw_start = _raw_start(job, raw)
+    told = _Told(job, raw, progress, report)
+    rows = "rows"
     try:
-        spec = RunSpec.of(raw_start)
-        masks = MaskStore(job.state_dir).load(spec.mask_set)
-        reconstruction = Reconstruction(masks, spec, job.recipe)
-    except (MaskSetMissing, MaskSetDiffers) as error:
+        technique = technique_of(raw_start)
+        rows = technique.rows
+        run = technique.open(raw_start, ReferenceStore(job.state_dir))
+        method = technique.methods.get(job.recipe.method)
+        slow = method is not None and not method.fast
+        pace = Never() if progress.finished else Clock(run.expected, slow=slow)
+        drive = told.drive = Drive(run, job.recipe, told.documents, pace)
+    except (ReferenceMissing, ReferenceDiffers) as error:
         # After one refusal further ones would only repeat it.
         if job.attempt == 0:
-            DerivedRun(writer, job.start_doc(raw_start, refused="mask_set"), (0, 0), progress=progress).close(failure=str(error))
-        return Outcome.NO_MASKS, str(error)
+            kinds = ", ".join(name.kind for name in technique.references(raw_start))
+            refused = job.start_doc(raw_start, rows=rows, refused=kinds)
+            DerivedRun(writer, refused, {}, progress=progress).close(failure=str(error))
+        return Outcome.NO_REFERENCE, str(error)
     except RunRefused as error:
-        DerivedRun(writer, job.start_doc(raw_start), (0, 0), progress=progress).close(failure=str(error))
+        DerivedRun(writer, job.start_doc(raw_start, rows=rows), {}, progress=progress).close(failure=str(error))
         return Outcome.FAILED, str(error)
 
-    start = job.start_doc(raw_start, options=reconstruction.options)
-    derived = DerivedRun(writer, start, spec.shape, expected=spec.expected, progress=progress)
-    live = _Follower(job, raw, masks=masks, reconstruction=reconstruction, derived=derived, report=report)
+    start = job.start_doc(raw_start, rows=run.rows, metadata=run.metadata, remarks=run.remarks, options=drive.options)
+    derived = DerivedRun(writer, start, run.quantities, expected=run.expected, progress=progress)
     try:
-        ledger = live.follow(raw_start)
+        for timed in drive.estimates():
+            derived.estimate(timed.estimate, timed.standing, final=timed.final, elapsed_s=timed.elapsed_s)
     except RunRefused as error:
+        ledger = error.ledger if isinstance(error, NothingUsable) else None
+        derived.close(ledger, failure=str(error))
+        return Outcome.FAILED, str(error)
+    except LogDamage as error:
         derived.close(failure=str(error))
         return Outcome.FAILED, str(error)
-    if not ledger.used:
-        reason = nothing_usable(ledger)
-        derived.close(ledger, failure=reason)
-        return Outcome.FAILED, reason
-    timed = live.reconstruction.finish()
-    derived.estimate(timed.estimate, timed.standing, final=True, elapsed_s=timed.elapsed_s)
-    derived.close(ledger, options=live.reconstruction.options_used)
-    live.tell(raw.last_position(), now=True)
-    return Outcome.FINISHED, "; ".join(ledger.remarks)
+    derived.close(drive.ledger, options=drive.options_used)
+    told.tell(raw.last_position(), now=True)
+    return Outcome.FINISHED, "; ".join(drive.ledger.remarks)
 
 
-def nothing_usable(ledger: Ledger) -> str:
-    """Why a run gives no image at all."""
-    reasons = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in ledger.rejected.most_common())
-    return f"no usable realization: {ledger.received} received{f' ({reasons})' if reasons else ''}, {ledger.missing} missing"
+class _Told:
+    """Reads one run from the raw log until it has ended, and reports how far it is."""
 
-
-class _Follower:
-    """Follows one run in the raw log and makes live estimates."""
-
-    def __init__(
-        self, job: Job, raw: LogReader, *, masks: MaskSet, reconstruction: Reconstruction, derived: DerivedRun, report: Report
-    ) -> None:
-        self.reconstruction = reconstruction
+    def __init__(self, job: Job, raw: LogReader, progress: Progress, report: Report) -> None:
+        self.drive: Drive | None = None  # what takes the documents in
         self._job = job
         self._raw = raw
-        self._masks = masks
-        self._derived = derived
+        self._progress = progress
         self._report = report
-        self._found = derived.progress.events
+        self._found = progress.events
         self._reported = 0.0
-        self._position = 0
 
-    def follow(self, raw_start: dict[str, Any]) -> Ledger:
-        """Take in everything until the run has ended, with estimates on the way."""
-        realizations = self._realizations(raw_start)
-        fast = METHODS[self._job.recipe.method].fast
-        policy = UpdatePolicy(realizations.spec.expected, MAX_SHARE if fast else MAX_SHARE_SLOW)
+    def documents(self) -> Iterator[tuple[str, dict[str, Any]] | None]:
+        """The documents of the run; None when there is nothing new for the moment."""
+        position, stopped = 0, False
         while True:
             head = self._raw.last_position()
-            records = self._raw.read(self._position, run=self._job.raw_uid, limit=_READ_AT_ONCE)
-            self._take(realizations, records)
+            records = self._raw.read(position, run=self._job.raw_uid, limit=_READ_AT_ONCE)
+            for record in records:
+                yield record.name, record.doc
+                position = record.position
+                stopped |= record.name == "stop"
             drained = len(records) < _READ_AT_ONCE
-            self.tell(head if drained else self._position)
-            if drained and realizations.stopped and not records:
-                break
-            now = time.monotonic()
-            wanted = not (realizations.stopped or self._derived.progress.finished)
-            if wanted and policy.due(self.reconstruction.standing.realizations, now):
-                policy.made(self.reconstruction.standing.realizations, now, self._estimate())
-            elif not records:
+            self.tell(head if drained else position)
+            if stopped and not records:
+                return
+            if not records:
                 time.sleep(_POLL_S)
-        realizations.end()
-        self._take(realizations, [])
-        if realizations.revised:
-            return self._from_documents_alone(raw_start)
-        # A slow method takes a while over the final estimate. Until then whoever watches has a live one of everything.
-        if not fast and not self._derived.progress.finished and policy.outdated(self.reconstruction.standing.realizations):
-            self._estimate()
-        return realizations.ledger()
-
-    def _estimate(self) -> float:
-        """Make a live estimate of what was taken in, and return what it took (s)."""
-        timed = self.reconstruction.result()
-        self._derived.estimate(timed.estimate, timed.standing, final=False, elapsed_s=timed.elapsed_s)
-        self.tell(self._position)
-        return timed.elapsed_s
-
-    def _from_documents_alone(self, raw_start: dict[str, Any]) -> Ledger:
-        """A document came too late for the live estimates: the final one is made from all of them anew."""
-        self.reconstruction = Reconstruction(self._masks, RunSpec.of(raw_start), self._job.recipe)
-        realizations = self._realizations(raw_start, wait_for_end=True)
-        for record in self._raw.documents(self._job.raw_uid):
-            realizations(record.name, record.doc)
-        realizations.end()
-        self._take(realizations, [])
-        ledger = realizations.ledger()
-        ledger.revised = True
-        return ledger
-
-    def _realizations(self, raw_start: dict[str, Any], *, wait_for_end: bool = False) -> Realizations:
-        signed = bool(self._masks.patterns.min() < 0)
-        return Realizations(raw_start, len(self._masks.patterns), signed=signed, wait_for_end=wait_for_end)
-
-    def _take(self, realizations: Realizations, records: list[Any]) -> None:
-        for record in records:
-            realizations(record.name, record.doc)
-            self._position = record.position
-        batch = realizations.take()
-        if batch is not None:
-            self.reconstruction.feed(batch)
+            yield None
 
     def tell(self, position: int, *, now: bool = False) -> None:
         """Report how far it is, every now and then."""
         if now or time.monotonic() - self._reported >= REPORT_EVERY_S:
             self._reported = time.monotonic()
-            estimates = self._derived.progress.events
-            figures = {"realizations": self.reconstruction.standing.realizations, "estimates": estimates}
-            self._report({"position": position, "made": estimates - self._found, **figures})
+            estimates, used = self._progress.events, self.drive.standing.used if self.drive is not None else 0
+            self._report({"position": position, "made": estimates - self._found, "used": used, "estimates": estimates})
 
 
 @contextmanager

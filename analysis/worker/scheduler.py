@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from multiprocessing import forkserver
@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from analysis.documents.log import LogError, LogReader, RunInfo, RunState, log_paths
-from analysis.documents.mask_store import MaskSetMissing, MaskStore
-from analysis.documents.recipe import Recipe, derived_uid, recipes_of
-from analysis.ghost import METHODS
+from analysis.documents.recipe import Recipe, derived_uid
+from analysis.documents.references import ReferenceName, ReferenceStore
+from analysis.documents.refusal import RunRefused
+from analysis.techniques import TECHNIQUES, recipes_for, technique_of
 from analysis.worker.compute import THREAD_VARIABLES
 from analysis.worker.job import LIVE, REPORT_EVERY_S, Job, Outcome, give_up, run_job
 
@@ -35,7 +36,7 @@ LONGEST_S = 6 * 3600.0
 CRASHES = 3  # after so many a reconstruction is given up
 FAST_AT_ONCE = 16  # of runs that go on
 CATCHING_UP_AT_ONCE = 2  # of runs that had ended before
-_MASKS_EVERY_S = 1.0
+_REFERENCES_EVERY_S = 1.0
 IDLE_S = 30.0  # without anything new for so long a scan counts as paused
 _TROUBLE_WAIT_S = 2.0
 _NICE_FAST, _NICE_SLOW = 5, 10  # a scan comes first
@@ -48,23 +49,26 @@ class _Ended(Enum):
     TOO_LONG = "it took too long"
 
 
+Stamps = tuple[tuple[float, int] | None, ...]
+
+
 @dataclass
 class _Task:
     """A reconstruction that isn't done."""
 
     job: Job
-    mask_set: str
+    references: tuple[ReferenceName, ...]
     slow: bool
     live: bool  # the run had not ended when it was found
     crashes: int = 0
     not_before: float = 0.0
-    waits_for_masks: bool = False
-    mask_stamp: tuple[float, int] | None = None  # the mask set's file as it was when it didn't serve
+    waits: bool = False  # for a reference that is missing or differs
+    stamps: Stamps = ()  # the references' files as they were when they didn't serve
     process: Any = None
     connection: Connection | None = None
     ending: dict[str, Any] = field(default_factory=dict)
     position: int = 0
-    realizations: int = 0
+    used: int = 0
     estimates: int = 0
     made: int = 0  # estimates by the present process
     heard: float = 0.0  # when the present process last said something (monotonic, s)
@@ -87,7 +91,7 @@ class Scheduler:
     Parameters
     ----------
     state_dir : Path
-        State directory with the document log and the mask sets.
+        State directory with the document log and the references.
     recipes : sequence of Recipe
         For runs that list none in their start document.
     slow_at_once : int
@@ -114,11 +118,11 @@ class Scheduler:
         self._longest_s = longest_s
         self._raw = LogReader(log_paths(state_dir).raw)
         self._processed = LogReader(log_paths(state_dir).processed)
-        self._store = MaskStore(state_dir)
+        self._store = ReferenceStore(state_dir)
         self._head = -1
         self._last_run = 0
         self._tasks: list[_Task] = []
-        self._masks_checked = 0.0
+        self._references_checked = 0.0
         self._counters = dict.fromkeys(("runs", "finished", "failed", "refused", "crashes", "estimates"), 0)
         self._last_error: str | None = None
         self._problem: str | None = None
@@ -134,7 +138,7 @@ class Scheduler:
         """Look for runs, start and collect processes; waits up to `timeout_s` for a process to say something."""
         try:
             self._discover()
-            self._check_masks()
+            self._check_references()
             self._launch()
             self._problem = None
         except LogError as error:
@@ -158,13 +162,13 @@ class Scheduler:
                     "derived": task.job.uid,
                     "method": task.job.recipe.method,
                     "pid": task.process.pid,
-                    "realizations": task.realizations,
+                    "used": task.used,
                     "estimates": task.estimates,
                 }
                 for task in running
             ],
-            "queued": sum(not task.running and not task.waits_for_masks for task in self._tasks),
-            "waiting_for_masks": sum(task.waits_for_masks for task in self._tasks),
+            "queued": sum(not task.running and not task.waits for task in self._tasks),
+            "waiting_for_references": sum(task.waits for task in self._tasks),
             "last_error": self._last_error,
         }
 
@@ -183,10 +187,13 @@ class Scheduler:
             return
         for run in self._raw.runs(after=self._last_run):
             self._last_run = run.first
-            if "ghost" in run.start:
+            if any(run.start.get(entry) is not None for entry in TECHNIQUES):
                 self._counters["runs"] += 1
                 try:
                     self._tasks += self._tasks_of(run)
+                except RunRefused as error:
+                    self._counters["failed"] += 1
+                    self._trouble(f"run {run.uid} is not reconstructed: {error}")
                 except Exception as error:  # whatever is odd about one run, the others are reconstructed
                     self._counters["failed"] += 1
                     self._trouble(f"run {run.uid} is not reconstructed: {type(error).__name__}: {error}")
@@ -194,7 +201,10 @@ class Scheduler:
 
     def _tasks_of(self, run: RunInfo) -> list[_Task]:
         """What remains to be done of a run, by the recipes that it was begun with."""
-        recipes = recipes_of({"recipes": self._begun[run.uid]} if run.uid in self._begun else run.start, self._recipes)
+        technique = technique_of(run.start)
+        begun = {"recipes": self._begun[run.uid]} if run.uid in self._begun else {}
+        recipes = recipes_for({**run.start, **begun}, self._recipes)
+        references = _references(run.start)
         tasks = []
         for recipe in recipes:
             attempt = 0
@@ -203,34 +213,30 @@ class Scheduler:
             if known and known.stop:
                 continue
             job = Job(self._state_dir, run.uid, recipe, tuple(recipes), attempt, self._threads)
-            method = METHODS.get(recipe.method)
+            method = technique.methods.get(recipe.method)
             slow = method is not None and not method.fast
-            task = _Task(job, str(run.start.get("mask_set")), slow=slow, live=run.stop is None)
-            task.waits_for_masks = attempt > 0 and self._mask_stamp(task) is None
+            task = _Task(job, references, slow=slow, live=run.stop is None)
+            task.waits = attempt > 0 and None in self._stamps(task)
             tasks.append(task)
         return tasks
 
-    def _mask_stamp(self, task: _Task) -> tuple[float, int] | None:
-        """What tells one state of the mask set's file from another; None if there is no file."""
-        try:
-            stat = self._store.path(task.mask_set).stat()
-        except (OSError, MaskSetMissing):
-            return None
-        return stat.st_mtime, stat.st_size
+    def _stamps(self, task: _Task) -> Stamps:
+        """What tells one state of a task's references from another; None for one that has no file."""
+        return tuple(self._store.stamp(name) for name in task.references)
 
-    def _check_masks(self) -> None:
+    def _check_references(self) -> None:
         now = time.monotonic()
-        if now - self._masks_checked < _MASKS_EVERY_S:
+        if now - self._references_checked < _REFERENCES_EVERY_S:
             return
-        self._masks_checked = now
+        self._references_checked = now
         for task in self._tasks:
-            if task.waits_for_masks and self._mask_stamp(task) != task.mask_stamp:
-                task.waits_for_masks = False
+            if task.waits and self._stamps(task) != task.stamps:
+                task.waits = False
 
     def _launch(self) -> None:
         now = time.monotonic()
         running = [task for task in self._tasks if task.running]
-        ready = [task for task in self._tasks if not (task.running or task.waits_for_masks or now < task.not_before)]
+        ready = [task for task in self._tasks if not (task.running or task.waits or now < task.not_before)]
         live = sum(task.live and not task.slow for task in running)
         catching_up = sum(not task.live and not task.slow for task in running)
         for task in ready:
@@ -324,12 +330,12 @@ class Scheduler:
                 task.ending = message
             else:
                 task.heard = time.monotonic()
-                if (message["realizations"], message["made"]) != (task.realizations, task.made):
+                if (message["used"], message["made"]) != (task.used, task.made):
                     task.progressed = task.heard
                 self._counters["estimates"] += message["made"] - task.made
                 task.made = message["made"]
                 task.position = message["position"]
-                task.realizations, task.estimates = message["realizations"], message["estimates"]
+                task.used, task.estimates = message["used"], message["estimates"]
 
     def _ended(self, task: _Task) -> None:
         assert task.connection is not None
@@ -341,10 +347,10 @@ class Scheduler:
         task.connection.close()
         task.process = task.connection = None
         outcome, ending = task.ending.get("outcome"), task.ending
-        if outcome == Outcome.NO_MASKS:
+        if outcome == Outcome.NO_REFERENCE:
             self._counters["refused"] += task.job.attempt == 0
             self._last_error = ending["reason"]
-            task.waits_for_masks, task.mask_stamp = True, self._mask_stamp(task)
+            task.waits, task.stamps = True, self._stamps(task)
             task.job = replace(task.job, attempt=max(1, task.job.attempt))
         elif outcome is not None:
             self._counters["finished" if outcome == Outcome.FINISHED else "failed"] += 1
@@ -388,6 +394,14 @@ class Scheduler:
         if text != self._last_error:
             logger.warning("%s", text)
         self._last_error = text
+
+
+def _references(start: Mapping[str, Any]) -> tuple[ReferenceName, ...]:
+    """What a run needs beside its documents; a job says what is wrong with a start document that doesn't tell."""
+    try:
+        return tuple(technique_of(start).references(start))
+    except RunRefused:
+        return ()
 
 
 def _start_fork_server(threads: int) -> Any:

@@ -1,4 +1,4 @@
-"""The reconstruction worker: follows the document log and reconstructs every ghost-imaging run in it, while it goes on.
+"""The reconstruction worker: follows the document log and reconstructs every run of a known technique in it, while it goes on.
 
 Run it as `python -m analysis.worker.worker --state-dir DIR`. Killed at any moment and started again it goes on from the log.
 """
@@ -18,10 +18,11 @@ from pathlib import Path
 from analysis.documents.private import private_folder
 from analysis.documents.recipe import Recipe
 from analysis.documents.status import StatusFile, StopRequest, read_status
-from analysis.ghost import METHODS
+from analysis.techniques import TECHNIQUES, unknown_methods
 from analysis.worker.scheduler import LONGEST_S, Scheduler
 
 POLL_S = 0.03
+_METHODS = ", ".join(method for technique in TECHNIQUES.values() for method in technique.methods)
 
 
 class WorkerBusy(RuntimeError):
@@ -42,7 +43,7 @@ def work(
     Parameters
     ----------
     state_dir : Path
-        State directory with the document log and the mask sets.
+        State directory with the document log and the references.
     recipes : list of Recipe
         For runs that list none in their start document.
     slow_at_once : int
@@ -102,14 +103,14 @@ def main() -> None:
     """Follow the log until asked to stop."""
     parser = argparse.ArgumentParser(prog="python -m analysis.worker.worker", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--state-dir", type=Path, required=True, help="the state directory, with the document log and the mask sets"
+        "--state-dir", type=Path, required=True, help="the state directory, with the document log and the references"
     )
     parser.add_argument(
         "--recipes",
         type=_recipes,
         default='["differential", "tv"]',
         help='what to make of runs that list no recipes: a JSON list of methods or of {"method": ..., "options": {...}}, '
-        f"as in a start document; methods: {', '.join(METHODS)} (default: %(default)s)",
+        f"as in a start document; methods: {_METHODS} (default: %(default)s)",
     )
     parser.add_argument("--threads", type=_from_one, default=1, help="threads of the numerical libraries in each reconstruction")
     parser.add_argument(
@@ -143,9 +144,9 @@ def _recipes(text: str) -> list[Recipe]:
     except json.JSONDecodeError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from error
     recipes = [Recipe.parse(entry) for entry in entries] if isinstance(entries, list) else []
-    unknown = [recipe.method for recipe in recipes if recipe.method not in METHODS]
+    unknown = unknown_methods(recipe.method for recipe in recipes)
     if unknown or not recipes:
-        raise argparse.ArgumentTypeError(f"unknown method {', '.join(unknown) or text!r}; the methods are {', '.join(METHODS)}")
+        raise argparse.ArgumentTypeError(f"unknown method {', '.join(unknown) or text!r}; the methods are {_METHODS}")
     return recipes
 
 

@@ -13,8 +13,8 @@ from itertools import chain as chained
 from typing import Any
 
 from analysis.documents.log import LogError, LogReader, LogWriter, RunState
-from analysis.documents.mask_store import MaskStore
 from analysis.documents.recipe import Recipe, derived_uid
+from analysis.techniques.ghost.mask_sets import MaskStore
 from beamline.plates import make_plate
 from benchmarks._documents import ghost_scan_documents, paced
 from benchmarks._services import Services

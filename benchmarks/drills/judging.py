@@ -13,7 +13,7 @@ import numpy as np
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.documents.encoding import encode
 from analysis.documents.log import LogReader, LogWriter, log_paths
-from analysis.documents.mask_store import MaskStore
+from analysis.techniques.ghost.mask_sets import MaskStore
 from beamline.plates import make_plate
 from benchmarks._comparison import compare
 from benchmarks._services import Services

@@ -16,10 +16,10 @@ from made_runs import MadeRun, mask_set, picture
 from PIL import Image
 from typer.testing import CliRunner
 
-from analysis.documents.mask_store import MaskStore
 from analysis.documents.recipe import Recipe
 from analysis.ghost import METHODS
 from analysis.offline.ingest import ingest
+from analysis.techniques.ghost.mask_sets import MaskStore
 from analysis.worker.job import Job, run_job
 from ghostbeam.cli import app
 
@@ -215,7 +215,7 @@ def test_options_of_the_configuration_are_kept(file: str, monkeypatch: pytest.Mo
         (["maskless.npz"], "has no `masks` (found: buckets)"),
         (["abcdef"], "begins with 'abcdef': 'last' is the newest"),
         (["abc"], "'abc' is too short"),
-        (["dddddddd"], "isn't a ghost-imaging run"),
+        (["dddddddd"], "is no ghost-imaging run"),
         (["eeeeeeee"], "is not in"),
         (["last", "-m", "tvv"], "unknown method 'tvv'; the methods are correlation"),
         (["last", "-m", "tv", "-c", "diferential"], "did you mean differential?"),

@@ -17,8 +17,8 @@ import pytest
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.catalog import CatalogError, connect
 from analysis.documents.log import LogWriter, log_paths
-from analysis.documents.mask_store import MaskSet, MaskStore
 from analysis.documents.status import read_status
+from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
 
 pytestmark = pytest.mark.e2e
 

@@ -13,11 +13,11 @@ from logged import check_documents, derived_runs, raw_documents
 from made_runs import mask_set, picture
 
 from analysis.documents.log import LogReader, log_paths
-from analysis.documents.mask_store import MaskStore
 from analysis.documents.recipe import Recipe
 from analysis.offline.haar import haar_masks
 from analysis.offline.ingest import ingest
 from analysis.offline.ingest_file import IngestError, read_measurement
+from analysis.techniques.ghost.mask_sets import MaskStore
 from analysis.worker.job import Job, run_job
 
 MASKS = mask_set(100).patterns

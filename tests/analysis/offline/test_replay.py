@@ -13,10 +13,11 @@ import pytest
 from logged import check_documents, derived_runs, log_run, raw_documents
 from made_runs import Documents, MadeRun, mask_set
 
-from analysis.documents.mask_store import MaskSetMissing, MaskStore
 from analysis.documents.recipe import Recipe
-from analysis.documents.run_spec import RunRefused
+from analysis.documents.references import ReferenceMissing
+from analysis.documents.refusal import RunRefused
 from analysis.offline.replay import recipe_of, replay, verify
+from analysis.techniques.ghost.mask_sets import MaskStore
 
 MASKS = mask_set()
 RUN = MadeRun(MASKS, values={7: {"diode": float("nan")}})
@@ -63,7 +64,7 @@ def test_a_replay_from_tiled_gives_the_bits_of_the_live_reconstruction(state_dir
     stored = next(stored for stored in derived_runs(state_dir) if stored.start["uid"] == made.uid)
     check_documents(stored.documents)
     assert stored.start["purpose"] == "replay" and stored.start["derived_from"] == RUN.uid
-    assert stored.final.tobytes() == live.final.tobytes() == made.estimate.image.tobytes()
+    assert stored.final.tobytes() == live.final.tobytes() == made.estimate.arrays["image"].tobytes()
     assert [event["data"]["realizations"] for event in stored.events] == [20, 70, 95]
     assert stored.stop is not None and stored.stop["ledger"]["rejected"] == {"bucket_missing": 1}
 
@@ -73,7 +74,7 @@ def test_a_replay_takes_other_options(state_dir: Path) -> None:
     strong = replay(documents, state_dir, Recipe("tv", {"weight": 100.0}))
     live = [stored for stored in derived_runs(state_dir) if stored.start["purpose"] == "live"]
     (usual,) = [stored for stored in live if stored.start["method"] == "tv"]
-    assert np.ptp(strong.estimate.image) < np.ptp(usual.final)
+    assert np.ptp(strong.estimate.arrays["image"]) < np.ptp(usual.final)
 
 
 def test_what_is_stored_is_verified(state_dir: Path) -> None:
@@ -131,9 +132,9 @@ def test_a_wrong_recipe_leaves_nothing_behind(state_dir: Path) -> None:
 
 
 def test_a_mask_set_can_come_along(tmp_path: Path) -> None:
-    with pytest.raises(MaskSetMissing):
+    with pytest.raises(ReferenceMissing):
         replay(RUN.documents(), tmp_path, Recipe("differential"))
-    assert replay(RUN.documents(), tmp_path, Recipe("differential"), masks=MASKS).ledger.used == 95
+    assert replay(RUN.documents(), tmp_path, Recipe("differential"), references=[MASKS.reference()]).ledger.used == 95
     assert MaskStore(tmp_path).identities() == [MASKS.identity]
 
 

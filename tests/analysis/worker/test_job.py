@@ -17,10 +17,12 @@ from logged import check_documents, derived_runs, log_run, write_raw
 from made_runs import MadeRun, mask_set
 
 from analysis.documents.log import LogWriter, log_paths
-from analysis.documents.mask_store import MaskStore
 from analysis.documents.recipe import Recipe
 from analysis.ghost import make_reconstructor
-from analysis.worker.job import Job, Outcome, UpdatePolicy, give_up, run_job
+from analysis.techniques.ghost.mask_sets import MaskStore
+from analysis.worker import pace
+from analysis.worker.job import Job, Outcome, give_up, run_job
+from analysis.worker.pace import Clock
 
 MASKS = mask_set()
 DIFFERENTIAL = Recipe("differential")
@@ -41,7 +43,7 @@ def test_a_finished_run_gives_a_valid_derived_run(tmp_path: Path) -> None:
     assert (start["method"], start["seed"], start["scan_id"], start["sample"]) == ("differential", 0, 7, "letters")
     assert start["uid"] == job_for(tmp_path, run).uid
     last = stored.events[-1]["data"]
-    assert (last["final"], last["realizations"], last["seq_num_last"], last["received"], last["rejected"]) == (1, 95, 96, 96, 1)
+    assert (last["final"], last["realizations"], last["number_last"], last["received"], last["rejected"]) == (1, 95, 96, 96, 1)
     assert last["dose"] == sum(row["diode_monitor"] for row in run.rows)
     assert stored.stop is not None and stored.stop["exit_status"] == "success"
     assert stored.stop["ledger"]["rejected"] == {"bucket_negative": 1}
@@ -124,8 +126,8 @@ def test_without_its_mask_set_a_run_is_refused_once_and_made_later(tmp_path: Pat
     else:
         other = MaskStore(tmp_path).save(mask_set(seed=5))
         path.write_bytes(MaskStore(tmp_path).path(other).read_bytes())
-    assert run_job(job_for(tmp_path, run))[0] is Outcome.NO_MASKS
-    assert run_job(job_for(tmp_path, run, attempt=1))[0] is Outcome.NO_MASKS
+    assert run_job(job_for(tmp_path, run))[0] is Outcome.NO_REFERENCE
+    assert run_job(job_for(tmp_path, run, attempt=1))[0] is Outcome.NO_REFERENCE
     (refused,) = derived_runs(tmp_path)
     check_documents(refused.documents)
     assert refused.start["refused"] == "mask_set"
@@ -253,19 +255,32 @@ def test_killed_and_started_again_a_job_ends_with_the_same_bits(tmp_path: Path, 
     assert stored.final.tobytes() == derived_runs(tmp_path / "undisturbed")[0].final.tobytes()
 
 
-def test_updates_come_as_often_as_their_cost_allows() -> None:
-    policy = UpdatePolicy(1024)
-    assert not policy.due(63, 0.0)
-    assert policy.due(64, 0.0)
-    policy.made(64, 0.0, 0.01)
-    assert not policy.due(64, 10.0)  # nothing new
-    assert not policy.due(80, 0.2) and policy.due(80, 0.31)
-    policy.made(80, 0.31, 6.0)
-    assert not policy.due(90, 10.0) and policy.due(90, 10.32)
-    policy.made(1000, 20.0, 0.01)
-    assert not policy.due(1009, 30.0) and policy.due(1011, 30.0)
-    assert not policy.outdated(1000) and policy.outdated(1001)
-    assert UpdatePolicy(16).due(16, 0.0) and not UpdatePolicy(16).outdated(16)  # nothing to be outdated
-    busier = UpdatePolicy(1024, max_share=0.95)
-    busier.made(80, 0.31, 6.0)
-    assert not busier.due(90, 6.6) and busier.due(90, 6.63)
+def test_updates_come_as_often_as_their_cost_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+
+    def due(clock: Clock, used: int, at: float, *, ended: bool = False) -> bool:
+        now[0] = at
+        return clock.due(0, used, ended=ended)
+
+    def made(clock: Clock, used: int, began: float, elapsed_s: float) -> None:
+        now[0] = began + elapsed_s
+        clock.made(0, used, elapsed_s)
+
+    clock = Clock(1024)
+    assert not due(clock, 63, 0.0)
+    assert due(clock, 64, 0.0)
+    made(clock, 64, 0.0, 0.01)
+    assert not due(clock, 64, 10.0)  # nothing new
+    assert not due(clock, 80, 0.2) and due(clock, 80, 0.31)
+    made(clock, 80, 0.31, 6.0)
+    assert not due(clock, 90, 10.0) and due(clock, 90, 10.32)
+    made(clock, 1000, 20.0, 0.01)
+    assert not due(clock, 1009, 30.0) and due(clock, 1011, 30.0)
+    assert not due(clock, 1001, 30.0, ended=True)  # a fast method's final estimate comes at once
+    assert due(Clock(16), 16, 0.0)
+    slow = Clock(1024, slow=True)
+    assert not due(slow, 10, 1.0, ended=True)  # nothing to be outdated
+    made(slow, 80, 0.31, 6.0)
+    assert not due(slow, 90, 6.6) and due(slow, 90, 6.63)
+    assert not due(slow, 80, 7.0, ended=True) and due(slow, 81, 7.0, ended=True)

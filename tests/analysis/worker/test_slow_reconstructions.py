@@ -12,8 +12,8 @@ from logged import derived_runs, write_raw
 from made_runs import MadeRun, mask_set
 
 from analysis.documents.log import LogWriter, log_paths
-from analysis.documents.mask_store import MaskStore
 from analysis.documents.recipe import Recipe
+from analysis.techniques.ghost.mask_sets import MaskStore
 from analysis.worker import scheduler as scheduler_module
 from analysis.worker.scheduler import Scheduler
 

@@ -18,9 +18,9 @@ from logged import Stored, as_formerly_logged, check_documents, derived_runs, lo
 from made_runs import MadeRun, mask_set
 
 from analysis.documents.log import LogWriter, log_paths
-from analysis.documents.mask_store import MaskStore
 from analysis.documents.recipe import Recipe
 from analysis.documents.status import read_status
+from analysis.techniques.ghost.mask_sets import MaskStore
 from analysis.worker.job import Job, run_job
 
 MASKS = mask_set()
@@ -194,10 +194,10 @@ def test_a_mask_set_that_appears_later_is_used(worker: Worker) -> None:
     write_raw(worker.state_dir, run.documents())
     worker.start("--recipes", '["differential"]')
     until(lambda: ended(worker.state_dir))
-    until(lambda: worker.status().get("waiting_for_masks") == 1)
+    until(lambda: worker.status().get("waiting_for_references") == 1)
     worker.kill()
     worker.start("--recipes", '["differential"]')  # the next worker waits on, and doesn't refuse again
-    until(lambda: worker.status().get("pid") == worker.pid and worker.status()["waiting_for_masks"] == 1)
+    until(lambda: worker.status().get("pid") == worker.pid and worker.status()["waiting_for_references"] == 1)
     assert len(derived_runs(worker.state_dir)) == 1
     MaskStore(worker.state_dir).save(MASKS)
     until(lambda: len(ended(worker.state_dir)) == 2)
@@ -211,7 +211,7 @@ def test_status_tells_of_the_jobs_and_sigterm_ends_it_quickly(worker: Worker) ->
     MaskStore(worker.state_dir).save(MASKS)
     write_raw(worker.state_dir, [*run.documents()[:-1], *MadeRun(MASKS, num=3, seed=1).documents()[:1]])
     process = worker.start("--recipes", '["differential"]')
-    until(lambda: any(job["realizations"] == 90 for job in worker.status().get("jobs", [])))
+    until(lambda: any(job["used"] == 90 for job in worker.status().get("jobs", [])))
     until(lambda: worker.status()["lag_documents"] == 0)
     status = worker.status()
     assert status["pid"] == process.pid and status["healthy"] and abs(status["time"] - time.time()) < 5

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-
-class RunRefused(ValueError):
-    """A run cannot be reconstructed, however often it is tried; the message names what is wrong and the cure."""
+from analysis.documents.refusal import RunRefused
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,8 @@ class RunSpec:
         Pixels of a mask.
     bucket, mask_index : str
         Data keys of the bucket signal and of the mask in the beam.
+    other_buckets : tuple of str
+        Data keys of further bucket signals, which are not reconstructed.
     monitor, time, error : str or None
         Data keys of the incident-beam monitor, of the time counted (s) and of the bucket's standard error.
     offset : tuple of str
@@ -46,6 +46,7 @@ class RunSpec:
     mask_set: str
     shape: tuple[int, int]
     bucket: str
+    other_buckets: tuple[str, ...]
     mask_index: str
     monitor: str | None
     time: str | None
@@ -79,6 +80,7 @@ class RunSpec:
             mask_set=mask_set,
             shape=_shape(ghost.get("shape")),
             bucket=buckets[0],
+            other_buckets=tuple(map(str, buckets[1:])),
             mask_index=_key(ghost, "mask_index", needed=True) or "",
             monitor=_key(ghost, "monitor"),
             time=_key(ghost, "time"),

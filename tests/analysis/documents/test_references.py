@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from analysis.documents.mask_store import MaskSet, MaskSetDiffers, MaskSetMissing, MaskStore
+from analysis.documents.references import ReferenceDiffers, ReferenceMissing
+from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
 from beamline.mask_plate import MaskPlate
 
 
@@ -39,20 +40,20 @@ def test_any_change_of_content_changes_the_identity(masks, change):
 
 def test_a_missing_set_is_told_from_one_that_differs(tmp_path, masks):
     store = MaskStore(tmp_path)
-    with pytest.raises(MaskSetMissing, match="is not in"):
+    with pytest.raises(ReferenceMissing, match="is not in"):
         store.load(masks.identity)
     identity = store.save(masks)
     other = store.save(MaskSet("few", masks.patterns + 1, masks.positions_mm, 10.0))
     store.path(identity).write_bytes(store.path(other).read_bytes())
-    with pytest.raises(MaskSetDiffers, match="holds other masks"):
+    with pytest.raises(ReferenceDiffers, match="holds another content"):
         store.load(identity)
     store.path(identity).write_bytes(b"no archive")
-    with pytest.raises(MaskSetDiffers, match="cannot be read"):
+    with pytest.raises(ReferenceDiffers, match="cannot be read"):
         store.load(identity)
 
 
 def test_an_identity_cannot_name_a_file_elsewhere(tmp_path):
-    with pytest.raises(MaskSetMissing, match="not the identity"):
+    with pytest.raises(ReferenceMissing, match="not the identity"):
         MaskStore(tmp_path).load("../../etc/passwd")
 
 

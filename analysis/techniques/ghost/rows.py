@@ -5,23 +5,38 @@ Pure functions. Nothing here looks at a later row than the one it decides on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from analysis.documents.ledger import REASONS
-from analysis.documents.run_spec import RunSpec
+from analysis.documents.streams import column, whole_numbers
+from analysis.techniques.ghost.run_spec import RunSpec
 
-MAX_SEQ_NUM = 2**31
 BEAM_LOST_FRACTION = 0.05
+REASONS: dict[str, str] = {
+    "bad_seq_num": "the sequence number is not a whole number from 1",
+    "mask_unknown": "no mask index was read",
+    "off_plate": "the mask index is not on the plate",
+    "position_unknown": "the mask's offset was not read",
+    "misplaced": "the mask was further from its place than the run tolerates",
+    "bucket_missing": "the bucket is missing, NaN or infinite",
+    "bucket_negative": "the bucket is negative, though no mask is",
+    "saturated": "the bucket reached the level where the detector saturates",
+    "bad_exposure": "the exposure time is missing, zero or negative",
+    "no_monitor": "the incident-beam monitor is missing, or no higher than in the dark",
+    "beam_lost": "the incident-beam monitor fell below a twentieth of its first value",
+    "bad_error": "the bucket's error is missing, zero or negative",
+}
+"""Why a received realization is not used."""
+
 GOOD = -1  # what `judged` gives a usable row; otherwise an index into `REASON_NAMES`
 REASON_NAMES = tuple(REASONS)
 
 ROW = np.dtype(
     [
-        ("seq_num", "<i8"),
+        ("number", "<i8"),
         ("time", "<f8"),
         ("mask_index", "<f8"),
         ("bucket", "<f8"),
@@ -31,8 +46,8 @@ ROW = np.dtype(
         ("error", "<f8"),
     ]
 )
-"""One realization as measured; NaN where a value is missing. `time` in s since the epoch, `exposure` in s, `offset` in um (the
-larger of the two axes')."""
+"""One realization as measured; NaN where a value is missing. `number`: sequence number; `time` in s since the epoch, `exposure`
+in s, `offset` in um (the larger of the two axes')."""
 
 
 @dataclass(frozen=True)
@@ -54,38 +69,24 @@ class Dark:
 
 def rows_of(page: Mapping[str, Any], spec: RunSpec) -> tuple[np.ndarray, int]:
     """The rows of an event page, and how many of its events had a sequence number that is none."""
-    seq_nums = _column(page["seq_num"], len(page["seq_num"]))
-    count = len(seq_nums)
+    count = len(page["seq_num"])
+    numbers, good = whole_numbers(page["seq_num"], count)
     data = page["data"]
 
-    def column(key: str | None) -> np.ndarray:
-        return np.full(count, np.nan) if key is None else _column(data.get(key), count)
+    def values(key: str | None) -> np.ndarray:
+        return np.full(count, np.nan) if key is None else column(data.get(key), count)
 
     rows = np.empty(count, dtype=ROW)
-    with np.errstate(invalid="ignore"):  # bad numbers are cast like any other and left out below
-        good = (seq_nums >= 1) & (seq_nums <= MAX_SEQ_NUM) & (seq_nums == np.floor(seq_nums))
-        rows["seq_num"] = np.where(good, seq_nums, 0)
-    rows["time"] = _column(page.get("time"), count)
-    rows["mask_index"] = column(spec.mask_index)
-    rows["bucket"] = column(spec.bucket)
-    rows["monitor"] = column(spec.monitor)
-    rows["exposure"] = column(spec.time)
-    rows["error"] = column(spec.error)
-    offsets = [np.abs(column(key)) for key in spec.offset]
+    rows["number"] = numbers
+    rows["time"] = column(page.get("time"), count)
+    rows["mask_index"] = values(spec.mask_index)
+    rows["bucket"] = values(spec.bucket)
+    rows["monitor"] = values(spec.monitor)
+    rows["exposure"] = values(spec.time)
+    rows["error"] = values(spec.error)
+    offsets = [np.abs(values(key)) for key in spec.offset]
     rows["offset"] = np.maximum.reduce(offsets) if offsets else np.nan  # NaN if any of them is
     return rows[good], int(count - np.count_nonzero(good))
-
-
-def page_of(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Single events of one stream as an event page (without timestamps and uids, which nobody asks for here)."""
-    keys: dict[str, None] = {}
-    for event in events:
-        keys.update(dict.fromkeys(event["data"]))
-    return {
-        "seq_num": [event["seq_num"] for event in events],
-        "time": [event.get("time") for event in events],
-        "data": {key: [event["data"].get(key) for event in events] for key in keys},
-    }
 
 
 def dark_level(rows: np.ndarray, spec: RunSpec) -> Dark:
@@ -166,23 +167,3 @@ def corrected(rows: np.ndarray, spec: RunSpec, dark: Dark) -> tuple[np.ndarray, 
 
 def _exposure(rows: np.ndarray, spec: RunSpec) -> np.ndarray | float:
     return 1.0 if spec.time is None else rows["exposure"]
-
-
-def _column(values: Any, count: int) -> np.ndarray:
-    """Values as float64 (count,); None and whatever is no number as NaN."""
-    if values is None:
-        return np.full(count, np.nan)
-    try:
-        column = np.asarray(values, dtype=np.float64)
-        if column.shape == (count,):
-            return column
-    except (TypeError, ValueError, OverflowError):
-        pass
-    return np.array([_number(value) for value in values][:count] + [np.nan] * (count - len(values)))
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return float("nan")

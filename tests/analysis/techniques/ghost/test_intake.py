@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_runs import Documents, MadeRun, mask_set, picture
 
-from analysis.documents.realizations import Batch, Realizations
-from analysis.documents.run_spec import RunRefused
+from analysis.documents.batch import Batch
+from analysis.documents.refusal import RunRefused
+from analysis.techniques.ghost.intake import Realizations
 
 MASKS = mask_set()
 
@@ -30,27 +31,26 @@ def taken(
     realizations.end()
     batches.append(realizations.take())
     joined = Batch.join([batch for batch in batches if batch is not None])
-    return joined if joined is not None else Batch(*[np.empty(0)] * 6), realizations
+    return joined if joined is not None else Batch(np.empty(0), {}, np.empty(0)), realizations
 
 
 def same(a: Batch, b: Batch) -> bool:
-    return all(
-        (x is None and y is None) or np.array_equal(x, y, equal_nan=True)  # exactly: not one rounding may differ
-        for x, y in zip(a.columns(), b.columns(), strict=True)
-    )
+    assert a.columns.keys() == b.columns.keys()
+    pairs = [(a.number, b.number), (a.received, b.received), *((a.columns[key], b.columns[key]) for key in a.columns)]
+    return all(np.array_equal(x, y, equal_nan=True) for x, y in pairs)  # exactly: not one rounding may differ
 
 
 def test_buckets_are_sums_of_mask_times_image() -> None:
     run = MadeRun(MASKS)
     batch, realizations = taken(run.documents(), run.start)
-    assert batch.seq_num.tolist() == list(range(1, 97))
-    exact = np.tensordot(MASKS.patterns[batch.mask_index], picture(), 2)
-    assert np.abs(batch.bucket - exact).max() < 0.02  # noise of 30 counts in 1e6, times 64 pixels
+    assert batch.number.tolist() == list(range(1, 97))
+    exact = np.tensordot(MASKS.patterns[batch.columns["mask_index"]], picture(), 2)
+    assert np.abs(batch.columns["bucket"] - exact).max() < 0.02  # noise of 30 counts in 1e6, times 64 pixels
     ledger = realizations.ledger()
     assert (ledger.expected, ledger.received, ledger.used, ledger.missing) == (96, 96, 96, 0)
     assert ledger.normalisation["dark_bucket"] == pytest.approx(200.0)  # 20 counts in 0.1 s
     assert batch.received.tolist() == list(range(1, 97))
-    assert batch.dose[-1] == sum(row["diode_monitor"] for row in run.rows)
+    assert batch.columns["dose"][-1] == sum(row["diode_monitor"] for row in run.rows)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_buckets_are_sums_of_mask_times_image() -> None:
 def test_a_bad_reading_is_left_out_with_its_reason(key: str, value: Any, reason: str) -> None:
     run = MadeRun(MASKS, num=10, values={4: {key: value}})
     batch, realizations = taken(run.documents(), run.start)
-    assert batch.seq_num.tolist() == [1, 2, 3, 5, 6, 7, 8, 9, 10]
+    assert batch.number.tolist() == [1, 2, 3, 5, 6, 7, 8, 9, 10]
     ledger = realizations.ledger()
     assert dict(ledger.rejected) == {reason: 1}
     assert ledger.to_doc()["details"] == [[4, reason]]
@@ -95,17 +95,16 @@ def test_without_monitor_dark_and_offsets_buckets_are_taken_as_they_are() -> Non
     nothing = {"monitor": None, "time": None, "dark_stream": None, "offset": [], "saturation_counts": None}
     run = MadeRun(MASKS, num=10, dark=0, ghost=nothing)
     batch, _ = taken(run.documents(), run.start)
-    assert batch.bucket.tolist() == [row["diode"] for row in run.rows]
-    assert np.isnan(batch.dose).all()
+    assert batch.columns["bucket"].tolist() == [row["diode"] for row in run.rows]
+    assert np.isnan(batch.columns["dose"]).all()
 
 
 def test_errors_are_scaled_like_their_buckets() -> None:
     values = {number: {"sigma": 30.0} for number in range(1, 11)} | {3: {"sigma": 0.0}}
     run = MadeRun(MASKS, num=10, values=values, ghost={"errors": "sigma"})
     batch, realizations = taken(run.documents(), run.start)
-    assert batch.error is not None
-    raw = np.array([run.rows[i - 1]["diode"] - 20 for i in batch.seq_num])
-    np.testing.assert_allclose(batch.error / 30.0, batch.bucket / raw)
+    raw = np.array([run.rows[i - 1]["diode"] - 20 for i in batch.number])
+    np.testing.assert_allclose(batch.columns["error"] / 30.0, batch.columns["bucket"] / raw)
     assert dict(realizations.ledger().rejected) == {"bad_error": 1}
 
 
@@ -127,10 +126,10 @@ def test_nothing_leaves_before_the_gap_is_closed() -> None:
     for name, doc in documents[:-1]:
         realizations(name, doc)
     first = realizations.take()
-    assert first is not None and first.seq_num.tolist() == [1, 2]
+    assert first is not None and first.number.tolist() == [1, 2]
     realizations(*late)
     second = realizations.take()
-    assert second is not None and second.seq_num.tolist() == list(range(3, 11))
+    assert second is not None and second.number.tolist() == list(range(3, 11))
 
 
 def test_pages_are_as_good_as_events() -> None:
@@ -188,7 +187,7 @@ def test_of_two_readings_with_one_number_the_earlier_counts() -> None:
     assert realizations.revised  # the other had been taken already
     assert realizations.ledger().conflicts == 1
     again, realizations = taken(documents, run.start, wait_for_end=True)
-    assert again.bucket[4] != batch.bucket[4]
+    assert again.columns["bucket"][4] != batch.columns["bucket"][4]
     assert not realizations.revised
 
 
@@ -270,7 +269,7 @@ def test_any_order_and_any_repetition_give_the_same(data: st.DataObject) -> None
     ledger = realizations.ledger()
     # Live the dark readings may come too late; then that is known, and the realizations are the same but for their correction.
     assert realizations.revised or same(live, WHOLE)
-    assert live.seq_num.tolist() == WHOLE.seq_num.tolist() or realizations.revised
+    assert live.number.tolist() == WHOLE.number.tolist() or realizations.revised
     assert ledger.used == len(live)
     repetitions = [doc for name, doc in repeated if name == "event" and "primary" in doc["uid"]]
     assert ledger.duplicates == len(repetitions)
@@ -288,10 +287,10 @@ def test_whatever_is_lost_is_in_the_ledger(data: st.DataObject) -> None:
     arrived = {doc["seq_num"] for name, doc in kept if name == "event" and "primary" in doc["uid"]}
     assert ledger.received == len(arrived) == ledger.used + ledger.rejected.total()
     assert ledger.missing + ledger.not_acquired + ledger.received == 30
-    assert set(batch.seq_num.tolist()) <= arrived
+    assert set(batch.number.tolist()) <= arrived
     explained = {seq_num for seq_num, _ in ledger.details}
     last = max(arrived, default=0)
-    assert set(batch.seq_num.tolist()) | explained >= set(range(1, last + 1))
+    assert set(batch.number.tolist()) | explained >= set(range(1, last + 1))
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,0 +1,35 @@
+"""Ghost imaging with a bucket detector: realizations of masks and buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis.documents.references import ReferenceName, ReferenceStore
+from analysis.ghost import METHODS
+from analysis.techniques.ghost.mask_sets import KIND, MaskSet
+from analysis.techniques.ghost.rows import REASONS
+from analysis.techniques.ghost.run import GhostRun
+from analysis.techniques.ghost.run_spec import RunSpec
+from analysis.techniques.protocol import Technique
+
+
+def _references(start: Mapping[str, Any]) -> Sequence[ReferenceName]:
+    return [ReferenceName(KIND, RunSpec.of(start).mask_set)]
+
+
+def open_run(start: Mapping[str, Any], store: ReferenceStore) -> GhostRun:
+    """Return the run of a start document, with its mask set from the store."""
+    (name,) = _references(start)
+    return GhostRun(start, MaskSet.of(store.load(name)))
+
+
+TECHNIQUE = Technique(
+    entry="ghost",
+    rows=GhostRun.rows,
+    methods=METHODS,
+    default=("differential", "tv"),
+    reasons=REASONS,
+    references=_references,
+    open=open_run,
+)

@@ -1,0 +1,207 @@
+"""Documents of a ghost-imaging run in, batches of realizations out.
+
+What comes out depends on which documents came, not on their order: realizations leave sorted by sequence number, each once, and a
+realization waits until all before it have come or the run is over. Everything that isn't used is in the ledger with its reason.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from analysis.documents.batch import Batch
+from analysis.documents.ledger import MAX_DETAILS, Ledger
+from analysis.documents.streams import PRIMARY, Numbered, Streams, gaps
+from analysis.techniques.ghost.rows import (
+    BEAM_LOST_FRACTION,
+    GOOD,
+    REASON_NAMES,
+    ROW,
+    Dark,
+    corrected,
+    dark_level,
+    judged,
+    net_monitor,
+    rows_of,
+)
+from analysis.techniques.ghost.run_spec import RunSpec
+
+
+class Realizations:
+    """Turns the documents of one run into batches of realizations.
+
+    Call it with each document, `(name, doc)`, then `take()` what is ready; when no more can come, call `end()` and `take()` the
+    rest. Documents of other runs are passed over. The columns of a batch:
+
+    mask_index : int64, the mask that was in the beam.
+    bucket : float64, corrected for dark counts and incident beam.
+    error : float64, standard error of the bucket; only if the run has errors.
+    dose : float64, monitor counts up to and including this realization, used or not; NaN without a monitor.
+
+    Parameters
+    ----------
+    start : mapping
+        The run's start document.
+    num_masks : int
+        Masks in the run's mask set.
+    signed : bool
+        Whether a mask holds negative values, so that a bucket may be negative.
+    wait_for_end : bool
+        Release nothing before `end()`: then nothing at all depends on the order of the documents.
+
+    Raises
+    ------
+    RunRefused
+        If the start document doesn't describe a ghost-imaging run.
+    """
+
+    def __init__(self, start: Mapping[str, Any], num_masks: int, *, signed: bool = False, wait_for_end: bool = False) -> None:
+        self.spec = RunSpec.of(start)
+        self.num_masks = num_masks
+        self.signed = signed
+        self._ended = False
+        self._wait_for_end = wait_for_end
+        dark = self.spec.dark_stream
+        self._streams = Streams(str(start["uid"]), [PRIMARY] if dark is None else [PRIMARY, dark])
+        self._rows = Numbered(ROW)
+        self._counts = Ledger(expected=self.spec.expected)
+        self._ready: list[Batch] = []
+        self._dark_rows: dict[int, np.void] = {}
+        self._dark: Dark | None = None  # fixed when the first realization is released
+        self._late_dark = False
+        self._beam: float | None = None  # monitor of the first used realization, per second or reading
+        self._count = 0
+        self._dose = 0.0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run's stop document has come."""
+        return self._streams.stopped
+
+    @property
+    def revised(self) -> bool:
+        """Whether a document came that would have changed what had already been taken."""
+        return self._rows.revised or self._late_dark
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Take one document; those of a kind that says nothing of realizations are passed over."""
+        self._streams(name, doc)
+
+    def end(self) -> None:
+        """No further document will come: realizations behind a gap needn't wait any more."""
+        self._ended = True
+
+    def take(self) -> Batch | None:
+        """The used realizations that have become ready since the last call; None if there are none."""
+        if self.spec.dark_stream is not None:
+            for page in self._streams.pages(self.spec.dark_stream):
+                self._take_dark(rows_of(page, self.spec)[0])
+        for page in self._streams.pages(PRIMARY):
+            rows, bad = rows_of(page, self.spec)
+            for _ in range(bad):
+                self._counts.reject(0, "bad_seq_num")
+            self._rows.add(rows)
+        if self._ended or not self._wait_for_end:
+            self._release()
+        batch = Batch.join(self._ready)
+        self._ready.clear()
+        return batch
+
+    def ledger(self) -> Ledger:
+        """What became of every realization so far; complete when everything has been taken after `end()`."""
+        ledger = copy.deepcopy(self._counts)
+        ledger.received = self._count + ledger.rejected["bad_seq_num"]
+        ledger.duplicates, ledger.conflicts = self._rows.duplicates, self._rows.conflicts
+        ledger.foreign = self._streams.foreign
+        dark = self._dark or Dark()
+        ledger.normalisation = {
+            "monitor": self.spec.monitor,
+            "open_beam_ratio": self.spec.open_beam_ratio,
+            "dark_events": dark.events,
+            "dark_bucket": dark.bucket,
+            "dark_monitor": dark.monitor,
+            "dark_unit": "counts" if self.spec.time is None else "counts/s",
+            "first_monitor": self._beam,
+        }
+        if self._ended:
+            self._note_gaps(ledger)
+            if self.spec.dark_stream is not None and not dark.events:
+                ledger.remarks.append(
+                    "dark counts are not subtracted: the start document announces dark readings (stream "
+                    f'"{self.spec.dark_stream}") and no usable one came'
+                )
+        return ledger
+
+    def _take_dark(self, rows: np.ndarray) -> None:
+        for row in rows:
+            other = self._dark_rows.get(int(row["number"]))
+            if other is None or row["time"] < other["time"]:
+                self._dark_rows[int(row["number"])] = row
+                self._late_dark |= self._dark is not None
+
+    def _release(self) -> None:
+        waiting = self._rows.waiting
+        if not len(waiting):
+            return
+        if self._ended:
+            last = int(waiting["number"][-1])
+        elif self._dark is None and self.spec.dark_stream is not None and not self._dark_rows:
+            return  # the dark stream comes first: without it a correction would be left out
+        else:
+            last = self._rows.without_gap()
+        rows = self._rows.release(last)
+        if not len(rows):
+            return
+        if self._dark is None:
+            # Every dark reading of the run counts, whatever its time: a clock that is set back must not make them "later".
+            dark_rows = [row for _, row in sorted(self._dark_rows.items())]
+            self._dark = dark_level(np.array(dark_rows, dtype=ROW), self.spec)
+        self._use(rows)
+
+    def _use(self, rows: np.ndarray) -> None:
+        dark = self._dark or Dark()
+        verdict = judged(rows, self.spec, self.num_masks, signed=self.signed, dark=dark)
+        if self.spec.monitor is not None:
+            self._reject_lost_beam(rows, verdict, dark)
+        for position in np.flatnonzero(verdict != GOOD):
+            self._counts.reject(int(rows["number"][position]), REASON_NAMES[verdict[position]])
+        received = self._count + 1 + np.arange(len(rows))
+        self._count += len(rows)
+        dose = np.full(len(rows), np.nan)
+        if self.spec.monitor is not None:
+            counts = np.nan_to_num(rows["monitor"], nan=0.0, posinf=0.0, neginf=0.0)
+            dose = np.cumsum(np.append(self._dose, counts))[1:]  # one running sum, so that batches don't change its rounding
+            self._dose = float(dose[-1])
+        good = verdict == GOOD
+        if not good.any():
+            return
+        used = rows[good]
+        self._counts.used += len(used)
+        bucket, error = corrected(used, self.spec, dark)
+        columns = {"mask_index": used["mask_index"].astype(np.int64), "bucket": bucket, "dose": dose[good]}
+        if error is not None:
+            columns["error"] = error
+        self._ready.append(Batch(used["number"], columns, received[good]))
+
+    def _reject_lost_beam(self, rows: np.ndarray, verdict: np.ndarray, dark: Dark) -> None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            beam = net_monitor(rows, self.spec, dark) / (1.0 if self.spec.time is None else rows["exposure"])
+        good = verdict == GOOD
+        if self._beam is None and good.any():
+            self._beam = float(beam[good][0])
+        if self._beam is not None:
+            with np.errstate(invalid="ignore"):
+                verdict[good & (beam < BEAM_LOST_FRACTION * self._beam)] = REASON_NAMES.index("beam_lost")
+
+    def _note_gaps(self, ledger: Ledger) -> None:
+        seen = self._rows.seen["number"]
+        emitted = max(int(seen[-1]) if len(seen) else 0, self._streams.emitted(PRIMARY))
+        ledger.missing = emitted - len(seen)
+        if self.spec.expected is not None:
+            ledger.not_acquired = max(0, self.spec.expected - emitted)
+        for number in itertools.islice(gaps(seen, emitted), MAX_DETAILS):
+            ledger.note(number, "missing")

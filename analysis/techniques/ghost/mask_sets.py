@@ -1,0 +1,123 @@
+"""Mask sets: the references of ghost imaging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from analysis.documents.references import Reference, ReferenceName, ReferenceStore
+
+KIND = "mask_set"
+
+
+class MaskSetLike(Protocol):
+    """Anything with a mask set's arrays: the plate of a beamline, an ingested set."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def patterns(self) -> np.ndarray:
+        """(M, H, W), transmission."""
+
+    @property
+    def positions_mm(self) -> np.ndarray:
+        """(M, 2), stage readings (y, x)."""
+
+    @property
+    def pixel_size_um(self) -> float:
+        """Size of a mask pixel on the sample."""
+
+
+@dataclass(frozen=True, eq=False)
+class MaskSet:
+    """The masks of a ghost-imaging acquisition.
+
+    Parameters
+    ----------
+    name : str
+        For people.
+    patterns : ndarray, float32, (M, H, W)
+        Transmission of every mask pixel (signed for differential acquisitions).
+    positions_mm : ndarray, float64, (M, 2)
+        Stage readings (y, x) that centre each mask in the beam.
+    pixel_size_um : float
+        Size of a mask pixel on the sample.
+    """
+
+    name: str
+    patterns: np.ndarray
+    positions_mm: np.ndarray
+    pixel_size_um: float
+
+    @property
+    def identity(self) -> str:
+        """sha256 of the content (the name is not part of it)."""
+        return self.reference().identity
+
+    def reference(self) -> Reference:
+        """The mask set as it is stored.
+
+        Raises
+        ------
+        ValueError
+            If the patterns are not (M, H, W), the positions not (M, 2), or a value is not finite.
+        """
+        patterns = np.ascontiguousarray(self.patterns, dtype="<f4")
+        positions = np.ascontiguousarray(self.positions_mm, dtype="<f8")
+        if patterns.ndim != 3 or 0 in patterns.shape:
+            raise ValueError(f"mask set {self.name!r}: patterns must be (M, H, W), not {patterns.shape}")
+        if positions.shape != (len(patterns), 2):
+            raise ValueError(f"mask set {self.name!r}: positions_mm must be ({len(patterns)}, 2), not {positions.shape}")
+        if not (np.isfinite(patterns).all() and np.isfinite(positions).all() and np.isfinite(self.pixel_size_um)):
+            raise ValueError(f"mask set {self.name!r} holds values that are not finite")
+        arrays = {"patterns": patterns, "positions_mm": positions}
+        return Reference(KIND, arrays, {"pixel_size_um": float(self.pixel_size_um)}, str(self.name))
+
+    @classmethod
+    def of(cls, reference: Reference) -> MaskSet:
+        """The mask set that a reference holds."""
+        pixel_size_um = float(reference.attributes["pixel_size_um"])
+        return cls(reference.name, reference.arrays["patterns"], reference.arrays["positions_mm"], pixel_size_um)
+
+
+class MaskStore:
+    """The mask sets of a state directory."""
+
+    def __init__(self, state_dir: Path | str) -> None:
+        self._store = ReferenceStore(state_dir)
+
+    def save(self, masks: MaskSetLike) -> str:
+        """Store a mask set (once) and return its identity.
+
+        Raises
+        ------
+        ValueError
+            If the patterns are not (M, H, W), the positions not (M, 2), or a value is not finite.
+        """
+        mask_set = MaskSet(masks.name, masks.patterns, masks.positions_mm, masks.pixel_size_um)
+        return self._store.save(mask_set.reference())
+
+    def load(self, identity: str) -> MaskSet:
+        """The mask set of this identity, its content checked against it.
+
+        Raises
+        ------
+        ReferenceMissing
+            If it isn't in the store.
+        ReferenceDiffers
+            If the file is damaged or holds another set.
+        """
+        return MaskSet.of(self._store.load(ReferenceName(KIND, identity)))
+
+    def path(self, identity: str) -> Path:
+        """Where a mask set of this identity lies."""
+        return self._store.path(ReferenceName(KIND, identity))
+
+    def identities(self) -> list[str]:
+        """The identities of all stored mask sets."""
+        return [name.identity for name in self._store.names() if name.kind == KIND]

@@ -1,0 +1,162 @@
+"""A ghost-imaging run and its reconstruction: what connects documents with the algorithms of `analysis.ghost`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis.documents.batch import Batch
+from analysis.documents.recipe import Recipe
+from analysis.documents.refusal import RunRefused
+from analysis.estimate import Estimate, Quantity, image_quantity
+from analysis.ghost import Estimate as GhostEstimate
+from analysis.ghost import Reconstructor, make_reconstructor
+from analysis.techniques.ghost.intake import Realizations
+from analysis.techniques.ghost.mask_sets import MaskSet
+from analysis.techniques.ghost.run_spec import RunSpec
+
+_MOST_EXPECTED = 65536  # room is made for so many realizations at once, whatever a start document promises
+_AT_ONCE = 256  # masks copied at a time: 4 MB of 64x64 pixels
+
+
+class GhostRun:
+    """One ghost-imaging run.
+
+    Parameters
+    ----------
+    start : mapping
+        Its start document.
+    masks : MaskSet
+        Its mask set.
+
+    Raises
+    ------
+    RunRefused
+        If the start document is malformed, or the masks have another shape than it says.
+    """
+
+    rows = "realizations"
+
+    def __init__(self, start: Mapping[str, Any], masks: MaskSet) -> None:
+        self.spec = RunSpec.of(start)
+        self.masks = masks
+        self._start = start
+        self._signed = bool(masks.patterns.min() < 0)
+        shape = masks.patterns.shape[1:]
+        if shape != self.spec.shape:
+            raise RunRefused(
+                f"the masks of set {self.spec.mask_set[:12]} are {shape[0]}x{shape[1]} pixels, those of the run "
+                f'{self.spec.shape[0]}x{self.spec.shape[1]}: correct "mask_set" or ghost["shape"] in the start document'
+            )
+
+    @property
+    def expected(self) -> int | None:
+        """Realizations that the run should have."""
+        return self.spec.expected
+
+    @property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """Image and spread in the unit of the image, and figures of trust."""
+        units = self.metadata["image"]["units"]
+        return {
+            "image": image_quantity("the object", self.spec.shape, units),
+            "spread": image_quantity("standard error of the image", self.spec.shape, units),
+            "heldout_loss": Quantity("held-out loss", lower_is_better=True),
+            "frc_resolution_px": Quantity("FRC", "pixel", lower_is_better=True),
+            "dose": Quantity("monitor counts so far", "counts"),
+        }
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Which mask set it was measured with, and what the image is."""
+        absolute = self.spec.monitor is not None and self.spec.open_beam_ratio is not None
+        return {
+            "mask_set": self.spec.mask_set,
+            "image": {
+                "quantity": "bucket signal per incident signal" if absolute else "bucket signal",
+                "units": "1" if absolute else "arbitrary",
+                "pixel_size_um": self._start["ghost"].get("pixel_size_um"),
+                "bucket": self.spec.bucket,
+            },
+            "caption": self._caption,
+        }
+
+    @property
+    def _caption(self) -> str:
+        height, width = self.spec.shape
+        parts = [f"{height}x{width} pixels"]
+        if self.expected:
+            parts[0] += f" (compression {height * width / self.expected:.1f})"
+        if exposure := self._start["ghost"].get("exposure"):
+            parts.append(f"{exposure:g} s each")
+        return ", ".join(parts)
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """That further buckets are not reconstructed."""
+        if not self.spec.other_buckets:
+            return []
+        others = ", ".join(self.spec.other_buckets)
+        return [
+            f"reconstructed from the bucket {self.spec.bucket} alone, not from {others}: put another one first in `detectors`"
+        ]
+
+    def intake(self, *, wait_for_end: bool = False) -> Realizations:
+        """A new intake."""
+        return Realizations(self._start, len(self.masks.patterns), signed=self._signed, wait_for_end=wait_for_end)
+
+    def reconstruction(self, recipe: Recipe) -> GhostReconstruction:
+        """A new reconstruction."""
+        return GhostReconstruction(self, recipe)
+
+
+class GhostReconstruction:
+    """A reconstructor of `analysis.ghost` with the masks of a run."""
+
+    def __init__(self, run: GhostRun, recipe: Recipe) -> None:
+        self._patterns = run.masks.patterns
+        self._expected = None if run.expected is None else min(run.expected, _MOST_EXPECTED)
+        try:
+            self._reconstructor: Reconstructor = make_reconstructor(
+                recipe.method,
+                shape=run.spec.shape,
+                expected=self._expected,
+                seed=recipe.seed,
+                device=recipe.device,
+                **recipe.options,
+            )
+        except TypeError as error:  # an option with the name of a parameter
+            raise ValueError(str(error)) from error
+        self._dose = float("nan")
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The options with all defaults, and with what was chosen from the data."""
+        return dict(self._reconstructor.options)
+
+    def update(self, batch: Batch) -> None:
+        """Take further realizations."""
+        for first in range(0, len(batch), _AT_ONCE):
+            part = batch.part(first, first + _AT_ONCE)
+            masks = self._patterns[part.columns["mask_index"]]
+            self._reconstructor.update(masks, part.columns["bucket"], part.columns.get("error"))
+        self._dose = float(batch.columns["dose"][-1])
+        if self._expected is not None:
+            # those that were refused aren't repeated, so that all others are all that there will be
+            count = self._reconstructor.count
+            refused = int(batch.received[-1]) - count
+            self._reconstructor.expected = max(self._expected - refused, count)
+
+    def result(self) -> Estimate:
+        """The estimate now; may start from what an earlier one found."""
+        return self._estimate(self._reconstructor.result())
+
+    def finish(self) -> Estimate:
+        """The final estimate: the same whatever estimates were made before."""
+        return self._estimate(self._reconstructor.finish())
+
+    def _estimate(self, made: GhostEstimate) -> Estimate:
+        arrays = {"image": np.asarray(made.image, dtype="<f4"), "spread": np.asarray(made.spread, dtype="<f4")}
+        return Estimate(arrays, {"heldout_loss": made.heldout_loss, **made.figures, "dose": self._dose})

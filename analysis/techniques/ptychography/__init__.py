@@ -1,0 +1,33 @@
+"""Ptychography: diffraction patterns of a scanned beam, with their positions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis.documents.frames import frame_folders
+from analysis.documents.references import ReferenceName, ReferenceStore
+from analysis.techniques.protocol import Technique
+from analysis.techniques.ptychography.intake import REASONS
+from analysis.techniques.ptychography.layout import ENTRY
+from analysis.techniques.ptychography.run import METHODS, PtychographyRun
+
+
+def _references(start: Mapping[str, Any]) -> Sequence[ReferenceName]:
+    return []
+
+
+def open_run(start: Mapping[str, Any], store: ReferenceStore) -> PtychographyRun:
+    """Return the run of a start document."""
+    return PtychographyRun(start, frame_folders(store.state_dir))
+
+
+TECHNIQUE = Technique(
+    entry=ENTRY,
+    rows=PtychographyRun.rows,
+    methods=METHODS,
+    default=("sums",),
+    reasons=REASONS,
+    references=_references,
+    open=open_run,
+)

@@ -1,0 +1,351 @@
+"""Frames and positions of a scan in, batches of frames with their positions out.
+
+Both are joined by the number of the trigger, which the detector writes beside the pixels and the trigger box beside the
+positions: a frame or a position that was lost shifts nothing. The two streams are independent, so a number is decided when both
+have got that far: it is used if both have it, else the ledger says which one stayed alone. Pixels are read from the detector's
+file in windows.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.documents.batch import Batch
+from analysis.documents.frames import FrameFile, FramesUnreadable
+from analysis.documents.ledger import MAX_DETAILS, Ledger
+from analysis.documents.refusal import RunRefused
+from analysis.documents.streams import Datum, Numbered, Streams, column, gaps, whole_numbers
+from analysis.techniques.ptychography.layout import Layout
+
+REASONS: dict[str, str] = {
+    "bad_number": "the number of the trigger is not a whole number from 1",
+    "no_frame": "the trigger's position was captured and its frame never came",
+    "no_position": "the trigger's frame came and its position was not captured",
+    "position_missing": "the position is NaN or no number",
+    "off_grid": "the position is more than one step outside the planned grid",
+    "unreadable": "the frame was announced and cannot be read from the detector's file",
+    "all_zero": "the frame holds no count at all",
+    "saturated": "a hundredth of the frame's pixels or more are saturated",
+}
+"""Why a trigger is not used."""
+
+_WINDOW = 256  # frames that are in memory at a time
+_SATURATED_PART = 0.01
+_MICROMETRES = {"um": 1.0, "µm": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "m": 1e6}
+_NARROW = 0.05  # positions that span less than this part of the grid are in another unit than they say
+
+POSITION = np.dtype([("number", "<i8"), ("time", "<f8"), ("y", "<f8"), ("x", "<f8")])
+FRAME = np.dtype([("number", "<i8"), ("time", "<f8"), ("row", "<i8")])
+"""`time` of a frame is its row in the file: of two with one number the first counts."""
+_JOINED = np.dtype([("number", "<i8"), ("row", "<i8"), ("cell", "<i8"), ("y", "<f8"), ("x", "<f8"), ("received", "<i8")])
+
+
+class Triggers:
+    """Turns the documents of one scan into batches of frames.
+
+    The columns of a batch:
+
+    frames : (B, H, W), counts.
+    cell : int64, the cell of the scan's grid.
+    y, x : float64, position, um.
+    dose : float64, counts in all frames up to and including this one.
+
+    Parameters
+    ----------
+    start : mapping
+        The run's start document.
+    folders : sequence of Path
+        Where the detector's files may lie.
+    wait_for_end : bool
+        Release nothing before `end()`: then nothing at all depends on the order of the documents.
+
+    Raises
+    ------
+    RunRefused
+        If the start document doesn't describe such a scan.
+    """
+
+    def __init__(self, start: Mapping[str, Any], folders: Sequence[Path], *, wait_for_end: bool = False) -> None:
+        self.layout = Layout.of(start)
+        self._wait_for_end = wait_for_end
+        self._ended = False
+        self._streams = Streams(str(start["uid"]), [self.layout.frames, self.layout.positions])
+        self._positions, self._frames = Numbered(POSITION), Numbered(FRAME)
+        self._files = {
+            key: _AnnouncedRows(folders, shape)
+            for key, shape in ((self.layout.image, self.layout.shape), (self.layout.frame_number, ()))
+        }
+        self._numbered = 0  # rows of the file whose numbers were read
+        self._joined: list[np.ndarray] = []
+        self._counts = Ledger(expected=self.layout.expected)
+        self._received = 0
+        self._last_number = 0
+        self._dose = 0.0
+        self._span = _Span()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run's stop document has come."""
+        return self._streams.stopped
+
+    @property
+    def revised(self) -> bool:
+        """Whether a document came that would have changed what had already been taken."""
+        return self._positions.revised or self._frames.revised
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Take one document."""
+        self._streams(name, doc)
+
+    def end(self) -> None:
+        """No further document will come."""
+        self._ended = True
+
+    def take(self) -> Batch | None:
+        """Up to 256 frames that have become ready, in order of their number; None if there are none."""
+        self._take_positions()
+        self._take_numbers()
+        if self._ended or not self._wait_for_end:
+            self._join()
+        while self._joined:
+            batch = self._window()
+            if batch is not None:
+                return batch
+        if self._ended:
+            for file in self._files.values():
+                file.close()
+        return None
+
+    def ledger(self) -> Ledger:
+        """What became of every trigger so far; complete when everything has been taken after `end()`."""
+        ledger = copy.deepcopy(self._counts)
+        ledger.received = self._received + ledger.rejected["bad_number"]
+        ledger.duplicates = self._positions.duplicates + self._frames.duplicates + self._frames.conflicts
+        ledger.conflicts = self._positions.conflicts
+        ledger.foreign = self._streams.foreign
+        ledger.normalisation = {"counts": self._dose}
+        if self._ended:
+            seen = np.union1d(self._positions.seen["number"], self._frames.seen["number"])
+            ledger.missing = self._last_number - len(seen)
+            if self.layout.expected is not None:
+                ledger.not_acquired = max(0, self.layout.expected - self._last_number)
+            for number in itertools.islice(gaps(seen, self._last_number), MAX_DETAILS):
+                ledger.note(number, "missing")
+            ledger.remarks += self._span.remarks(self.layout)
+            ledger.remarks += [file.problem for file in self._files.values() if file.problem]
+        return ledger
+
+    def _take_positions(self) -> None:
+        layout = self.layout
+        for page in self._streams.pages(layout.positions):
+            count, data = len(page["seq_num"]), page["data"]
+            rows = np.empty(count, dtype=POSITION)
+            rows["number"], good = whole_numbers(data.get(layout.position_number), count)
+            rows["time"] = column(page.get("time"), count)
+            for axis, key in (("y", layout.y), ("x", layout.x)):
+                rows[axis] = column(data.get(key), count) * self._micrometres(key)
+            for _ in range(int(count - np.count_nonzero(good))):
+                self._counts.reject(0, "bad_number")
+            self._positions.add(rows[good])
+
+    def _micrometres(self, key: str) -> float:
+        units = self._streams.data_key(self.layout.positions, key).get("units") or "um"
+        if units not in _MICROMETRES:
+            raise RunRefused(f"positions {key} are in {units!r}, which is no length that is known: use {', '.join(_MICROMETRES)}")
+        return _MICROMETRES[units]
+
+    def _take_numbers(self) -> None:
+        """Read the numbers of frames whose pixels have been announced too."""
+        for datum in self._streams.datums(self.layout.frames):
+            if datum.key in self._files:
+                data_key = self._streams.data_key(self.layout.frames, datum.key)
+                self._files[datum.key].announce(datum, data_key)
+        numbers = self._files[self.layout.frame_number]
+        announced = min(file.rows for file in self._files.values())
+        if announced <= self._numbered:
+            return
+        rows, readable = numbers.read(np.arange(self._numbered, announced))
+        for _ in range(announced - self._numbered - len(readable)):
+            self._counts.reject(0, "unreadable")
+            self._received += 1
+        found = np.empty(len(readable), dtype=FRAME)
+        found["number"], found["time"], found["row"] = rows, readable, readable
+        self._numbered = announced
+        # A data set may be longer than frames were taken: its rest is filled with zeros.
+        self._frames.add(found[found["number"] > 0])
+
+    def _join(self) -> None:
+        """Decide all numbers that both streams have got to."""
+        last = [_last(self._positions), _last(self._frames)]
+        up_to = max(last) if self._ended else min(last)
+        if up_to <= min(self._positions.passed, self._frames.passed):
+            return
+        positions, frames = self._positions.release(up_to), self._frames.release(up_to)
+        numbers = np.union1d(positions["number"], frames["number"])
+        if not len(numbers):
+            return
+        self._last_number = max(self._last_number, int(numbers[-1]))
+        both, of_position, of_frame = np.intersect1d(
+            positions["number"], frames["number"], assume_unique=True, return_indices=True
+        )
+        for number in np.setdiff1d(numbers, both, assume_unique=True):
+            self._counts.reject(int(number), "no_frame" if number in positions["number"] else "no_position")
+        joined = np.empty(len(both), dtype=_JOINED)
+        joined["number"], joined["row"] = both, frames["row"][of_frame]
+        joined["y"], joined["x"] = positions["y"][of_position], positions["x"][of_position]
+        joined["received"] = self._received + 1 + np.searchsorted(numbers, both)
+        self._received += len(numbers)
+        self._span.take(joined["y"], joined["x"])
+        joined["cell"], inside = self.layout.grid.cells(joined["y"], joined["x"])
+        known = np.isfinite(joined["y"]) & np.isfinite(joined["x"])
+        for number in joined["number"][~known]:
+            self._counts.reject(int(number), "position_missing")
+        for number in joined["number"][known & ~inside]:
+            self._counts.reject(int(number), "off_grid")
+        if (known & inside).any():
+            self._joined.append(joined[known & inside])
+
+    def _window(self) -> Batch | None:
+        """The next frames with their pixels, those left out that are no good."""
+        rows = self._joined.pop(0)
+        if len(rows) > _WINDOW:
+            self._joined.insert(0, rows[_WINDOW:])
+            rows = rows[:_WINDOW]
+        frames, readable = self._files[self.layout.image].read(np.sort(rows["row"]))
+        there = np.isin(rows["row"], readable)
+        for number in rows["number"][~there]:
+            self._counts.reject(int(number), "unreadable")
+        rows = rows[there]
+        if not len(rows):
+            return None
+        if (readable != rows["row"]).any():  # frames came out of order
+            frames = frames[np.searchsorted(readable, rows["row"])]
+        pixels = frames.reshape(len(frames), -1)
+        counts = pixels.sum(axis=1, dtype=np.float64 if frames.dtype.kind == "f" else np.int64)
+        zero = counts == 0
+        saturated = np.zeros(len(rows), dtype=bool)
+        if self.layout.saturation is not None:
+            bright = pixels.max(axis=1) >= self.layout.saturation
+            part = np.count_nonzero(pixels[bright] >= self.layout.saturation, axis=1) / pixels.shape[1]
+            saturated[bright] = part >= _SATURATED_PART
+        for reason, which in (("all_zero", zero), ("saturated", saturated)):
+            for number in rows["number"][which]:
+                self._counts.reject(int(number), reason)
+        good = ~(zero | saturated)
+        dose = np.cumsum(np.append(self._dose, counts))[1:]
+        self._dose = float(dose[-1])
+        if not good.any():
+            return None
+        rows, frames = rows[good], frames if good.all() else frames[good]
+        self._counts.used += len(rows)
+        columns = {"frames": frames, "cell": rows["cell"], "y": rows["y"], "x": rows["x"], "dose": dose[good]}
+        return Batch(rows["number"], columns, rows["received"])
+
+
+class _AnnouncedRows:
+    """One data set of the detector's file, as far as its rows were announced."""
+
+    def __init__(self, folders: Sequence[Path], shape: tuple[int, ...]) -> None:
+        self.rows = 0
+        self.problem: str | None = None
+        self._folders = folders
+        self._shape = shape
+        self._resource: Mapping[str, Any] | None = None
+        self._data_key: Mapping[str, Any] = {}
+        self._file: FrameFile | None = None
+
+    def announce(self, datum: Datum, data_key: Mapping[str, Any]) -> None:
+        if self._resource is not None and datum.resource["uid"] != self._resource["uid"]:
+            raise RunRefused(f"{datum.key} lies in more than one file, here {datum.resource['uri']}: write one file a run")
+        self._resource, self._data_key = datum.resource, data_key
+        self.rows = max(self.rows, datum.last)
+
+    def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The values of sorted row numbers, and the row numbers that could be read."""
+        parts, readable = [], []
+        for first, last in _runs_of(rows):
+            for block in self._blocks(first, last):
+                values, numbers = block
+                wanted = np.isin(numbers, rows)
+                parts.append(values if wanted.all() else values[wanted])
+                readable.append(numbers[wanted])
+        if not parts:
+            return np.empty((0, *self._shape)), np.empty(0, dtype=np.int64)
+        return np.concatenate(parts) if len(parts) > 1 else parts[0], np.concatenate(readable)
+
+    def _blocks(self, first: int, last: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows first to last - 1 at once; one by one, and without waiting any more, once something could not be read."""
+        if self.problem is None:
+            try:
+                yield self._opened().read(first, last), np.arange(first, last)
+                return
+            except FramesUnreadable as error:
+                self.problem = str(error)
+                self.close()
+                self._file = None  # the next one doesn't wait
+        for row in range(first, last):
+            try:
+                yield self._opened().read(row, row + 1), np.array([row])
+            except FramesUnreadable:
+                continue
+
+    def _opened(self) -> FrameFile:
+        if self._file is None:
+            assert self._resource is not None, "nothing is read before it is announced"
+            patience = {} if self.problem is None else {"patience_s": 0.0}
+            file = FrameFile.of(self._resource, self._data_key, self._folders, **patience)
+            if file.shape != self._shape:
+                file.close()
+                raise FramesUnreadable(f"{file}: they are {file.shape}, the run's start document says {self._shape}")
+            self._file = file
+        return self._file
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class _Span:
+    """How far the positions reach."""
+
+    def __init__(self) -> None:
+        self._low, self._high = np.full(2, np.inf), np.full(2, -np.inf)
+
+    def take(self, y: np.ndarray, x: np.ndarray) -> None:
+        known = np.stack([y, x])[:, np.isfinite(y) & np.isfinite(x)]
+        if known.shape[1]:
+            self._low = np.minimum(self._low, known.min(axis=1))
+            self._high = np.maximum(self._high, known.max(axis=1))
+
+    def remarks(self, layout: Layout) -> list[str]:
+        """Whether the positions can be in the unit that they are said to be in."""
+        planned = [abs(last - first) for first, last, _ in (layout.grid.y_um, layout.grid.x_um)]
+        remarks = []
+        for axis, low, high, plan in zip("yx", self._low, self._high, planned, strict=True):
+            if plan > 0 and high >= low and high - low < _NARROW * plan:
+                remarks.append(
+                    f"the positions in {axis} span {high - low:.3g} um where {plan:.3g} um were planned: are they in another "
+                    "unit than they say, or did the axis stand still?"
+                )
+        return remarks
+
+
+def _last(rows: Numbered) -> int:
+    waiting = rows.waiting
+    return int(waiting["number"][-1]) if len(waiting) else rows.passed
+
+
+def _runs_of(rows: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Ranges that cover sorted numbers, few rows that aren't asked for among them."""
+    if not len(rows):
+        return
+    edges = np.flatnonzero(np.diff(rows) > _WINDOW) + 1
+    for part in np.split(rows, edges):
+        for first in range(int(part[0]), int(part[-1]) + 1, _WINDOW):
+            yield first, min(first + _WINDOW, int(part[-1]) + 1)

@@ -1,0 +1,186 @@
+"""The only driver of reconstructions: documents of a run in, estimates out. Live, replay and verification all call it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from analysis.documents.batch import Batch
+from analysis.documents.derived import Standing
+from analysis.documents.ledger import Ledger
+from analysis.documents.recipe import Recipe
+from analysis.documents.refusal import NothingUsable, RunRefused
+from analysis.estimate import Estimate
+from analysis.techniques.protocol import Intake, Reconstruction, Run
+from analysis.worker.pace import Pace
+
+Document = tuple[str, dict[str, Any]]
+_TAKE_EVERY = 64  # documents: an intake keeps rows more compactly than documents
+
+
+@dataclass(frozen=True, eq=False)
+class Timed:
+    """An estimate, where its reconstruction stood, and what it cost.
+
+    Attributes
+    ----------
+    estimate : Estimate
+    standing : Standing
+    final : bool
+    segment : int
+        Which of the pace's reconstructions made it.
+    elapsed_s : float
+    """
+
+    estimate: Estimate
+    standing: Standing
+    final: bool
+    segment: int
+    elapsed_s: float
+
+
+class Drive:
+    """One recipe applied to one run.
+
+    Parameters
+    ----------
+    run : Run
+        The run, opened by its technique.
+    recipe : Recipe
+        How to reconstruct.
+    documents : callable
+        Returns all documents of the run, in any order after its start; None among them means that there is nothing new for the
+        moment. It is called again if a document came too late for what had been handed on.
+    pace : Pace
+        Where estimates are made on the way.
+
+    Attributes
+    ----------
+    options : dict
+        The options with all defaults; nothing chosen from the data yet.
+    standing : Standing
+        What the last reconstruction has taken in.
+    ledger : Ledger
+        What became of every row; complete after the final estimate.
+
+    Raises
+    ------
+    RunRefused
+        If the recipe isn't valid; the message lists what is.
+    """
+
+    def __init__(self, run: Run, recipe: Recipe, documents: Callable[[], Iterable[Document | None]], pace: Pace) -> None:
+        self._run = run
+        self._recipe = recipe
+        self._documents = documents
+        self._pace = pace
+        self._makers = [_Maker(run, recipe) for _ in range(pace.segments)]
+        self.options = dict(self._makers[-1].reconstruction.options)
+        self.ledger = Ledger(expected=run.expected)
+
+    @property
+    def standing(self) -> Standing:
+        """What the last reconstruction has taken in."""
+        return self._makers[-1].standing
+
+    @property
+    def options_used(self) -> Mapping[str, Any]:
+        """The options with what was chosen from the data."""
+        return self._makers[-1].reconstruction.options
+
+    def estimates(self) -> Iterator[Timed]:
+        """Estimates on the way, then the final one.
+
+        Raises
+        ------
+        NothingUsable
+            If no row can be used.
+        RunRefused
+            If the method cannot use such data; also when memory does not suffice.
+        """
+        intake = self._run.intake(wait_for_end=self._pace.waits_for_end)
+        yield from self._fed(intake, live=True)
+        if intake.revised:
+            # The final estimate is made from all documents anew.
+            intake = self._run.intake(wait_for_end=True)
+            self._makers = [_Maker(self._run, self._recipe)]
+            yield from self._fed(intake, live=False)
+            self.ledger = replace(intake.ledger(), revised=True)
+        else:
+            self.ledger = intake.ledger()
+        maker, last = self._makers[-1], len(self._makers) - 1
+        if not maker.standing.used:
+            raise NothingUsable(self.ledger, self._run.rows)
+        if not intake.revised and self._pace.due(last, maker.standing.used, ended=True):
+            yield self._made(last)
+        yield maker.timed(maker.reconstruction.finish, last, final=True)
+
+    def _fed(self, intake: Intake, *, live: bool) -> Iterator[Timed]:
+        """Take in everything, with estimates on the way while the run goes on."""
+        for number, document in enumerate(self._documents(), start=1):
+            if document is not None:
+                intake(*document)
+            if document is None or number % _TAKE_EVERY == 0:
+                yield from self._taken(intake, live=live and not intake.stopped)
+        intake.end()
+        yield from self._taken(intake, live=live and self._pace.waits_for_end)
+
+    def _taken(self, intake: Intake, *, live: bool) -> Iterator[Timed]:
+        while (batch := intake.take()) is not None:
+            for segment, maker in enumerate(self._makers):
+                yield from self._parts(segment, maker, batch, live=live)
+        if live and not self._pace.waits_for_end and self._pace.due(0, self.standing.used, ended=False):
+            yield self._made(0)
+
+    def _parts(self, segment: int, maker: _Maker, batch: Batch, *, live: bool) -> Iterator[Timed]:
+        """Feed a batch, stopping at each point where an estimate may be due."""
+        first = 0
+        while first < len(batch):
+            point = self._pace.next_point(segment, maker.standing.used) if live else None
+            last = len(batch) if point is None else min(len(batch), first + point - maker.standing.used)
+            maker.feed(batch.part(first, last))
+            first = last
+            if point == maker.standing.used and self._pace.due(segment, point, ended=False):
+                yield self._made(segment)
+
+    def _made(self, segment: int) -> Timed:
+        maker = self._makers[segment]
+        timed = maker.timed(maker.reconstruction.result, segment, final=False)
+        self._pace.made(segment, maker.standing.used, timed.elapsed_s)
+        return timed
+
+
+class _Maker:
+    """A reconstruction and where it stands."""
+
+    def __init__(self, run: Run, recipe: Recipe) -> None:
+        with _refusals():
+            self.reconstruction: Reconstruction = run.reconstruction(recipe)
+        self.standing = Standing()
+
+    def feed(self, batch: Batch) -> None:
+        with _refusals():
+            self.reconstruction.update(batch)
+        self.standing = Standing(self.standing.used + len(batch), int(batch.number[-1]), int(batch.received[-1]))
+
+    def timed(self, compute: Callable[[], Estimate], segment: int, *, final: bool) -> Timed:
+        began = time.perf_counter()
+        with _refusals():
+            estimate = compute()
+        return Timed(estimate, self.standing, final, segment, time.perf_counter() - began)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What an algorithm says against data or options is no crash: tried again it would say the same."""
+    try:
+        yield
+    except RunRefused:
+        raise
+    except MemoryError as error:
+        raise RunRefused(str(error) or "the machine's memory does not suffice for this reconstruction") from error
+    except ValueError as error:
+        raise RunRefused(str(error)) from error

@@ -1,0 +1,125 @@
+"""When estimates are made on the way: by the clock while a run goes on, or where they were made before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+FIRST_UPDATE = 64  # rows of the first estimate
+MIN_INTERVAL_S = 0.3  # between the beginnings of two estimates
+MAX_SHARE = 0.6  # of the time spent on estimates rather than waiting for data
+MAX_SHARE_SLOW = 0.95  # the same of slow methods, which have a core of their own and yield it to everything else
+NEW_FRACTION = 0.01  # of all rows that must be new: a scan of n of them stores some 100 ln(n) estimates at most
+
+
+class Pace(Protocol):
+    """Decides where estimates are made."""
+
+    @property
+    def waits_for_end(self) -> bool:
+        """Whether rows are taken when the run is over, so that nothing depends on the order of its documents."""
+
+    @property
+    def segments(self) -> int:
+        """Reconstructions that begin anew; the last one makes the final estimate."""
+
+    def next_point(self, segment: int, used: int) -> int | None:
+        """Number of rows at which to look whether an estimate is due, above `used`; None: after each batch."""
+
+    def due(self, segment: int, used: int, *, ended: bool) -> bool:
+        """Whether to make an estimate of `used` rows now; `ended`: these are all."""
+
+    def made(self, segment: int, used: int, elapsed_s: float) -> None:
+        """An estimate of `used` rows was made and took `elapsed_s`."""
+
+
+class Clock:
+    """As often as the cost of estimates allows, and only for new data.
+
+    Two runs of the same data take their estimates at different points; the points are stored.
+
+    Parameters
+    ----------
+    expected : int or None
+        Rows that the run should have.
+    slow : bool
+        Whether the method is a slow one: it may spend more of the time on estimates, and when the run has ended it makes one of
+        all rows before the final one, which takes a while.
+    """
+
+    waits_for_end = False
+    segments = 1
+
+    def __init__(self, expected: int | None, *, slow: bool = False) -> None:
+        self._first = min(FIRST_UPDATE, expected or FIRST_UPDATE)
+        self._slow = slow
+        self._max_share = MAX_SHARE_SLOW if slow else MAX_SHARE
+        self._last_count = 0
+        self._not_before = 0.0
+
+    def next_point(self, segment: int, used: int) -> int | None:
+        """Look after each batch."""
+        return None
+
+    def due(self, segment: int, used: int, *, ended: bool) -> bool:
+        """Whether there is enough that is new, and it is time."""
+        if ended:
+            return self._slow and 0 < self._last_count < used
+        if self._last_count == 0:
+            return used >= self._first
+        return used - self._last_count >= max(1, NEW_FRACTION * used) and time.monotonic() >= self._not_before
+
+    def made(self, segment: int, used: int, elapsed_s: float) -> None:
+        """The next one is due when its share of the time has passed since this one was begun."""
+        self._last_count = used
+        self._not_before = time.monotonic() - elapsed_s + max(MIN_INTERVAL_S, elapsed_s / self._max_share)
+
+
+class Points:
+    """Where estimates were made before, or are wanted.
+
+    Parameters
+    ----------
+    segments : sequence of sequence of int
+        Numbers of used rows, in order; each segment begins anew, without what an earlier estimate found, as after a restart.
+    """
+
+    waits_for_end = True
+
+    def __init__(self, segments: Sequence[Sequence[int]] = ()) -> None:
+        self._points = [sorted(set(points)) for points in segments] or [[]]
+
+    @property
+    def segments(self) -> int:
+        """Reconstructions that begin anew."""
+        return len(self._points)
+
+    def next_point(self, segment: int, used: int) -> int | None:
+        """The next point of this segment."""
+        return next((point for point in self._points[segment] if point > used), None)
+
+    def due(self, segment: int, used: int, *, ended: bool) -> bool:
+        """Whether this is such a point."""
+        return not ended and used in self._points[segment]
+
+    def made(self, segment: int, used: int, elapsed_s: float) -> None:
+        """Nothing follows from it."""
+
+
+class Never:
+    """No estimate but the final one, of rows taken as they come."""
+
+    waits_for_end = False
+    segments = 1
+
+    def next_point(self, segment: int, used: int) -> int | None:
+        """Nowhere."""
+        return None
+
+    def due(self, segment: int, used: int, *, ended: bool) -> bool:
+        """Never."""
+        return False
+
+    def made(self, segment: int, used: int, elapsed_s: float) -> None:
+        """Never called."""
