@@ -15,6 +15,7 @@ from sims.samples import make_sample
 
 PHOTONS = 1e5  # monitor counts an exposure
 EXPOSURE_S = 0.1
+SPECTRUM = "spectrum"  # data key of `spectra_documents`
 
 _UNITS = {"diode_time": "s", "mask_stage_offset_y_um": "um", "mask_stage_offset_x_um": "um"}
 _INTEGERS = ("mask_stage_index",)
@@ -102,6 +103,23 @@ def counted_scan_documents(
         yield "event", {**head, "data": data, "timestamps": dict.fromkeys(data, now)}
     end = {"uid": str(uuid.uuid4()), "time": time.time(), "run_start": uid, "exit_status": "success", "reason": ""}
     yield "stop", {**end, "num_events": {"primary": len(diode)}}
+
+
+def spectra_documents(num: int, channels: int, *, uid: str, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The documents of a scan with a spectrum of so many channels, uint32, at each of `num` points."""
+    rng = np.random.default_rng(seed)
+    yield "start", {"uid": uid, "time": time.time(), "plan_name": "count", "num_points": num}
+    descriptor = str(uuid.uuid4())
+    data_keys = {SPECTRUM: {"source": "made up", "dtype": "array", "shape": [channels], "dtype_numpy": "<u4"}}
+    keys = {"data_keys": data_keys, "object_keys": {}, "configuration": {}, "hints": {}}
+    yield "descriptor", {"uid": descriptor, "run_start": uid, "time": time.time(), "name": "primary", **keys}
+    for number in range(1, num + 1):
+        now = time.time()
+        data = {SPECTRUM: rng.poisson(3.0, channels).astype(np.uint32)}
+        head = {"uid": str(uuid.uuid4()), "time": now, "descriptor": descriptor, "seq_num": number, "filled": {}}
+        yield "event", {**head, "data": data, "timestamps": {SPECTRUM: now}}
+    end = {"uid": str(uuid.uuid4()), "time": time.time(), "run_start": uid, "exit_status": "success", "reason": ""}
+    yield "stop", {**end, "num_events": {"primary": num}}
 
 
 def paced(documents: Iterator[tuple[str, dict[str, Any]]], rate: float) -> Iterator[tuple[str, dict[str, Any]]]:

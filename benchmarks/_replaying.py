@@ -1,7 +1,8 @@
-"""One reading of a stored run in a process of its own: its documents alone, or a replay of them.
+"""One reading of a stored run in a process of its own.
 
-`python -m benchmarks._replaying KIND CONFIG RUN` prints a JSON object: how many documents, how many seconds, and by how many
-megabytes the process grew at most. The configuration says where the catalogue is.
+`python -m benchmarks._replaying KIND CONFIG RUN` prints a JSON object: how many events, how many seconds, and by how many
+megabytes the process grew at most. The configuration says where the catalogue is. Kinds: `documents` as Tiled makes them
+(`run.documents()`), `stored` as they are made here, a `replay` of those, and `arrays` alone, through Tiled's array client.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from analysis.archive.stored_documents import stored_documents
 from analysis.documents.recipe import Recipe
 from analysis.offline.replay import replay
 from beamline.config import load_config
+from benchmarks._documents import SPECTRUM
 from ghostbeam.services import tiled_uri
 
 METHOD = "differential"
@@ -27,13 +29,13 @@ def main() -> None:
     """Read it."""
     kind, config_file, uid = sys.argv[1:]
     config = load_config(config_file)
-    count = 0
+    events = 0
 
-    def counted(documents: Iterator[Any]) -> Iterator[Any]:
-        nonlocal count
-        for item in documents:
-            count += 1
-            yield item
+    def counted(documents: Iterable[Any]) -> Iterator[Any]:
+        nonlocal events
+        for name, doc in documents:
+            events += len(doc["seq_num"]) if name == "event_page" else name == "event"
+            yield name, doc
 
     with connect(tiled_uri(config), api_key(config.state_dir)) as catalog:
         run = catalog.raw[uid]
@@ -41,11 +43,15 @@ def main() -> None:
         began = time.perf_counter()
         if kind == "replay":
             replay(counted(stored_documents(run)), config.state_dir, Recipe(METHOD))
+        elif kind == "arrays":
+            spectra = run["primary"].base[SPECTRUM]
+            for rows in spectra.chunks[0]:
+                events += len(spectra[events : events + rows])
         else:
-            for _ in counted(run.documents()):
+            for _ in counted(run.documents() if kind == "documents" else stored_documents(run)):
                 pass
         seconds = time.perf_counter() - began
-    print(json.dumps({"documents": count, "seconds": seconds, "grown_mb": _memory_mb("VmHWM") - baseline}))
+    print(json.dumps({"events": events, "seconds": seconds, "grown_mb": _memory_mb("VmHWM") - baseline}))
 
 
 def _memory_mb(field: str) -> float:

@@ -23,9 +23,9 @@ def quickly(name: str, tmp_path: Path, *more: str) -> tuple[dict[str, float], st
 
 def test_replay_speed(tmp_path):
     figures, printed = quickly("replay_speed", tmp_path)
-    assert set(figures) == {"ratio", "peak_mb"}
+    assert set(figures) == {"ratio", "ratio_arrays", "peak_mb"}
     assert all(value > 0 for value in figures.values())
-    assert "documents/s of a replay" in printed
+    assert "events/s of a replay" in printed
 
 
 def test_frames_written(tmp_path):
