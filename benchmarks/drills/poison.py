@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from typing import Any
@@ -17,7 +18,7 @@ from benchmarks.drills.chain import SCAN_S, Chain
 from benchmarks.drills.odd_runs import all_odd, odd_run
 
 _AT_ONCE = 12  # odd runs beside one scan
-_SETTLED_S = 60.0
+_SETTLED_S = 150.0
 
 
 def poison(chain: Chain) -> str:
@@ -40,8 +41,9 @@ def poison(chain: Chain) -> str:
     with chain.meanwhile(0.2, log_them):
         scanned = chain.scan()
     settled = chain.settle(scanned)
-    given_up = _look_at(chain, accepted)
-    return f"{len(refused)} odd runs refused, {len(accepted)} taken, {given_up} of them given up; {settled}"
+    fates = _look_at(chain, accepted)
+    told = ", ".join(f"{number} {fate}" for fate, number in fates.items())
+    return f"{len(refused)} odd runs refused, {len(accepted)} taken ({told}); {settled}"
 
 
 def _log(chain: Chain, writer: LogWriter, kind: str, what: Any, uid: str) -> bool:
@@ -59,8 +61,9 @@ def _log(chain: Chain, writer: LogWriter, kind: str, what: Any, uid: str) -> boo
     return True
 
 
-def _look_at(chain: Chain, accepted: dict[str, tuple[str, Any]]) -> int:
-    """Wait until odd runs are settled, and compare them with the log; returns how many were given up with a reason."""
+def _look_at(chain: Chain, accepted: dict[str, tuple[str, Any]]) -> Counter[str]:
+    """Wait until odd runs are settled, and compare them with the log; returns how many were archived, and how."""
+    fates: Counter[str] = Counter()
     end = time.monotonic() + _SETTLED_S
     with closing(ArchiveLedger(chain.services.state_dir)) as ledger, chain.services.catalog() as catalog:
         while accepted.keys() - ledger.settled() and time.monotonic() < end:
@@ -73,13 +76,17 @@ def _look_at(chain: Chain, accepted: dict[str, tuple[str, Any]]) -> int:
             except Exception as error:
                 _found(chain, f"{kind}, {what}: accepted, and then {type(error).__name__}: {error}")
                 continue
-            if uid in problems or ledger.not_as_logged(uid):  # named, with what is otherwise
-                continue
-            if not ledger.is_verified(uid):
-                _found(chain, f"{kind}, {what}: neither verified nor given up after {_SETTLED_S:.0f} s")
+            if uid in problems:
+                fates["given up"] += 1
+            elif not ledger.is_archived(uid):
+                _found(chain, f"{kind}, {what}: neither archived nor given up after {_SETTLED_S:.0f} s")
+            elif ledger.not_as_logged(uid):
+                fates["archived, with what is otherwise named"] += 1
             elif difference := _difference(catalog, uid, records):
                 _found(chain, f"{kind}, {what}: verified, though {difference}")
-    return len(problems.keys() & accepted.keys())
+            else:
+                fates["verified"] += 1
+    return fates
 
 
 def _difference(catalog: Any, uid: str, records: list[Record]) -> str:
