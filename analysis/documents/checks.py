@@ -20,25 +20,14 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IN_ADDRESSES = frozenset("/\\?#%")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_range(value: Any) -> bool:
-    return isinstance(value, Mapping) and _is_whole(value.get("start")) and _is_whole(value.get("stop"))
-
-
-_KINDS = {
-    "text": lambda value: isinstance(value, str) and 0 < len(value) <= LONGEST_NAME,
-    "a table": lambda value: isinstance(value, Mapping),
-    "a list": lambda value: isinstance(value, list | tuple),
-    "a number": _is_number,
-    "a whole number": _is_whole,
-    "a table with the whole numbers start and stop": _is_range,
+_RANGE = "a table with the whole numbers start and stop"
+_KINDS: dict[str, tuple[type, ...]] = {  # of what is as `plain` gives it back
+    "text": (str,),
+    "a table": (dict,),
+    "a list": (list,),
+    "a number": (int, float),
+    "a whole number": (int,),
+    _RANGE: (dict,),
 }
 _FIELDS: dict[str, dict[str, str]] = {
     "start": {"uid": "text", "time": "a number"},
@@ -64,8 +53,8 @@ _FIELDS: dict[str, dict[str, str]] = {
         "uid": "text",
         "descriptor": "text",
         "stream_resource": "text",
-        "indices": "a table with the whole numbers start and stop",
-        "seq_nums": "a table with the whole numbers start and stop",
+        "indices": _RANGE,
+        "seq_nums": _RANGE,
     },
     "resource": {"uid": "text"},
     "datum": {"datum_id": "text", "resource": "text"},
@@ -96,7 +85,9 @@ def check_document(name: str, doc: Mapping[str, Any]) -> None:
         The message names the entry and what it must be.
     """
     for key, kind in _FIELDS[name].items():
-        if not _KINDS[kind](doc.get(key)):
+        value: Any = doc.get(key)
+        wrong = type(value) not in _KINDS[kind] or (kind == "text" and not 0 < len(value) <= LONGEST_NAME)
+        if wrong or (kind == _RANGE and not (type(value.get("start")) is type(value.get("stop")) is int)):
             found = f"not {shown(doc[key])}" if key in doc else "which is missing"
             raise LogError(f'a document cannot be logged: {name}["{key}"] must be {kind}, {found}')
     if name == "start":
@@ -158,5 +149,5 @@ def _check_page(doc: Mapping[str, Any]) -> None:
     length = len(doc["seq_num"])
     if not all(_is_column(column, length) for column in columns):
         raise LogError("a document cannot be logged: all columns of an event_page must be lists of the same length")
-    if not all(map(_is_whole, doc["seq_num"])) or not all(map(_is_number, doc["time"])):
+    if not {int}.issuperset(map(type, doc["seq_num"])) or not {int, float}.issuperset(map(type, doc["time"])):
         raise LogError("a document cannot be logged: seq_num and time of an event_page must be lists of numbers")

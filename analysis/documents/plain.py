@@ -104,22 +104,29 @@ def _plain(value: Any, depth: int) -> Any:
 
 
 def _table(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-    if _TEXT.issuperset(map(type, value)) and _SIMPLE.issuperset(map(type, value.values())) and "".join(value).isascii():
+    plain_keys = _TEXT.issuperset(map(type, value)) and "".join(value).isascii()
+    if plain_keys and _SIMPLE.issuperset(map(type, value.values())):
         return dict(value)  # readings, or the times at which they were made
+    if not plain_keys:
+        value = {_key(key): item for key, item in value.items()}
     table: dict[str, Any] = {}
     for key, item in value.items():
-        if type(key) is not str:
-            if not isinstance(key, str):
-                raise NotPlain(f"has the key {shown(key)} of type {type(key).__name__}: keys must be text")
-            key = str.__str__(key)  # noqa: PLW2901
-        if not key.isascii():
-            _text(key)
+        kind = type(item)
+        if kind in _SIMPLE or (kind is str and item.isascii()):  # most are, and a call takes longer than the question
+            table[key] = item
+            continue
         try:
-            table[key] = _plain(item, depth - 1)
+            table[key] = _table(item, depth - 1) if kind is dict and depth > 1 else _plain(item, depth - 1)
         except NotPlain as error:
             error.path = f'["{key}"]{error.path}'
             raise
     return table
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise NotPlain(f"has the key {shown(key)} of type {type(key).__name__}: keys must be text")
+    return _text(str.__str__(key))
 
 
 def _list(value: Any, depth: int) -> list[Any]:

@@ -240,6 +240,8 @@ def test_realizations_wait_for_the_dark_stream() -> None:
         ({"ghost": {"buckets": ["diode"], "shape": [8, 8]}}, "mask_index"),
         ({"ghost": {"buckets": ["diode"], "shape": [8, 8], "mask_index": "m", "open_beam_ratio": -1}}, "open_beam_ratio"),
         ({"ghost": {"buckets": ["diode"], "shape": [8, 8], "mask_index": "m", "monitor": 3}}, "monitor"),
+        ({"ghost": {"buckets": ["diode"], "shape": [8, 8], "mask_index": "m", "offset": [["y"]]}}, "offset"),
+        ({"ghost": {"buckets": ["diode"], "shape": [8, 8], "mask_index": "m", "offset": "y"}}, "offset"),
     ],
 )
 def test_a_malformed_start_document_is_refused_by_name(change: dict[str, Any], word: str) -> None:
