@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -225,6 +226,21 @@ def test_status_tells_of_the_jobs_and_sigterm_ends_it_quickly(worker: Worker) ->
     until(lambda: not living(family), 3)
     assert worker.status()["state"] == "stopped"
     assert all(stored.stop is None for stored in derived_runs(worker.state_dir))
+
+
+def test_a_killed_worker_leaves_no_temporary_files_for_long(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as temporary:  # a short path, for the sockets in it
+        monkeypatch.setenv("TMPDIR", temporary)
+        worker.start("--recipes", '["differential"]')
+        until(lambda: worker.status().get("pid") == worker.pid)
+        assert os.listdir(temporary)
+        worker.kill()
+        process = worker.start("--recipes", '["differential"]')
+        until(lambda: worker.status().get("pid") == worker.pid)
+        assert len(os.listdir(temporary)) == 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert os.listdir(temporary) == []
 
 
 def test_a_second_worker_on_the_same_state_is_refused(worker: Worker) -> None:
