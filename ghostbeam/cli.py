@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from analysis.archive.catalog import API_KEY_VARIABLE, CatalogError, api_key_file
-from analysis.documents.log import LogError
+from analysis.documents.log import LogError, LogReader, log_paths
 from beamline.config import CONFIG_VARIABLE, GhostbeamConfig, load_config
 from beamline.config_errors import ConfigError
 from beamline.mask_plate import MaskPlateError
@@ -105,9 +105,13 @@ def down() -> None:
     """End the services."""
     from ghostbeam import control
 
+    config = load_config()
     with console.status("ending the services"):
-        ran = control.down(load_config().state_dir)
+        ran = control.down(config.state_dir)
     console.print("The services are down." if ran else "No services were running.")
+    if ran and any(run.stop is None for run in LogReader(log_paths(config.state_dir).raw).runs()):
+        ends = "ends with the simulated beamline" if config.simulated else "goes on"
+        console.print(f"A scan was running: it {ends}. What it measured is in the log; `ghostbeam up` brings it into Tiled.")
 
 
 @app.command()

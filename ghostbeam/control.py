@@ -10,8 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from ghostbeam.starting import Starting
 from ghostbeam.supervisor import NAME
 
 _OPEN_FILES = 512
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_S = 0.1
 
 
@@ -73,44 +75,57 @@ def ensure_up(
     profiles = profile_folder(config.state_dir)
     running = Running(tiled_uri(config), api_key(config.state_dir), started=False, profiles=profiles)
     starting = Starting(progress)
-    process = None
+    started: list[subprocess.Popen[bytes]] = []
     try:
         while True:
             status = supervisor_status(config.state_dir)
             if status is not None and status.get("ready"):
-                return replace(running, started=process is not None)
+                return replace(running, started=bool(started) and started[-1].poll() is None)
             if status is None:
-                if process is not None and process.poll() not in (None, 0):
+                if started and started[-1].poll() not in (None, 0):
                     raise ServiceError(f"the services did not start. {_tail(config.state_dir, NAME)}")
-                process = _begin(config, config_file)
+                _begin(config, config_file, started)
                 continue
             _check_progress(config.state_dir, status, starting)
             time.sleep(_POLL_S)
     except BaseException:  # Ctrl-C too: what this call started is ended, services that others started are left alone
-        if process is not None:
+        for process in started:
             _end(process, config.state_dir)
         raise
 
 
-def _begin(config: GhostbeamConfig, config_file: str | None) -> subprocess.Popen[bytes] | None:
-    """Start a supervisor and wait until it tells of itself; None if another caller's was a moment earlier."""
+def _begin(config: GhostbeamConfig, config_file: str | None, started: list[subprocess.Popen[bytes]]) -> None:
+    """Start a supervisor, unless another caller's was a moment earlier, and wait until it tells of itself."""
     folder = private_folder(config.state_dir / "services")
     with (folder / "start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if supervisor_status(config.state_dir) is not None:
-            return None
+            return
         end_leftovers(config.state_dir)
         _check_open_files()
         for service in services(config):
             _check_port(service)
-        process = _start_supervisor(folder, config_file)
-        try:
-            while process.poll() is None and supervisor_status(config.state_dir) is None:
-                time.sleep(_POLL_S)
-        except BaseException:
-            _end(process, config.state_dir)
-            raise
-        return process
+        with _uninterrupted():
+            started.append(_start_supervisor(folder, config_file))
+        while started[-1].poll() is None and supervisor_status(config.state_dir) is None:
+            time.sleep(_POLL_S)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put off Ctrl-C and the like until it is known what was started; only the main thread ever gets them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked: list[int] = []
+    before = {number: signal.signal(number, lambda number, frame: asked.append(number)) for number in _INTERRUPTIONS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for one in asked:
+            signal.raise_signal(one)
 
 
 def _check_progress(state_dir: Path, status: dict[str, Any], starting: Starting) -> None:

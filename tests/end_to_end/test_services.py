@@ -11,9 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from made_runs import MadeRun, mask_set
 from servers import free_port
 
 from analysis.archive.catalog import is_healthy
+from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.status import read_status
 
 pytestmark = pytest.mark.e2e
@@ -107,6 +109,17 @@ def test_what_services_make_is_their_owners_alone(config):
         assert path.stat().st_mode & 0o077 == 0, path
     state.chmod(0o755)
     assert "chmod 700" in ghostbeam(config, "up").stdout
+
+
+def test_down_during_a_scan_says_what_becomes_of_it(config):
+    assert ghostbeam(config, "up").returncode == 0
+    writer = LogWriter(log_paths(config.parent / "state").raw)
+    for item in MadeRun(mask_set(), num=10).documents()[:-1]:
+        writer(*item)
+    said = ghostbeam(config, "down").stdout
+    writer.close()
+    assert "A scan was running: it ends with the simulated beamline" in said
+    assert "No services were running." in ghostbeam(config, "down").stdout
 
 
 def test_too_few_files_are_named_with_the_cure(config):
