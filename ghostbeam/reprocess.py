@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import stamina
 from tiled.queries import Eq, KeyPresent
 
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.catalog import Catalog, CatalogError, connect
+from analysis.archive.repeats import few_repeats
 from analysis.archive.run_archive import read_back
 from analysis.archive.stored_references import stored_reference
 from analysis.documents.log import LogReader, log_paths
@@ -146,12 +146,11 @@ def recover(
 def _damage(container: Any, reader: LogReader, uids: list[str], progress: Callable[[str], None]) -> dict[str, list[str]]:
     """Which of these stored runs differ from the log, and in what."""
     damaged = {}
-    stamina.set_active(False)  # Tiled's client repeats for a minute what a damaged file answers
-    for number, uid in enumerate(uids, start=1):
-        progress(f"reading back run {number} of {len(uids)}")
-        if differences := read_back(container, reader, uid):
-            damaged[uid] = differences
-    stamina.set_active(True)
+    with few_repeats():
+        for number, uid in enumerate(uids, start=1):
+            progress(f"reading back run {number} of {len(uids)}")
+            if differences := read_back(container, reader, uid):
+                damaged[uid] = differences
     return damaged
 
 

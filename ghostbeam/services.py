@@ -117,8 +117,7 @@ def _tiled(config: GhostbeamConfig) -> Service:
 def _archiver(config: GhostbeamConfig) -> Service:
     command = [sys.executable, "-P", "-m", "analysis.archive.archiver"]
     command += ["--state-dir", str(config.state_dir), "--uri", tiled_uri(config)]
-    # The archiver has its own way to try again; Tiled's would hold it up for 72 s after a server has died.
-    return Service("archiver", command, _says_so(config.state_dir, "archiver"), {"TILED_RETRY_ATTEMPTS": "1", **_ONE_THREAD})
+    return Service("archiver", command, _says_so(config.state_dir, "archiver"), _ONE_THREAD)
 
 
 def _worker(config: GhostbeamConfig) -> Service:

@@ -26,6 +26,7 @@ from analysis.archive.catalog import Catalog, CatalogError, api_key, connect
 from analysis.archive.columns import ColumnFailed, ColumnUnfit, Layout
 from analysis.archive.names import BadName
 from analysis.archive.reference_archive import ReferenceArchive
+from analysis.archive.repeats import few_repeats
 from analysis.archive.run_archive import RunArchive
 from analysis.documents.log import LogDamage, LogReader, Record, RunState, log_paths
 from analysis.documents.orphans import close_orphans
@@ -399,7 +400,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        with service_lock(arguments.state_dir, "archiver"):
+        with service_lock(arguments.state_dir, "archiver"), few_repeats():
             _serve(arguments.state_dir, arguments.uri, until_settled=arguments.until_settled)
     except ServiceBusy as error:
         parser.exit(1, f"{error}\n")

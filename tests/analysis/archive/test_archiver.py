@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -60,7 +59,7 @@ class ArchiverProcess:
         command = [sys.executable, "-m", "analysis.archive.archiver", "--uri", self.server.uri]
         command += ["--state-dir", str(self.server.state_dir)]
         with (self.server.state_dir / "archiver.log").open("ab") as log:
-            self.process = subprocess.Popen(command, env={**os.environ, "TILED_RETRY_ATTEMPTS": "1"}, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)

@@ -7,11 +7,11 @@ import uuid
 
 import numpy as np
 import pytest
-import stamina
 from archived_runs import archive, log, odd_run
 
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.catalog import connect
+from analysis.archive.repeats import few_repeats
 from analysis.documents.log import LogWriter, log_paths
 
 pytestmark = pytest.mark.e2e
@@ -25,10 +25,8 @@ def array(*shape: int | None):
 
 @pytest.fixture
 def catalog(tiled_server):
-    stamina.set_active(False)  # Tiled's client repeats for most of a minute what the server cannot do
-    with connect(tiled_server.uri, tiled_server.key) as connected:
+    with few_repeats(), connect(tiled_server.uri, tiled_server.key) as connected:
         yield connected
-    stamina.set_active(True)
 
 
 def stored(tiled_server, catalog, documents):
