@@ -20,6 +20,7 @@ from analysis.archive.catalog import Catalog, CatalogError, connect
 from analysis.archive.repeats import few_repeats
 from analysis.archive.run_archive import read_back
 from analysis.archive.stored_references import stored_reference
+from analysis.documents.frames import frame_folders
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.references import FOLDERS, Reference, ReferenceStore
 from analysis.techniques import technique_of
@@ -137,19 +138,21 @@ def recover(
                 found.missing.extend(run.uid for run in runs if run.uid not in compared)
                 if check:
                     there = [run.uid for run in runs if run.uid in compared]
-                    found.damaged.update(_damage(container, reader, there, progress))
+                    found.damaged.update(_damage(container, reader, there, frame_folders(config.state_dir), progress))
         for uid in found.uids:
             ledger.forget(uid)  # the archiver looks, and brings it in
     return found
 
 
-def _damage(container: Any, reader: LogReader, uids: list[str], progress: Callable[[str], None]) -> dict[str, list[str]]:
+def _damage(
+    container: Any, reader: LogReader, uids: list[str], folders: list[Path], progress: Callable[[str], None]
+) -> dict[str, list[str]]:
     """Which of these stored runs differ from the log, and in what."""
     damaged = {}
     with few_repeats():
         for number, uid in enumerate(uids, start=1):
             progress(f"reading back run {number} of {len(uids)}")
-            if differences := read_back(container, reader, uid):
+            if differences := read_back(container, reader, uid, folders):
                 damaged[uid] = differences
     return damaged
 

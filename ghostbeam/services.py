@@ -99,7 +99,7 @@ def _simulation(config: GhostbeamConfig) -> Service:
 
 def _tiled(config: GhostbeamConfig) -> Service:
     section = config.tiled
-    storage = ServerStorage(section.database_uri, section.table_uri, section.redis_uri or "memory", config.frames_folder)
+    storage = ServerStorage(section.database_uri, section.table_uri, section.redis_uri or "memory")
     write_server_configuration(config.state_dir, storage)
     command = [sys.executable, "-P", "-m", "analysis.archive.tiled_server", "--state-dir", str(config.state_dir)]
     command += ["--host", section.host, "--port", str(section.port)]

@@ -10,6 +10,7 @@ from typing import Any
 
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.archiver import LogArchiver
+from analysis.documents.frames import frame_folders
 from analysis.documents.log import LogReader, LogWriter, log_paths
 
 Documents = list[tuple[str, dict[str, Any]]]
@@ -44,7 +45,7 @@ def log(state_dir: Path, documents: Iterable[tuple[str, dict[str, Any]]]) -> Non
 def archive(state_dir: Path, container: Any, *, seconds: float = 60.0) -> None:
     """Bring in all that is in the log, and read it back."""
     reader, ledger = LogReader(log_paths(state_dir).raw), ArchiveLedger(state_dir)
-    archiver = LogArchiver(reader, ledger, lambda: None)
+    archiver = LogArchiver(reader, ledger, lambda: None, frame_folders(state_dir))
     deadline = time.monotonic() + seconds
     while archiver.unsettled or archiver.lag:
         archiver.step(container)

@@ -14,7 +14,7 @@ import argparse
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from analysis.archive.names import BadName
 from analysis.archive.reference_archive import ReferenceArchive
 from analysis.archive.repeats import few_repeats
 from analysis.archive.run_archive import RunArchive
+from analysis.documents.frames import frame_folders
 from analysis.documents.log import LogDamage, LogReader, Record, RunState, log_paths
 from analysis.documents.orphans import close_orphans
 from analysis.documents.references import ReferenceStore
@@ -61,10 +62,13 @@ class LogArchiver:
         What is settled already.
     beat : callable
         Called whenever a run got further, so that a long step does not look like a hanging one.
+    folders : sequence of Path
+        Where the runs' files of frames may lie.
     """
 
-    def __init__(self, reader: LogReader, ledger: ArchiveLedger, beat: Callable[[], None]) -> None:
+    def __init__(self, reader: LogReader, ledger: ArchiveLedger, beat: Callable[[], None], folders: Sequence[Path] = ()) -> None:
         self.reader = reader
+        self._folders = folders
         self._beat = beat
         self.documents = 0
         self.rewritten = 0
@@ -198,7 +202,7 @@ class LogArchiver:
         if archive is not None:
             ended = _write(archive, records)
         else:
-            archive = RunArchive(container, uid, self._layouts[uid])
+            archive = RunArchive(container, uid, self._layouts[uid], self._folders)
             self.rewritten += archive.discard()
             ended = _write(archive, self.reader.documents(uid, up_to=self.position))
         self._archives[uid] = archive
@@ -265,8 +269,9 @@ class Archiver:
         self._key = key
         self._ledger = ArchiveLedger(state_dir)
         self._paths = log_paths(state_dir)
-        self._raw = LogArchiver(LogReader(self._paths.raw), self._ledger, beat)
-        self._processed = LogArchiver(LogReader(self._paths.processed), self._ledger, beat)
+        folders = frame_folders(state_dir)
+        self._raw = LogArchiver(LogReader(self._paths.raw), self._ledger, beat, folders)
+        self._processed = LogArchiver(LogReader(self._paths.processed), self._ledger, beat, folders)
         self._references = ReferenceArchive(ReferenceStore(state_dir), _server_is_gone)
         self._catalog: Catalog | None = None
         self._problem: str | None = None

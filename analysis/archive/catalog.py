@@ -21,6 +21,7 @@ from tiled.client import from_uri
 from tiled.client.utils import ClientError
 from tiled.structures.core import Spec
 
+from analysis.documents.frames import frame_folders
 from analysis.documents.private import private_file, private_folder
 
 API_KEY_VARIABLE = "GHOSTBEAM_TILED_API_KEY"
@@ -46,14 +47,11 @@ class ServerStorage:
         SQLAlchemy URI of the database that holds the tables.
     streaming_cache : str
         "memory" or a Redis URI.
-    frames : Path, optional
-        Folder of the files that detectors write, which are served in place.
     """
 
     catalog: str | None = None
     tables: str | None = None
     streaming_cache: str = "memory"
-    frames: Path | None = None
 
 
 def api_key(state_dir: Path | str) -> str:
@@ -92,17 +90,11 @@ def server_configuration_path(state_dir: Path | str) -> Path:
     return Path(state_dir).absolute() / "tiled" / "config.yml"
 
 
-def frames_folder(state_dir: Path | str) -> Path:
-    """Where detectors write their files unless the configuration names another folder."""
-    return Path(state_dir).absolute() / "frames"
-
-
 def write_server_configuration(state_dir: Path | str, storage: ServerStorage | None = None) -> None:
     """Write the Tiled server's configuration below the state directory. The API key is not in it."""
     storage = storage or ServerStorage()
     path = server_configuration_path(state_dir)
     folder = path.parent
-    frames = frames_folder(state_dir) if storage.frames is None else storage.frames.absolute()
     private_folder(folder / "files")
     configuration = {
         "authentication": {"allow_anonymous_access": False},
@@ -113,7 +105,7 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
                 "args": {
                     "uri": storage.catalog or f"sqlite:///{folder / 'catalog.db'}",
                     "writable_storage": [f"file://{folder / 'files'}", storage.tables or f"sqlite:///{folder / 'tables.db'}"],
-                    "readable_storage": [frames.as_uri()],
+                    "readable_storage": [folder.absolute().as_uri() for folder in frame_folders(state_dir)],
                     "init_if_not_exists": True,
                 },
             }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlparse
 
@@ -16,13 +17,14 @@ import pandas as pd
 from bluesky_tiled_plugins.writing.tiled_writer import RESERVED_DATA_KEYS
 from event_model import unpack_event_page
 
+from analysis.archive import stored_frames
 from analysis.archive.columns import LEFT_OUT, MISSING, Column, Layout, as_array, plain, same_numbers
+from analysis.archive.frame_entries import MIMETYPE
 from analysis.archive.json_values import same, storable
 from analysis.documents.log import Record
 
 _EVENTS_AT_ONCE = 1000
 _BYTES_AT_ONCE = 32_000_000
-_HDF5 = "application/x-hdf5"
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Comparison:
         self.failed.append((stream, key, what))
 
 
-def compare(node: Any, layout: Layout, records: Iterable[Record]) -> Comparison:
+def compare(node: Any, layout: Layout, records: Iterable[Record], folders: Sequence[Path] = ()) -> Comparison:
     """Read a stored run back.
 
     Parameters
@@ -63,19 +65,22 @@ def compare(node: Any, layout: Layout, records: Iterable[Record]) -> Comparison:
         How its columns are stored.
     records : iterable of Record
         The run's documents in the log.
+    folders : sequence of Path
+        Where its files of frames may lie.
 
     Raises
     ------
     httpx.TransportError
         If the server is gone. Whatever else goes wrong is a difference.
     """
-    return _Reading(node, layout).run(records)
+    return _Reading(node, layout, folders).run(records)
 
 
 class _Reading:
-    def __init__(self, node: Any, layout: Layout) -> None:
+    def __init__(self, node: Any, layout: Layout, folders: Sequence[Path]) -> None:
         self._node = node
         self._layout = layout
+        self._folders = folders
         self._result = Comparison()
         self._descriptors: dict[str, dict[str, Any]] = {}  # by uid
         self._events: dict[str, list[dict[str, Any]]] = defaultdict(list)  # of each stream, to be compared
@@ -83,7 +88,7 @@ class _Reading:
         self._streams: dict[str, _Stream] = {}
         self._resources: dict[str, dict[str, Any]] = {}  # stream resources by uid
         self._announced: dict[tuple[str, str], int] = defaultdict(int)  # data in files, of each stream and key
-        self._uris: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._hdf5: dict[tuple[str, str], dict[str, Any]] = {}  # the stream resources of those in HDF5 files
 
     def run(self, records: Iterable[Record]) -> Comparison:
         for record in records:
@@ -120,8 +125,8 @@ class _Reading:
             resource = self._resources[doc["stream_resource"]]
             place = (self._descriptors[doc["descriptor"]]["name"], resource["data_key"])
             self._announced[place] += doc["indices"]["stop"] - doc["indices"]["start"]
-            if resource.get("mimetype") == _HDF5:
-                self._uris[place].add(_path(resource["uri"]))
+            if resource.get("mimetype") == MIMETYPE:
+                self._hdf5[place] = resource
 
     def _take_event(self, stream: str, event: dict[str, Any]) -> None:
         for column in self._layout.columns(stream):
@@ -190,19 +195,25 @@ class _Reading:
             if part.shape[0] not in entries:
                 self._result.fail(stream, column.key, f"has {part.shape[0]} entries in its files, {announced} were announced")
                 return
-            stored = {_path(asset.data_uri) for source in part.data_sources() for asset in source.assets}
-            if missing := self._uris[stream, column.key] - stored:
-                self._result.fail(stream, column.key, f"does not lie in {', '.join(sorted(missing))}")
-                return
-            part[0:1], part[part.shape[0] - 1 :]
+            what = self._wrong_with_file(part, self._hdf5.get((stream, column.key)))
         except httpx.TransportError:
             raise
         except Exception as error:
             what = f"cannot be read by Tiled from its files ({type(error).__name__}: {error})"[:300]
+        if what:
             if stream in self._streams:  # an unreadable part spoils the reading of the rest
                 self._result.fail(stream, column.key, what)
             else:
                 self._result.lost[f"{stream}/{column.key}"] = what
+
+    def _wrong_with_file(self, part: Any, resource: dict[str, Any] | None) -> str | None:
+        if resource is None:  # of a kind that only Tiled reads
+            part[0:1], part[part.shape[0] - 1 :]
+            return None
+        stored = {_path(asset.data_uri) for source in part.data_sources() for asset in source.assets}
+        if (path := _path(resource["uri"])) not in stored:
+            return f"does not lie in {path}"
+        return stored_frames.difference(part, resource, self._folders)
 
     @contextmanager
     def _noted(self, stream: str) -> Iterator[None]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,9 +13,12 @@ import numpy as np
 
 from analysis.archive.columns import LEFT_OUT, ColumnFailed, ColumnUnfit, Layout
 from analysis.archive.comparison import Comparison, compare, unpacked
+from analysis.archive.frame_entries import MIMETYPE
 from analysis.archive.json_values import storable
 from analysis.archive.names import checked_uid
 from analysis.archive.run_writer import Normalizer, RunWriter
+from analysis.archive.stored_frames import FileOwners
+from analysis.documents.frames import FramesRefused
 from analysis.documents.log import LogReader, Record
 
 _BYTES_AT_ONCE = 32_000_000
@@ -33,13 +37,16 @@ class RunArchive:
     layout : Layout, optional
         How its columns are stored, as former attempts found out; by default as its descriptors announce them.
 
+    folders : sequence of Path
+        Where its files of frames may lie.
+
     Raises
     ------
     BadName
         If the uid is no UUID.
     """
 
-    def __init__(self, container: Any, uid: str, layout: Layout | None = None) -> None:
+    def __init__(self, container: Any, uid: str, layout: Layout | None = None, folders: Sequence[Path] = ()) -> None:
         self.container = container
         self.uid = checked_uid(uid)
         self.layout = layout if layout is not None else Layout()
@@ -47,6 +54,8 @@ class RunArchive:
         self._normalizer: Normalizer | None = None
         self._streams: dict[str, str] = {}  # uid of each descriptor -> its stream
         self._data_keys: dict[str, str] = {}  # uid of each stream resource -> its data key
+        self._folders = folders
+        self._owners = FileOwners(folders)
         self._bytes = 0  # in arrays that are not stored yet
 
     def discard(self) -> bool:
@@ -92,7 +101,7 @@ class RunArchive:
 
     def compare(self, records: Iterable[Record]) -> Comparison:
         """Read the run back and compare it with the log."""
-        return compare(self.container[self.uid], self.layout, records)
+        return compare(self.container[self.uid], self.layout, records, self._folders)
 
     def mark_compared(self, comparison: Comparison) -> None:
         """Record in the run's metadata that it was read back, and what is not as it was logged."""
@@ -145,6 +154,7 @@ class RunArchive:
         assert self._normalizer is not None
         doc = copy.deepcopy(doc)
         if name == "stream_resource":
+            self._check_file(doc)
             self._data_keys[doc["uid"]] = doc["data_key"]
             doc["data_key"] = next((one.name for one in self.layout.files() if one.key == doc["data_key"]), doc["data_key"])
         elif name == "stream_datum":
@@ -154,6 +164,16 @@ class RunArchive:
                 return
         with self._files_may_be_odd():
             self._normalizer(name, doc)
+
+    def _check_file(self, resource: dict[str, Any]) -> None:
+        """Leave a column out if its file may not be read, or is another detector's."""
+        for column in self.layout.files():
+            if column.key == resource["data_key"] and resource.get("mimetype") == MIMETYPE:
+                try:
+                    self._owners.check(resource, column.data_key)
+                except FramesRefused as error:
+                    column.step_on(str(error))
+                    raise ColumnUnfit(str(error)) from error
 
     @contextmanager
     def _files_may_be_odd(self) -> Iterator[None]:
@@ -171,12 +191,15 @@ class RunArchive:
             raise ColumnUnfit(str(error)) from error
 
 
-def read_back(container: Any, reader: LogReader, uid: str) -> list[str]:
-    """Compare a run that was stored and compared before with the log once more; returns what is damaged, in words."""
+def read_back(container: Any, reader: LogReader, uid: str, folders: Sequence[Path]) -> list[str]:
+    """Compare a run that was stored and compared before with the log once more; returns what is damaged, in words.
+
+    `folders` are those where its files of frames may lie.
+    """
     try:
         node = container[uid]
         told = dict(node.metadata.get("not_as_logged") or {})
-        comparison = compare(node, Layout(node.metadata.get("storage")), reader.documents(uid))
+        comparison = compare(node, Layout(node.metadata.get("storage")), reader.documents(uid), folders)
     except httpx.TransportError:
         raise
     except Exception as error:

@@ -83,7 +83,7 @@ class FrameFile:
     ) -> None:
         self.path = Path(path)
         self.dataset = dataset
-        self._allowed = [Path(folder).resolve() for folder in allowed]
+        self._allowed = allowed
         self._expected = (shape, None if dtype is None else np.dtype(dtype))
         self._patience_s = patience_s
         self._data: h5py.Dataset | None = None
@@ -154,10 +154,7 @@ class FrameFile:
 
     def _opened(self) -> h5py.Dataset:
         if self._data is None:
-            path = self.path.resolve()
-            if not any(path.is_relative_to(folder) for folder in self._allowed):
-                folders = ", ".join(map(str, self._allowed))
-                raise FramesRefused(f"{self}: it may not be read, since it lies outside {folders}. Set frames_dir to its folder")
+            path = checked_path(self.path, self._allowed)
             if not path.is_file():
                 raise FramesUnreadable("there is no such file. Is the folder that the detector writes to mounted here?")
             file = _open_while_written(path)
@@ -285,6 +282,21 @@ def allow_frames(state_dir: Path | str, folder: Path | str) -> None:
         draft = state_dir / f"{_FOLDERS_FILE}.part"
         draft.write_text(json.dumps(named))
         draft.replace(state_dir / _FOLDERS_FILE)
+
+
+def checked_path(path: Path, folders: Sequence[Path | str]) -> Path:
+    """Where a file really lies, if it lies in one of these folders, or below it.
+
+    Raises
+    ------
+    FramesRefused
+        If it doesn't.
+    """
+    real = path.resolve()
+    if not any(real.is_relative_to(Path(folder).resolve()) for folder in folders):
+        outside = ", ".join(map(str, folders))
+        raise FramesRefused(f"frames in {path} are not read: it lies outside {outside}. Set frames_dir to its folder")
+    return real
 
 
 def path_of(resource: Mapping[str, Any]) -> Path:

@@ -7,10 +7,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from archived_runs import archive, log
 from fly_runs import DATASETS, IMAGE, NUMBER, SHAPE, DetectorFile, DetectorProcess, FlyRun, fly_run, frame
 from tiled.client.utils import ClientError
 
-from analysis.archive import stored_frames
 from analysis.archive.catalog import connect
 from analysis.archive.run_archive import RunArchive
 
@@ -29,7 +29,7 @@ def path(tiled_server, request) -> Path:
 
 
 def archived(raw, run: FlyRun, documents) -> RunArchive:
-    archive = RunArchive(raw, run.uid)
+    archive = RunArchive(raw, run.uid, folders=[run.path.parent])
     for name, doc in documents:
         archive.write(name, doc)
     if documents[-1][0] != "stop":  # which flushes
@@ -99,46 +99,59 @@ def test_a_link_out_of_the_folder_is_not_followed(raw, path, tmp_path):
         raw[run.uid]["frames"][IMAGE][0]
 
 
-def compared(raw, run: FlyRun, documents, key: str, num: int) -> str | None:
-    data_keys = next(doc["data_keys"] for name, doc in documents if name == "descriptor")
-    (resource,) = [doc for name, doc in documents if name == "stream_resource" and doc["data_key"] == key]
-    return stored_frames.difference(raw[run.uid]["frames"][key], resource, data_keys[key], num, [run.path.parent])
+def brought_in(tiled_server, raw, run: FlyRun, documents):
+    """The run in Tiled, after the archiver has read it back."""
+    log(tiled_server.state_dir, documents)
+    archive(tiled_server.state_dir, raw)
+    return raw[run.uid]
 
 
-def test_what_tiled_serves_is_held_against_the_file(raw, path):
-    run, documents = fly_run(path)
-    archived(raw, run, documents)
-    assert compared(raw, run, documents, IMAGE, 200) is None
-    assert compared(raw, run, documents, NUMBER, 200) is None
-    assert compared(raw, run, documents, NUMBER, 199) == "has 200 entries in Tiled, 199 were announced"
+def test_an_ended_run_is_verified_with_its_frames(tiled_server, raw, path):
+    run, documents = fly_run(path, lost=(5,))
+    stored = brought_in(tiled_server, raw, run, documents)
+    assert stored.metadata["verified_against_log"] is True
+    assert stored.metadata["compared"]["file"] == 2
 
 
-def test_a_run_whose_file_is_damaged_or_gone_is_told(raw, path):
-    run, documents = fly_run(path)
-    archived(raw, run, documents)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert "its end is missing" in str(compared(raw, run, documents, IMAGE, 200))
-    path.unlink()
-    assert "there is no such file" in str(compared(raw, run, documents, NUMBER, 200))
-
-
-def test_frames_that_only_tiled_cannot_read_are_told(raw, path, tmp_path):
-    run, documents = fly_run(path)
-    archived(raw, run, documents)
-    path.rename(tmp_path / "moved.h5")
-    for name, doc in documents:
-        if name == "stream_resource":
-            doc["uri"] = f"file://localhost{tmp_path}/moved.h5"
-    run.path = tmp_path / "moved.h5"
-    assert "cannot be read by Tiled: " in str(compared(raw, run, documents, IMAGE, 200))
-
-
-def test_a_run_that_was_cut_short_counts_its_frames(raw, path):
+def test_a_run_that_was_cut_short_counts_its_frames(tiled_server, raw, path):
     run = FlyRun(path)
-    path.parent.mkdir(exist_ok=True)
     with DetectorFile(path) as file:
         file.append(list(range(1, 101)))
-    documents = [*run.start(), *run.frames(0, 64), *run.stop(64)]
-    archived(raw, run, documents)
-    assert compared(raw, run, documents, IMAGE, 64) is None
-    assert compared(raw, run, documents, NUMBER, 64) is None
+    stored = brought_in(tiled_server, raw, run, [*run.start(), *run.frames(0, 64), *run.stop(64)])
+    assert stored.metadata["verified_against_log"] is True
+    assert stored["frames"][NUMBER].read().tolist() == list(range(1, 65))
+
+
+@pytest.mark.parametrize(("cut", "reason"), [(0.5, "its end is missing"), (0.0, "there is no such file")])
+def test_a_run_whose_frames_cannot_be_read_is_not_called_verified(tiled_server, raw, path, cut, reason):
+    run, documents = fly_run(path)
+    path.write_bytes(path.read_bytes()[: int(cut * path.stat().st_size)])
+    if not cut:
+        path.unlink()
+    stored = brought_in(tiled_server, raw, run, documents)
+    assert stored.metadata["verified_against_log"] is False
+    assert reason in stored.metadata["not_as_logged"][f"frames/{IMAGE}"]
+    assert len(stored["positions"].read()["time"]) == 200
+
+
+def test_a_file_outside_the_folders_is_left_out_with_a_sentence(tiled_server, raw, tmp_path):
+    run, documents = fly_run(tmp_path / "scan.h5")
+    stored = brought_in(tiled_server, raw, run, documents)
+    reason = stored.metadata["not_as_logged"][f"frames/{IMAGE}"]
+    assert "scan.h5 are not read: it lies outside" in reason and "Set frames_dir" in reason
+    assert IMAGE not in stored["frames"].base
+    assert len(stored["positions"].read()["time"]) == 200
+
+
+def test_a_second_detector_that_names_the_same_file_is_left_out(tiled_server, raw, path):
+    run, documents = fly_run(path)
+    (key,) = [doc["data_keys"] for name, doc in documents if name == "descriptor" and doc["name"] == "frames"]
+    key["camera"] = {**key[IMAGE], "object_name": "camera"}
+    (resource,) = [doc for name, doc in documents if name == "stream_resource" and doc["data_key"] == IMAGE]
+    datum = next(doc for name, doc in documents if name == "stream_datum")
+    at = next(number for number, (name, _) in enumerate(documents) if name == "stream_datum")
+    second = {**resource, "uid": "second", "data_key": "camera"}
+    extra = [("stream_resource", second), ("stream_datum", {**datum, "uid": "second/1", "stream_resource": "second"})]
+    stored = brought_in(tiled_server, raw, run, [*documents[:at], *extra, *documents[at:]])
+    assert "camera and pixel_detector both name the file" in stored.metadata["not_as_logged"]["frames/camera"]
+    np.testing.assert_array_equal(stored["frames"][IMAGE][10], frame(11))

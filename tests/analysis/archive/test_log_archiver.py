@@ -21,7 +21,7 @@ class Scans:
         self.differences = []
 
         class Archive:
-            def __init__(self, container, uid, layout):
+            def __init__(self, container, uid, layout, folders):
                 self.uid = uid
 
             def discard(self):
