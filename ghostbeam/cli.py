@@ -9,7 +9,7 @@ import stat
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -126,14 +126,21 @@ def session(
 
 @app.command()
 def demo(
-    num: Annotated[int, typer.Option(help="Realizations to measure.", min=64)] = 1024,
+    technique: Annotated[
+        Literal["ghost", "fly"], typer.Option(help="ghost: a ghost image through masks. fly: a fly scan with a pixel detector.")
+    ] = "ghost",
+    num: Annotated[
+        int | None,
+        typer.Option(help="Realizations to measure (default 1024), or frames, in lines of 100 (default 4100).", min=64),
+    ] = None,
     output: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path("demo_output"),
     seed: Annotated[int, typer.Option(help="Seed of the simulated physics and of the masks.", min=0)] = 1,
 ) -> None:
-    """Scan a simulated sample with 64x64 pixels, reconstruct it meanwhile, and draw what happened."""
-    from ghostbeam.demo import run_demo
+    """Scan a simulated sample, reconstruct it meanwhile, and draw what happened."""
+    from ghostbeam.demo import demonstration_of
+    from ghostbeam.demo.run import run_demo
 
-    run_demo(num=num, output=output, seed=seed, console=console)
+    run_demo(demonstration_of(technique, num), output=output, seed=seed, console=console)
 
 
 @app.command()

@@ -230,9 +230,19 @@ class Live:
         return figure
 
 
+def quality_headings(runs: list[LiveRun]) -> dict[str, str]:
+    """Headings for the figures of quality that any of the runs has, by the figure's name."""
+    # Older runs don't say which of their figures those are.
+    return {key: _heading(key, run.data_keys[key]) for run in runs for key in run.figures}
+
+
+def figure_text(value: float | None) -> str:
+    """A figure as a table shows it; nothing where it is not known."""
+    return "" if value is None or np.isnan(value) else f"{value:.3g}"
+
+
 def _table(runs: list[LiveRun]) -> list[str]:
-    # Columns for the figures of quality of any of them; older runs don't say which of their figures those are.
-    headings = {key: _heading(key, run.data_keys[key]) for run in runs for key in run.figures}
+    headings = quality_headings(runs)
     words = {run.rows for run in runs}
     count = words.pop() if len(words) == 1 else "rows"
     rows = [("run", "scan", "sample", "method", "state", count, *headings.values(), "age")]
@@ -244,7 +254,7 @@ def _table(runs: list[LiveRun]) -> list[str]:
             run.method + (" (replay)" if run.start.get("purpose") == "replay" else ""),
             run.state,
             _count(run),
-            *(_figure(run.figures.get(key)) for key in headings),
+            *(figure_text(run.figures.get(key)) for key in headings),
             _age(time.time() - run.time),
         )
         for run in runs
@@ -267,10 +277,6 @@ def _heading(key: str, data_key: dict[str, Any]) -> str:
 
 def _count(run: LiveRun) -> str:
     return f"{run.used}/{run.expected}" if run.expected else str(run.used)
-
-
-def _figure(value: Any) -> str:
-    return "" if value is None or np.isnan(value) else f"{value:.3g}"
 
 
 def _age(seconds: float) -> str:
