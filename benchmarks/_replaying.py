@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from analysis.archive.catalog import api_key, connect
 from analysis.archive.stored_documents import stored_documents
 from analysis.documents.recipe import Recipe
@@ -23,6 +25,7 @@ from benchmarks._documents import SPECTRUM
 from ghostbeam.services import tiled_uri
 
 METHOD = "differential"
+_PATIENCE = httpx.Timeout(10.0, read=900.0)  # the server collects a whole run before it sends the first document
 
 
 def main() -> None:
@@ -39,6 +42,7 @@ def main() -> None:
 
     with connect(tiled_uri(config), api_key(config.state_dir)) as catalog:
         run = catalog.raw[uid]
+        catalog.root.context.http_client.timeout = _PATIENCE
         baseline = _memory_mb("VmRSS")
         began = time.perf_counter()
         if kind == "replay":

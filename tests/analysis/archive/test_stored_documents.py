@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,9 +86,9 @@ def a_run(num: int) -> list[tuple[str, dict[str, Any]]]:
     return [*documents, ("stop", {**stop, "num_events": {"primary": num, "monitor": num}})]
 
 
-def back(raw, documents) -> list[tuple[str, dict[str, Any]]]:
+def back(raw, documents, folders: tuple[Path, ...] = ()) -> list[tuple[str, dict[str, Any]]]:
     uid = documents[0][1]["uid"]
-    archive = RunArchive(raw, uid)
+    archive = RunArchive(raw, uid, folders=folders)
     for number, (name, doc) in enumerate(documents):
         archive.write(name, doc)
         if number % 10 == 0 and name != "stop":  # which flushes
@@ -156,7 +157,7 @@ def test_pages_with_large_arrays_are_short(raw, monkeypatch):
 
 def test_frames_come_back_as_the_place_where_they_are(raw, tiled_server):
     run, documents = fly_run(tiled_server.state_dir / "frames" / "place.h5", lost=(3,))
-    stored = back(raw, documents)
+    stored = back(raw, documents, (run.path.parent,))
     check_schemas(stored)
     resources = {doc["data_key"]: doc for doc in named(stored, "stream_resource")}
     logged = {doc["data_key"]: doc for doc in named(documents, "stream_resource")}
