@@ -1,0 +1,81 @@
+"""One small run of every technique, as documents, for the contract that holds all of them."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fly_runs import fly_run
+from made_runs import Documents, MadeRun, mask_set
+
+from analysis.documents.recipe import Recipe
+from analysis.ghost import METHODS as GHOST_METHODS
+from analysis.techniques.ghost.mask_sets import MaskStore
+
+THIRD = Path(__file__).parents[2] / "third_technique"
+sys.path.append(str(THIRD))
+
+MASKS = mask_set()
+_FEW_STEPS = {"n2g", "n2i", "gidc", "inr"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A technique's run and one of its methods.
+
+    Attributes
+    ----------
+    name : str
+    recipe : Recipe
+    make : callable
+        Gets a state directory, puts there what the run needs, and returns its documents.
+    lost, late : callable
+        Say of a document whether it is the one that is lost, or that comes last, in drills.
+    """
+
+    name: str
+    recipe: Recipe
+    make: Callable[[Path], Documents]
+    is_row: Callable[[str, dict[str, Any]], bool] = field(default=lambda name, doc: name == "event" and "primary" in doc["uid"])
+
+
+def _ghost(state_dir: Path) -> Documents:
+    MaskStore(state_dir).save(MASKS)
+    return MadeRun(MASKS, num=100, values={5: {"diode": None}}).documents()
+
+
+def _fly(state_dir: Path) -> Documents:
+    return fly_run(state_dir / "frames" / f"{uuid.uuid4()}.h5", lost=(7, 8, 120), lines=4, points=40)[1]
+
+
+def _mean(state_dir: Path) -> Documents:
+    rng, uid = np.random.default_rng(3), str(uuid.uuid4())
+    start = {"uid": uid, "time": 1.0, "plan_name": "count", "technique": "mean", "mean": {"key": "camera"}, "num_points": 150}
+    keys = {"camera": {"source": "made", "dtype": "array", "shape": [4, 5], "dtype_numpy": "<f8"}}
+    descriptor = {"uid": f"primary-{uid}", "run_start": uid, "time": 1.0, "name": "primary", "data_keys": keys}
+    documents: Documents = [("start", start), ("descriptor", {**descriptor, "configuration": {}, "hints": {}, "object_keys": {}})]
+    for number in range(1, 151):
+        head = {"uid": f"primary-{number}-{uid}", "descriptor": f"primary-{uid}", "seq_num": number, "time": 1.0 + number}
+        data = {"camera": rng.random((4, 5))}
+        documents.append(("event", {**head, "data": data, "timestamps": {"camera": head["time"]}, "filled": {}}))
+    stop = {"uid": f"stop-{uid}", "time": 200.0, "run_start": uid, "exit_status": "success", "reason": ""}
+    return [*documents, ("stop", {**stop, "num_events": {"primary": 150}})]
+
+
+def _is_datum(name: str, doc: dict[str, Any]) -> bool:
+    return name == "stream_datum"
+
+
+CASES = [
+    *(
+        Case(f"ghost-{method}", Recipe(method, {"steps": 4, "live_steps": 2} if method in _FEW_STEPS else {}), _ghost)
+        for method in GHOST_METHODS
+    ),
+    Case("ptychography-sums", Recipe("sums"), _fly, _is_datum),
+    Case("mean-mean", Recipe("mean"), _mean),
+]
