@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,8 +18,11 @@ ROW = np.dtype([("number", "<i8"), ("time", "<f8"), ("frame", "<f8", SHAPE)])
 
 class MeanRun:
     rows = "exposures"
-    quantities = {"mean": image_quantity("mean of the frames", SHAPE, "counts"), "brightest": Quantity("brightest pixel")}
-    metadata: dict[str, Any] = {"caption": "4x5 pixels"}
+    quantities: ClassVar = {
+        "mean": image_quantity("mean of the frames", SHAPE, "counts"),
+        "brightest": Quantity("brightest pixel"),
+    }
+    metadata: ClassVar[dict[str, Any]] = {"caption": "4x5 pixels"}
     remarks = ()
 
     def __init__(self, start: Any, store: Any) -> None:
@@ -68,7 +71,7 @@ class Intake:
 
 
 class Mean:
-    options: dict[str, Any] = {}
+    options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         self._sum, self._count = np.zeros(SHAPE), 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fly_runs import fly_run
+from fly_runs import DetectorFile, FlyRun
 from made_runs import Documents, MadeRun, mask_set
 
 from analysis.documents.recipe import Recipe
@@ -50,7 +50,16 @@ def _ghost(state_dir: Path) -> Documents:
 
 
 def _fly(state_dir: Path) -> Documents:
-    return fly_run(state_dir / "frames" / f"{uuid.uuid4()}.h5", lost=(7, 8, 120), lines=4, points=40)[1]
+    """Four lines, each announced when it is over; three frames are lost."""
+    run = FlyRun(state_dir / "frames" / f"{uuid.uuid4()}.h5", lines=4, points=40)
+    lines = [[number for number in range(first, first + 40) if number not in (7, 8, 120)] for first in (1, 41, 81, 121)]
+    documents, count = run.start(), 0
+    with DetectorFile(run.path) as file:
+        for line, taken in enumerate(lines):
+            file.append(taken)
+            documents += [*run.frames(count, count + len(taken)), *run.positions(list(range(40 * line + 1, 40 * line + 41)))]
+            count += len(taken)
+    return [*documents, *run.stop(count)]
 
 
 def _mean(state_dir: Path) -> Documents:

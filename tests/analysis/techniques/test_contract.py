@@ -85,12 +85,12 @@ def test_estimates_are_as_they_were_declared(case: Case, tmp_path: Path) -> None
 def test_neither_pauses_nor_looks_nor_order_change_the_final_bits(case: Case, tmp_path: Path) -> None:
     documents = case.make(tmp_path)
     whole, drive = driven(case, tmp_path, documents, Points())
-    in_pieces, eager = driven(case, tmp_path, documents, Eager(), pauses=20)
+    in_pieces, eager = driven(case, tmp_path, documents, Eager(), pauses=len(documents) // 4)
     assert len(in_pieces) > 2
     assert bits(in_pieces[-1]) == bits(whole[-1]) and eager.ledger == drive.ledger
     body = documents[1:]
     random.Random(5).shuffle(body)
-    shuffled, other = driven(case, tmp_path, [documents[0], *body], Eager(), pauses=11)
+    shuffled, other = driven(case, tmp_path, [documents[0], *body], Eager(), pauses=len(documents) // 3)
     assert bits(shuffled[-1]) == bits(whole[-1])
     assert other.ledger.used == drive.ledger.used
 
@@ -102,7 +102,7 @@ def test_a_late_document_counts_in_the_final_estimate(case: Case, tmp_path: Path
     rows = [item for item in documents if case.is_row(*item)]
     late = [item for item in documents if item is not rows[1]]
     late.insert(-1, rows[1])
-    made, _ = driven(case, tmp_path, late, Eager(), pauses=10)
+    made, _ = driven(case, tmp_path, late, Eager(), pauses=len(documents) // 3)
     assert bits(made[-1]) == bits(whole[-1])
 
 
