@@ -179,7 +179,7 @@ def reconstruct(
     seed: Annotated[int | None, typer.Option(help="Seed of the reconstructions.", min=0)] = None,
     device: Annotated[str | None, typer.Option(help="Where networks are trained, such as cuda. Default: cpu.")] = None,
     time_budget: Annotated[float | None, typer.Option(help="What a method that trains a network may take, in s.")] = None,
-    fraction: Annotated[float, typer.Option(help="Use only this part of the realizations: a compressed acquisition.")] = 1.0,
+    fraction: Annotated[float, typer.Option(help="Use only this part of the realizations or frames, the first.")] = 1.0,
     reference: Annotated[Path | None, typer.Option(help="A picture of the object to compare with: NPY, TIFF, PNG.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the picture, or the picture itself, *.png.")] = Path(
         "reconstructed"
@@ -217,16 +217,32 @@ def reconstruct(
 
 @app.command()
 def ingest(
-    file: Annotated[Path, typer.Argument(help="NPZ or HDF5 with masks and buckets; see docs/how_to_ingest.md.")],
-    fraction: Annotated[float, typer.Option(help="Use only this part of the realizations: a compressed acquisition.")] = 1.0,
+    file: Annotated[Path, typer.Argument(help="NPZ or HDF5 (NeXus, CXI) file; see docs/how_to_ingest.md.")],
+    fraction: Annotated[float, typer.Option(help="Use only this part of the realizations or frames, the first.")] = 1.0,
     sample: Annotated[str | None, typer.Option(help="The sample's name. Default: the file's.")] = None,
     method: Annotated[list[str] | None, typer.Option(help="Reconstruct by this method; may be given several times.")] = None,
+    frames: Annotated[str | None, typer.Option(help="Data set with frames (N, H, W), where its name is not known.")] = None,
+    positions: Annotated[
+        list[str] | None, typer.Option(help="Data set with positions (N, 2): y, x. Given twice: that of y, that of x.")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the positions, if the file says none: m, mm, um or nm.")] = None,
     output: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path("ingested"),
 ) -> None:
-    """Take in data measured elsewhere: they become a mask set and a raw run, and are reconstructed like any other."""
+    """Take in data measured elsewhere: they become a raw run, and are reconstructed like any other."""
     from ghostbeam.ingest_command import run_ingest
 
-    run_ingest(load_config(), file, fraction=fraction, sample=sample, methods=method or [], output=output, console=console)
+    run_ingest(
+        load_config(),
+        file,
+        fraction=fraction,
+        sample=sample,
+        methods=method or [],
+        frames=frames,
+        positions=positions or [],
+        unit=unit,
+        output=output,
+        console=console,
+    )
 
 
 @app.command()

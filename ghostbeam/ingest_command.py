@@ -9,10 +9,11 @@ from typing import Any
 from rich.console import Console
 
 from analysis.archive.catalog import CatalogError
+from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe
-from analysis.ghost import METHODS
 from analysis.offline.ingest import ingest
 from analysis.offline.ingest_file import IngestError
+from analysis.techniques import recipes_for
 from analysis.views.live import Live, LiveRun
 from analysis.views.story import draw_story
 from beamline.config import GhostbeamConfig
@@ -30,10 +31,13 @@ def run_ingest(
     fraction: float,
     sample: str | None,
     methods: list[str],
+    frames: str | None,
+    positions: list[str],
+    unit: str | None,
     output: Path,
     console: Console,
 ) -> None:
-    """Store a file as a mask set and a raw run, wait for its reconstructions, and draw them.
+    """Store what a file holds as a raw run, wait for its reconstructions, and draw them.
 
     Raises
     ------
@@ -42,27 +46,44 @@ def run_ingest(
     ServiceError
         If a reconstruction fails.
     """
-    unknown = [method for method in methods if method not in METHODS]
-    if unknown:
-        raise CatalogError(f"unknown method {', '.join(unknown)}; the methods are {', '.join(METHODS)}")
-    recipes = [Recipe(method, config.reconstruction.options.get(method, {})) for method in methods]
+    recipes, configured = (
+        [Recipe(method, config.reconstruction.options.get(method, {})) for method in named]
+        for named in (methods, config.reconstruction.methods)
+    )
     output.mkdir(parents=True, exist_ok=True)  # before anything is stored
     with console.status("reading the file") as spinner:
         try:
-            uid = ingest(file, config.state_dir, fraction=fraction, sample=sample, recipes=recipes)
+            uid = ingest(
+                file,
+                config.state_dir,
+                fraction=fraction,
+                sample=sample,
+                recipes=recipes,
+                frames=frames,
+                positions=positions,
+                unit=unit,
+            )
         except IngestError as error:
             raise CatalogError(str(error)) from error
+        start = _start(config, uid)
         spinner.update("starting")
         with services(config, spinner.update):
-            ended = _wait(config, uid, methods or config.reconstruction.methods, spinner)
+            wanted = [recipe.method for recipe in recipes_for(start, configured)]
+            ended = _wait(config, uid, wanted, spinner)
             spinner.update("storing")
             wait_until_archived(config.state_dir, [uid, *(run.uid for run in ended)])
     picture = output / f"{file.stem}_{uid[:8]}.png"
     draw_story(config.state_dir, uid, [run.uid for run in ended], picture)
     console.print(f"Ingested {file.name} as run {uid}.")
+    for remark in start.get("ptychography", {}).get("remarks", []):
+        console.print(f"  note             {remark}", soft_wrap=True)
     console.print(f"  reconstructions  {', '.join(f'{run.method} {run.uid[:8]}' for run in ended)}")
     console.print(f"  picture          {picture}", soft_wrap=True)
-    console.print(f"  again            ghostbeam replay {uid[:8]} --method tv")
+    console.print(f"  again            ghostbeam replay {uid[:8]} --method {ended[-1].method}")
+
+
+def _start(config: GhostbeamConfig, uid: str) -> dict[str, Any]:
+    return next(record.doc for record in LogReader(log_paths(config.state_dir).raw).documents(uid))
 
 
 def _wait(config: GhostbeamConfig, uid: str, methods: list[str], spinner: Any) -> list[LiveRun]:

@@ -208,6 +208,19 @@ def test_every_key_of_an_ingested_run_is_explained(ingested):
             assert missing_keys(doc["data_keys"], text) == []
 
 
+def test_every_key_of_an_ingested_scan_is_explained(tmp_path):
+    frames, places = np.ones((3, 4, 4), np.uint16), np.arange(6.0).reshape(3, 2)
+    np.savez(tmp_path / "scan.npz", frames=frames, positions_um=places)
+    uid = ingest(tmp_path / "scan.npz", tmp_path, recipes=[Recipe("sums")])
+    documents = [(record.name, record.doc) for record in LogReader(log_paths(tmp_path).raw).documents(uid)]
+    text = part(page("docs/reference_documents.md"), "## The start document of an ingested scan")
+    start = documents[0][1]
+    assert missing_keys(start, text) == [] and missing_keys(start["ptychography"], text) == []
+    for name, doc in documents:
+        if name == "descriptor":
+            assert missing_keys(doc["data_keys"], text) == []
+
+
 def test_every_key_of_a_derived_run_is_explained(derived):
     text = part(page("docs/reference_documents.md"), "## Derived runs")
     assert missing_keys(derived["start"], part(text, "### The start document of a derived run")) == []

@@ -1,4 +1,4 @@
-"""Data measured elsewhere become a mask set and a raw run, and are reconstructed like any other."""
+"""Data measured elsewhere become a raw run, and are reconstructed like any other."""
 
 from __future__ import annotations
 
@@ -14,61 +14,100 @@ import numpy as np
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.recipe import Recipe
 from analysis.documents.streams import PRIMARY
-from analysis.offline.ingest_file import IngestError, Measurement, read_measurement
+from analysis.offline.array_file import listing, open_arrays
+from analysis.offline.ingest_documents import PLAN_NAME, data_key, descriptor, pages, stop
+from analysis.offline.ingest_file import MASK_FORMS, IngestError, Measurement, read_measurement
+from analysis.offline.ingest_scan import scan_documents
+from analysis.offline.scan_file import find_scan
+from analysis.techniques import TECHNIQUES
 from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
 
-PLAN_NAME = "ingest"
 REFERENCE = "reference"
-_EVENTS_A_PAGE = 1000
-_OBJECT = "ingest"
+
+Documents = Iterator[tuple[str, dict[str, Any]]]
 
 
 def ingest(
-    path: Path | str, state_dir: Path | str, *, fraction: float = 1.0, sample: str | None = None, recipes: Sequence[Recipe] = ()
+    path: Path | str,
+    state_dir: Path | str,
+    *,
+    fraction: float = 1.0,
+    sample: str | None = None,
+    recipes: Sequence[Recipe] = (),
+    frames: str | None = None,
+    positions: Sequence[str] = (),
+    unit: str | None = None,
 ) -> str:
-    """Store a file's masks and log its realizations as a raw run; returns the run's uid.
+    """Store what a file holds and log it as a raw run; returns the run's uid.
+
+    Masks and buckets become a mask set and a run of ghost imaging, frames and positions one of ptychography.
 
     Parameters
     ----------
     path : Path
-        An NPZ or HDF5 file as `analysis.offline.ingest_file` describes it.
+        An NPZ or HDF5 file as `analysis.offline.ingest_file` or `analysis.offline.scan_file` describe it.
     state_dir : Path
-        State directory with the document log and the mask sets.
+        State directory with the document log, the mask sets and the frames.
     fraction : float
-        How much of the realizations to use, the first ones (of Haar coefficients those of the coarse scales): a compressed
-        acquisition.
+        How much of the realizations or frames to use, the first ones (of Haar coefficients those of the coarse scales): a
+        compressed acquisition.
     sample : str, optional
         The sample's name; by default the file's.
     recipes : sequence of Recipe
         How to reconstruct; none leaves it to the worker.
+    frames, positions, unit
+        Of a file whose names are not known: see `analysis.offline.scan_file.find_scan`.
 
     Raises
     ------
     IngestError
-        If the file is malformed, or the fraction makes no sense; nothing has been written then.
+        If the file is malformed, or what is asked for makes no sense; nothing has been written then.
     LogError
         If the log cannot be written.
     """
-    path = Path(path)
+    path, state_dir = Path(path), Path(state_dir)
     if not 0 < fraction <= 1:
-        raise IngestError(f"the fraction of the realizations must be above 0 and at most 1, not {fraction}")
+        raise IngestError(f"the fraction of the data must be above 0 and at most 1, not {fraction}")
+    described: dict[str, Any] = {"sample": path.stem if sample is None else sample}
+    if recipes:
+        described["recipes"] = [recipe.to_doc() for recipe in recipes]
+    with open_arrays(path) as file:
+        scan = find_scan(file, frames=frames, positions=positions, unit=unit)
+        if scan is not None:
+            _check_recipes(path, "ptychography", recipes)
+            return _log(state_dir, scan_documents(file, scan, state_dir, fraction=fraction, described=described))
+        if not MASK_FORMS & set(file.entries):
+            raise IngestError(
+                f"{path} holds neither masks and buckets nor frames under a known name. Name the frames and their positions with "
+                f"--frames and --positions; the file holds {listing(file)}"
+            )
+    _check_recipes(path, "ghost", recipes)
     measurement = read_measurement(path)
     order = measurement.order[: math.ceil(fraction * len(measurement.order))]
     # Ingested masks have no place on a stage, and a pixel without a known size counts as 1 um.
-    positions = np.zeros((len(measurement.masks), 2))
-    masks = MaskSet(path.stem, measurement.masks, positions, measurement.pixel_size_um or 1.0)
-    identity = MaskStore(state_dir).save(masks)
-    start = _start_doc(path, measurement, order, identity)
-    start["sample"] = path.stem if sample is None else sample
-    if recipes:
-        start["recipes"] = [recipe.to_doc() for recipe in recipes]
+    places = np.zeros((len(measurement.masks), 2))
+    masks = MaskSet(path.stem, measurement.masks, places, measurement.pixel_size_um or 1.0)
+    start = _start_doc(path, measurement, order, MaskStore(state_dir).save(masks)) | described
+    return _log(state_dir, _mask_documents(start, measurement, order))
+
+
+def _check_recipes(path: Path, entry: str, recipes: Sequence[Recipe]) -> None:
+    """Raise if a method is none of the technique's."""
+    methods = TECHNIQUES[entry].methods
+    if other := [recipe.method for recipe in recipes if recipe.method not in methods]:
+        raise IngestError(f"{path} is reconstructed by {', '.join(methods)}, not by {', '.join(other)}: name one of them")
+
+
+def _log(state_dir: Path, documents: Documents) -> str:
     writer = LogWriter(log_paths(state_dir).raw)
     try:
-        for name, doc in _documents(start, measurement, order):
+        uid = ""
+        for name, doc in documents:
+            uid = uid or str(doc["uid"])
             writer(name, doc)
     finally:
         writer.close()
-    return str(start["uid"])
+    return uid
 
 
 def _start_doc(path: Path, measurement: Measurement, order: np.ndarray, identity: str) -> dict[str, Any]:
@@ -101,59 +140,20 @@ def _start_doc(path: Path, measurement: Measurement, order: np.ndarray, identity
     }
 
 
-def _documents(start: dict[str, Any], measurement: Measurement, order: np.ndarray) -> Iterator[tuple[str, dict[str, Any]]]:
+def _mask_documents(start: dict[str, Any], measurement: Measurement, order: np.ndarray) -> Documents:
     yield "start", start
     num_events = {PRIMARY: len(order)}
     if measurement.reference is not None:
-        columns = {REFERENCE: measurement.reference[np.newaxis]}
-        descriptor = _descriptor(start, REFERENCE, columns)
-        yield "descriptor", descriptor
-        yield "event_page", _page(descriptor, columns, first=1)
+        yield from _stream(start, REFERENCE, {REFERENCE: measurement.reference[np.newaxis]})
         num_events[REFERENCE] = 1
     columns = {"mask_index": order.astype(np.int64), "bucket": measurement.buckets[order]}
     if measurement.errors is not None:
         columns["bucket_error"] = measurement.errors[order]
-    descriptor = _descriptor(start, PRIMARY, columns)
-    yield "descriptor", descriptor
-    for first in range(0, len(order), _EVENTS_A_PAGE):
-        part = {key: column[first : first + _EVENTS_A_PAGE] for key, column in columns.items()}
-        yield "event_page", _page(descriptor, part, first=first + 1)
-    stop = {"uid": str(uuid.uuid4()), "time": time.time(), "run_start": start["uid"], "exit_status": "success", "reason": ""}
-    yield "stop", {**stop, "num_events": num_events}
+    yield from _stream(start, PRIMARY, columns)
+    yield stop(start, num_events)
 
 
-def _descriptor(start: dict[str, Any], stream: str, columns: dict[str, np.ndarray]) -> dict[str, Any]:
-    data_keys: dict[str, Any] = {}
-    for key, column in columns.items():
-        kind = "array" if column.ndim > 1 else "integer" if column.dtype.kind == "i" else "number"
-        data_keys[key] = {
-            "source": f"file:{start['source_file']}",
-            "dtype": kind,
-            "shape": list(column.shape[1:]),
-            "dtype_numpy": column.dtype.str,
-            "object_name": _OBJECT,
-        }
-    return {
-        "uid": str(uuid.uuid4()),
-        "run_start": start["uid"],
-        "time": time.time(),
-        "name": stream,
-        "data_keys": data_keys,
-        "object_keys": {_OBJECT: list(columns)},
-        "configuration": {_OBJECT: {"data": {}, "data_keys": {}, "timestamps": {}}},
-        "hints": {_OBJECT: {"fields": [key for key in columns if key != REFERENCE]}},
-    }
-
-
-def _page(descriptor: dict[str, Any], columns: dict[str, np.ndarray], *, first: int) -> dict[str, Any]:
-    count = len(next(iter(columns.values())))
-    now = [time.time()] * count
-    return {
-        "uid": [str(uuid.uuid4()) for _ in range(count)],
-        "descriptor": descriptor["uid"],
-        "time": now,
-        "seq_num": list(range(first, first + count)),
-        "data": {key: list(column) if column.ndim > 1 else column.tolist() for key, column in columns.items()},
-        "timestamps": dict.fromkeys(columns, now),
-        "filled": {},
-    }
+def _stream(start: dict[str, Any], name: str, columns: dict[str, np.ndarray]) -> Documents:
+    told = descriptor(start, name, {key: data_key(column) for key, column in columns.items()})
+    yield "descriptor", told
+    yield from pages(told, columns)

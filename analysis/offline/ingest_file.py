@@ -23,6 +23,9 @@ from analysis.documents.own_data import DataElsewhere, own_dataset
 from analysis.offline.haar import COARSEST, coarse_to_fine, haar_masks
 
 _FORMS = "`masks` and `buckets`, or `coefficients` of Haar masks"
+MASK_FORMS = {"masks", "buckets", "coefficients"}
+"""Names of which one at least stands in such a file."""
+
 _KEYS = ("masks", "buckets", "errors", "reference", "pixel_size_um", "coefficients", "ccd")  # nothing else is read
 _LARGEST_HAAR = 128  # 16384 masks of 128x128 pixels are 1 GB
 
@@ -148,7 +151,7 @@ def _npz_arrays(path: Path) -> dict[str, Any]:
     with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
         wanted = [key for key in file.files if key in _KEYS]
         sizes = {member.filename: member.file_size for member in file.zip.infolist()}
-        _check_memory(sum(sizes.get(f"{key}.npy", 0) for key in wanted))
+        check_memory(sum(sizes.get(f"{key}.npy", 0) for key in wanted))
         return dict.fromkeys(file.files) | {key: file[key] for key in wanted}
 
 
@@ -161,11 +164,11 @@ def _hdf5_arrays(path: Path) -> dict[str, Any]:
         for key in _KEYS:
             with contextlib.suppress(KeyError, TypeError):
                 wanted[key] = own_dataset(file, key)
-        _check_memory(sum(data.nbytes for data in wanted.values()))
+        check_memory(sum(data.nbytes for data in wanted.values()))
         return dict.fromkeys(file) | {key: data[()] for key, data in wanted.items()}
 
 
-def _check_memory(size: int) -> None:
+def check_memory(size: int) -> None:
     """Raise MemoryError before something is unpacked that can't fit: a small file may unpack to any size."""
     if size > (available := psutil.virtual_memory().available):
         raise MemoryError(f"its arrays take {size / 1e9:.1f} GB, and {available / 1e9:.1f} GB are free")

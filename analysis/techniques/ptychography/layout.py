@@ -110,7 +110,9 @@ class Layout:
 
 
 def _nearest(values: np.ndarray, first: float, last: float, num: int) -> tuple[np.ndarray, np.ndarray]:
-    step = (last - first) / (num - 1) if num > 1 and last != first else 1.0
+    if num == 1:  # there is no step by which a position could be outside
+        return np.zeros(len(values), dtype=np.int64), np.isfinite(values)
+    step = (last - first) / (num - 1) if last != first else 1.0
     place = (values - first) / step
     inside = (place > -1) & (place < num)
     return np.clip(np.nan_to_num(np.rint(place)), 0, num - 1).astype(np.int64), inside

@@ -89,8 +89,8 @@ class PtychographyRun:
 
     @property
     def remarks(self) -> Sequence[str]:
-        """Nothing yet."""
-        return []
+        """What was assumed of a scan that was measured elsewhere."""
+        return [str(remark) for remark in self._start[ENTRY].get("remarks", [])]
 
     def intake(self, *, wait_for_end: bool = False) -> Triggers:
         """A new intake."""

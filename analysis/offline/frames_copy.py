@@ -1,0 +1,151 @@
+"""Frames from elsewhere into a file as areaDetector writes it, a window at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from analysis.documents.private import private_folder
+from analysis.offline.array_file import ArrayFile
+from analysis.offline.ingest_file import IngestError
+
+FRAMES = "/entry/data/data"
+NUMBERS = "/entry/instrument/NDAttributes/NDArrayUniqueId"
+BAD_PIXELS = "/entry/instrument/detector/pixel_mask"
+_CHUNK = 64
+_LARGEST_CHUNK = 2**26  # bytes: fewer frames are in a chunk where frames are large
+
+
+@dataclass(frozen=True, eq=False)
+class CopiedFrames:
+    """What was written.
+
+    Attributes
+    ----------
+    chunk : int
+        Frames in a chunk.
+    dtype : dtype
+        Of the frames.
+    lit : ndarray, bool, (N,)
+        Which frames hold any count.
+    full_scale : int
+        Frames with a pixel of the largest value of their type.
+    corner : bool
+        Whether the direct beam, or most of the light, is at the corners rather than at the centre.
+    """
+
+    chunk: int
+    dtype: np.dtype
+    lit: np.ndarray
+    full_scale: int
+    corner: bool
+
+
+def copy_frames(
+    file: ArrayFile, name: str, num: int, path: Path, *, only: bool = False, bad_pixels: np.ndarray | None = None
+) -> CopiedFrames:
+    """Write the first frames of a data set into a new file, all of it or nothing.
+
+    Parameters
+    ----------
+    file : ArrayFile
+        Where they are.
+    name : str
+        Their data set, (M, H, W).
+    num : int
+        How many to take, if there are as many.
+    path : Path
+        The file to write; bitshuffle-LZ4, `/entry/data/data` with the numbers of the frames, from 1, beside it.
+    only : bool
+        Whether frames that follow are left out on purpose; else they must be zero.
+    bad_pixels : ndarray, bool, (H, W), optional
+        Stored beside the frames.
+
+    Raises
+    ------
+    IngestError
+        If the frames hold no counts, or the file cannot be written.
+    """
+    entry = file.find(name)
+    assert entry is not None
+    dtype = entry.dtype.newbyteorder("<") if entry.dtype.kind in "iu" else np.dtype("<u1" if entry.dtype.kind == "b" else "<u4")
+    height, width = entry.shape[1:]
+    chunk = max(1, min(_CHUNK, _LARGEST_CHUNK // (height * width * dtype.itemsize)))
+    num = min(num, entry.shape[0])
+    lit, full_scale, total, first = np.zeros(num, dtype=bool), 0, np.zeros((height, width)), 0
+    with _new_file(path) as copied:
+        data, numbers = (
+            copied.create_dataset(where, (num, *row), kind, chunks=(chunk, *row), maxshape=(None, *row), **compression)
+            for where, row, kind, compression in (
+                (FRAMES, (height, width), dtype, hdf5plugin.Bitshuffle(cname="lz4")),
+                (NUMBERS, (), "<i8", {}),
+            )
+        )
+        for block in file.blocks(name, chunk):
+            if only and first >= num:
+                break
+            counts = _counts(file, name, block, dtype, first)
+            if not only and counts[max(0, num - first) :].any():
+                raise IngestError(
+                    f"{file.path}: {name} holds {entry.shape[0]} frames, and there are {num} positions: give a position for each "
+                    "frame, or leave out the frames that have none"
+                )
+            counts = counts[: max(0, num - first)]
+            if len(counts):
+                data[first : first + len(counts)] = counts
+                lit[first : first + len(counts)] = counts.any(axis=(1, 2))
+                full_scale += int(np.count_nonzero((counts == np.iinfo(dtype).max).any(axis=(1, 2))))
+                total += counts.sum(axis=0)
+            first += len(block)
+        if not lit.any():
+            raise IngestError(f"{file.path}: {name} is zero everywhere: name the data set with the counts with --frames")
+        numbers[:] = np.arange(1, num + 1)
+        if bad_pixels is not None:
+            copied[BAD_PIXELS] = bad_pixels.astype(np.uint32)
+            total[bad_pixels] = 0
+    return CopiedFrames(chunk, dtype, lit, full_scale, _is_at_the_corners(total))
+
+
+def _counts(file: ArrayFile, name: str, block: np.ndarray, dtype: np.dtype, first: int) -> np.ndarray:
+    """A block as counts; floating-point numbers must be whole."""
+    if block.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            good = (block >= 0) & (block <= np.iinfo(dtype).max) & (block == np.rint(block))
+        if not good.all():
+            frame, *pixel = (int(at) for at in np.argwhere(~good)[0])
+            raise IngestError(
+                f"{file.path}: {name} holds {block[frame, *pixel]:g} in frame {first + frame + 1}, pixel {pixel}: frames must be "
+                "counts, which are whole numbers from 0. Scale them back to counts, round, and write 0 for bad pixels"
+            )
+    return block.astype(dtype)
+
+
+def _is_at_the_corners(total: np.ndarray) -> bool:
+    height, width = total.shape
+    centre = (slice(height // 4, height - height // 4), slice(width // 4, width - width // 4))
+    return bool(np.fft.fftshift(total)[centre].sum() > total[centre].sum())
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file that has its name only once it is whole and on the disk."""
+    draft = path.with_suffix(".part")
+    try:
+        private_folder(path.parent)
+        with h5py.File(draft, "w", libver="latest") as file:
+            yield file
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(path)
+    except BaseException as error:
+        draft.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise IngestError(f"frames cannot be written to {path} ({error}): make room, or see who may write there") from error
+        raise
