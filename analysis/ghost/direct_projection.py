@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 from scipy import linalg
 
-from .gradient import ScreenedPoisson
+from analysis.imaging.gradient import ScreenedPoisson
+
 from .projection import DATA_PENALTY, PLAIN_PENALTY
 
 

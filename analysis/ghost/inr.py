@@ -57,7 +57,7 @@ class ImplicitRepresentation(Learned):
             raise ValueError(f"bandwidth must be a number above 0, not {bandwidth!r}")
 
     def _network(self, generator: torch.Generator) -> torch.nn.Module:
-        from .sinusoidal import SinusoidalNetwork
+        from analysis.imaging.sinusoidal import SinusoidalNetwork
 
         given = self._given
         return SinusoidalNetwork(given["features"], given["layers"], given["embeddings"], given["bandwidth"], generator)
@@ -65,6 +65,6 @@ class ImplicitRepresentation(Learned):
     def _views(
         self, masks: np.ndarray | MaskRows, buckets: np.ndarray, row: np.ndarray, units: Units, *, live: bool
     ) -> tuple[np.ndarray, BucketTargets | ImageTargets]:
-        from .sinusoidal import coordinates
+        from analysis.imaging.sinusoidal import coordinates
 
         return coordinates(self.shape)[None], bucket_targets(masks, buckets, row[None], units)

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from .gradient import ScreenedPoisson, gradient, gradient_adjoint
+from analysis.imaging.gradient import ScreenedPoisson, gradient, gradient_adjoint
+
 from .masks import Masks
 from .projection import DATA_PENALTY, PLAIN_PENALTY
 

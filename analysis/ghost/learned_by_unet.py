@@ -26,7 +26,7 @@ class LearnedByUNet(Learned):
     whole: ClassVar[dict[str, tuple[int, int | None]]] = {**Learned.whole, "features": (1, 1024), "levels": (0, None)}
 
     def _network(self, generator: torch.Generator) -> torch.nn.Module:
-        from .unet import UNet, fitting_levels
+        from analysis.imaging.unet import UNet, fitting_levels
 
         self._chosen["levels"] = fitting_levels(self.shape, self._given["levels"])
         return UNet(self._given["features"], self._chosen["levels"], generator)

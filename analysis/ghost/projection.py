@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from .gradient import ScreenedPoisson
+from analysis.imaging.gradient import ScreenedPoisson
 
 DATA_PENALTY = 3.0
 PLAIN_PENALTY = 1.0

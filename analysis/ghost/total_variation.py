@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .gradient import ScreenedPoisson, gradient, gradient_adjoint
+from analysis.imaging.gradient import ScreenedPoisson, gradient, gradient_adjoint
+
 from .projection import DATA_PENALTY, PLAIN_PENALTY, Projection
 
 _OVER_RELAXATION = 1.6

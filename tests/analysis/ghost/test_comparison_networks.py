@@ -8,8 +8,8 @@ from ghost_scans import blobs, in_short_time, scan_of
 from analysis.ghost import make_reconstructor, reconstruct
 from analysis.ghost.n2i import Noise2Inverse
 from analysis.ghost.objective import ImageTargets, Units
-from analysis.ghost.sinusoidal import SinusoidalNetwork, coordinates
 from analysis.ghost.splits import pseudo_inverse, split
+from analysis.imaging.sinusoidal import SinusoidalNetwork, coordinates
 from analysis.metrics import psnr
 
 SMALL = {

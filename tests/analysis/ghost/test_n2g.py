@@ -7,7 +7,7 @@ from analysis.ghost import learned, make_reconstructor, reconstruct
 from analysis.ghost.gidc import DeepImagePrior
 from analysis.ghost.n2g import Noise2Ghost
 from analysis.ghost.splits import split
-from analysis.ghost.unet import UNet
+from analysis.imaging.unet import UNet
 from analysis.metrics import psnr
 
 

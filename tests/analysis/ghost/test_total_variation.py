@@ -3,7 +3,7 @@ import pytest
 from ghost_scans import blobs, hadamard_masks, scan_of
 
 from analysis.ghost import make_reconstructor, reconstruct
-from analysis.ghost.gradient import gradient, gradient_adjoint, total_variation
+from analysis.imaging.gradient import gradient, gradient_adjoint, total_variation
 from analysis.metrics import psnr
 
 

@@ -1,0 +1,74 @@
+"""One test for every linear operator that an algorithm uses with its adjoint: <A x, y> = <x, A' y>."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.ghost import MaskOperator
+from analysis.ghost.masks import Masks
+from analysis.ghost.wavelet_network import haar, inverse_haar
+from analysis.imaging.gradient import ScreenedPoisson, gradient, gradient_adjoint
+
+Map = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A map between arrays of these shapes, and what should be its adjoint."""
+
+    domain: tuple[int, ...]
+    codomain: tuple[int, ...]
+    forward: Map
+    adjoint: Map
+    tolerance: float = 1e-12
+
+
+def masks(height: int, width: int, rng: np.random.Generator) -> Operator:
+    operator = MaskOperator(rng.normal(size=(7, height, width)).astype(np.float32))
+    return Operator((height, width), (7,), operator.forward, operator.adjoint)
+
+
+def compact_masks(height: int, width: int, rng: np.random.Generator) -> Operator:
+    store = Masks(height * width)
+    store.append((rng.random((7, height * width)) < 0.5).astype(np.float32))
+    return Operator((1, height * width), (1, 7), store.forward, store.adjoint, tolerance=1e-5)
+
+
+def differences(height: int, width: int, rng: np.random.Generator) -> Operator:
+    return Operator(
+        (height, width), (2, height, width), lambda image: np.stack(gradient(image)), lambda edges: gradient_adjoint(*edges)
+    )
+
+
+def screened_poisson(height: int, width: int, rng: np.random.Generator) -> Operator:
+    solve = ScreenedPoisson((height, width), 0.7).solve  # symmetric
+    return Operator((height, width), (height, width), solve, solve)
+
+
+def haar_transform(height: int, width: int, rng: np.random.Generator) -> Operator:
+    shape = (1, 1, 2 * height, 2 * width)
+    return Operator(
+        shape,
+        (1, 4, height, width),
+        lambda image: haar(torch.from_numpy(image)).numpy(),
+        lambda parts: inverse_haar(torch.from_numpy(parts)).numpy(),
+    )
+
+
+@pytest.mark.parametrize("make", [masks, compact_masks, differences, screened_poisson, haar_transform])
+@settings(max_examples=30, deadline=None)
+@given(height=st.integers(1, 11), width=st.integers(1, 11), seed=st.integers(0, 5))
+def test_the_adjoint_is_one(make: Callable[..., Operator], height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    operator = make(height, width, rng)
+    x, y = rng.normal(size=operator.domain), rng.normal(size=operator.codomain)
+    left, right = np.vdot(operator.forward(x), y), np.vdot(x, operator.adjoint(y))
+    scale = np.linalg.norm(x) * np.linalg.norm(y)
+    assert left == pytest.approx(right, rel=operator.tolerance, abs=operator.tolerance * scale)
