@@ -79,3 +79,14 @@ def test_trust(tmp_path):
     assert set(figures) == {"coverage", "coverage_least", "coverage_most", "null_contrast", "null_loss"}
     assert "n2g, 100 photons" in printed
     assert list(tmp_path.rglob("*.png"))
+
+
+def test_a_clock_that_jumps_under_real_services_loses_nothing(tmp_path):
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.kill_drills", "--quick", "--kind", "clock", "--n", "1", "--json", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr[-3000:]
+    if "left out" in done.stdout:
+        pytest.skip(done.stdout.strip())
+    figures = json.loads(file.read_text())
+    assert figures == {"drills": 1, "lost": 0, "duplicated": 0, "order": 0, "undetected": 0, "identical": 1}
