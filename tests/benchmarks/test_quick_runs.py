@@ -81,10 +81,11 @@ def test_trust(tmp_path):
     assert list(tmp_path.rglob("*.png"))
 
 
+@pytest.mark.timeout(1000)  # it waits for what a busy machine has to do
 def test_a_clock_that_jumps_under_real_services_loses_nothing(tmp_path):
     file = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks.kill_drills", "--quick", "--kind", "clock", "--n", "1", "--json", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr[-3000:]
     if "left out" in done.stdout:
         pytest.skip(done.stdout.strip())
