@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import tempfile
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from analysis.documents.private import private_folder
@@ -70,7 +71,7 @@ def work(
                 f"another worker (process {other}) serves {state_dir}: stop it first, or choose another --state-dir"
             ) from error
         stop = StopRequest()
-        temporary = _temporary_folder(state_dir)
+        _use_temporary_folder(state_dir)
         status = StatusFile(state_dir, "worker")
         scheduler = Scheduler(state_dir, recipes, slow_at_once=slow_at_once, threads=threads, longest_s=longest_s)
         try:
@@ -83,20 +84,21 @@ def work(
         finally:
             scheduler.close()
             status.write({"state": "stopped", **scheduler.status(), "jobs": []}, every_s=0)
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _temporary_folder(state_dir: Path) -> Path:
+def _use_temporary_folder(state_dir: Path) -> None:
     """Make the folder for temporary files of this worker and its jobs, without what a killed one left in it.
 
-    It is not below the state directory, whose path may be too long for a socket.
+    It is not below the state directory, whose path may be too long for a socket. It goes when this process ends.
     """
     identity = hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"ghostbeam-worker-{identity}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
-    return folder
+    prefix = f"ghostbeam-worker-{identity}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=prefix)
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    # Behind what multiprocessing removes of its own in there, with a priority of -100: it would fail.
+    Finalize(None, shutil.rmtree, args=[folder], kwargs={"ignore_errors": True}, exitpriority=-200)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.documents.encoding import encode
+from analysis.documents.frames import allow_frames
 from analysis.documents.log import LogReader, LogWriter, log_paths
 from analysis.techniques.ghost.mask_sets import MaskStore
 from beamline.plates import make_plate
@@ -68,6 +69,7 @@ def reconstruct_in_peace(services: Services, runs: list[str]) -> Path:
     """Give the same documents to a worker that nobody kills; returns its state directory."""
     state_dir = services.folder / "reference"
     MaskStore(state_dir).save(make_plate(services.config))
+    allow_frames(state_dir, services.config.frames_folder)
     writer = LogWriter(log_paths(state_dir).raw)
     there = {run.uid for run in LogReader(log_paths(state_dir).raw).runs()}
     reader = LogReader(services.logs.raw)
