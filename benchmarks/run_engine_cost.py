@@ -17,7 +17,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from analysis.documents.log import LogWriter, encode
+from analysis.documents.encoding import encode
+from analysis.documents.log import LogWriter
 from analysis.documents.recipe import Recipe, derived_uid
 from beamline.plates import make_plate
 from benchmarks._common import Claim, arguments_parser, percentile, report
