@@ -177,7 +177,11 @@ class _Hdf5:
         if chunk > _LARGEST_CHUNK:
             raise MemoryError(f"a chunk of {name} takes {chunk / 2**20:.0f} MB")
         for first in range(0, len(data), rows):
-            yield data[first : first + rows]
+            try:
+                block = data[first : first + rows]
+            except OSError as error:
+                raise ValueError(f"{name} from {first} on: {error}") from error  # reading failed, not what is done with it
+            yield block
 
 
 def _entry(data: h5py.Dataset) -> Entry:

@@ -67,23 +67,24 @@ def draw_story(
     told = [_read(LogReader(log_paths(state_dir).processed), uid) for uid in derived_uids]
     start, reference = _measured(LogReader(log_paths(state_dir).raw), raw_uid)
     best, final = told[-1], told[-1].events[-1]
-    figure = Figure(figsize=(15, 8.2), layout="constrained")
     image = best.image(final)
-    figure.suptitle(f"{start.get('sample') or 'run'} ({raw_uid[:8]}): {_caption(best)}", fontsize="large")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.05], squeeze=False)[:, 0]
-
     panels = _panels(told)
     if sample is not None:
         panels.insert(0, ("the sample (simulated)", sample, _limits(image)))
     elif reference is not None:
         panels.insert(0, ("reference, measured otherwise", reference, _limits(reference)))
-    for axes, (title, image, limits) in zip(top.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        _image(top, axes, image, title, limits)
+    heights = [1, 1.05] if panels else [1.05]
+    figure = Figure(figsize=(15, 4 * sum(heights)), layout="constrained")
+    figure.suptitle(f"{start.get('sample') or 'run'} ({raw_uid[:8]}): {_caption(best)}", fontsize="large")
+    *above, bottom = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for top in above:
+        for axes, (title, shown, limits) in zip(top.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            _image(top, axes, shown, title, limits)
 
     left, *further, right = bottom.subplots(1, len(best.arrays) + 1, width_ratios=[*(1 for _ in best.arrays), 1.25])
     _image(bottom, left, image, f"final image: {best.method}, {final['used']} {best.rows}", _limits(image))
     for axes, key in zip(further, best.arrays[1:], strict=True):
-        drawn = axes.imshow(final[key], cmap="magma", **_limits(final[key]))
+        drawn = axes.imshow(final[key], cmap=_colours("magma"), **_limits(final[key]))
         axes.set_title(best.meaning(key), fontsize="medium")
         axes.set_axis_off()
         bottom.colorbar(drawn, ax=axes, shrink=0.8)
@@ -120,11 +121,11 @@ def _measured(reader: LogReader, uid: str) -> tuple[dict[str, Any], np.ndarray |
 def _panels(told: list[_Told]) -> list[tuple[str, np.ndarray, dict[str, float]]]:
     """Estimates at about 1/8, 1/4, 1/2 and all of the realizations, by the last method that has as many to show.
 
-    Where the data came all at once there are none: then the final image of each method.
+    Where the data came all at once there are none: then the final image of each method, if there are several.
     """
     live = next((one for one in reversed(told) if len(set(one.counts)) >= _SHOWN), None)
     if live is None:
-        finals = [(one.method, one.image(one.events[-1])) for one in told[-_SHOWN:]]
+        finals = [(one.method, one.image(one.events[-1])) for one in told[-_SHOWN:] if len(told) > 1]
         return [(method, image, _limits(image)) for method, image in finals]
     wanted = [live.counts[-1] * part for part in (1 / 8, 1 / 4, 1 / 2, 1)]
     chosen = sorted({int(np.abs(np.array(live.counts) - count).argmin()) for count in wanted})
@@ -168,10 +169,17 @@ def _psnr(image: np.ndarray, sample: np.ndarray) -> float:
 
 
 def _image(figure: Any, axes: Any, image: np.ndarray, title: str, limits: dict[str, float]) -> None:
-    drawn = axes.imshow(image, cmap="gray", **limits)
+    drawn = axes.imshow(image, cmap=_colours("gray"), **limits)
     axes.set_title(title, fontsize="medium")
     axes.set_axis_off()
     figure.colorbar(drawn, ax=axes, shrink=0.7)
+
+
+def _colours(name: str) -> Any:
+    """Colours for an image; where it has no value, as a map has none where no frame is, one that is none of them."""
+    from matplotlib import colormaps
+
+    return colormaps[name].with_extremes(bad="lightsteelblue")
 
 
 def _limits(image: np.ndarray) -> dict[str, float]:

@@ -79,7 +79,7 @@ class PtychographyRun:
         step_y, step_x = self.layout.pixel_size_um
         ny, nx = self.layout.grid.shape
         height, width = self.layout.shape
-        caption = f"{ny} lines of {nx} points, frames of {height}x{width} pixels"
+        caption = f"map of {ny}x{nx} cells, frames of {height}x{width} pixels"
         if rate := entry.get("rate_hz"):
             caption += f", {rate:g} Hz"
         return {

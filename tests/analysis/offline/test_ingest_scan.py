@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -246,17 +247,44 @@ def test_a_file_that_is_damaged_foreign_or_leads_elsewhere_is_refused_by_name(tm
         file["positions_um"] = NPZ["positions_um"]
     damaged = npz(tmp_path / "damaged.npz")
     damaged.write_bytes(damaged.read_bytes().replace(FRAMES[40].tobytes(), b"\0" * FRAMES[40].nbytes))
+    with h5py.File(rotten := tmp_path / "rotten.h5", "w") as file:
+        file.create_dataset("frames", data=FRAMES, chunks=(10, 12, 10), compression="gzip")
+        file["positions_um"] = NPZ["positions_um"]
+        chunk = file["frames"].id.get_chunk_info(3)
+    with rotten.open("r+b") as raw:
+        raw.seek(chunk.byte_offset)
+        raw.write(b"\xff" * chunk.size)
     foreign = hdf5(tmp_path / "foreign.h5", {"spectra": np.ones((4, 5))})
     for path, words in (
         (cut, "damaged"),
         (linked, "another file"),
         (damaged, "damaged"),
+        (rotten, "rotten.h5 cannot be read .*damaged"),
         (foreign, r"holds neither .* spectra: float64 \(4, 5\)"),
         (tmp_path / "absent.h5", "there is no file"),
     ):
         with pytest.raises(IngestError, match=words):
             ingest(path, state_dir)
     assert written_nothing(state_dir)
+
+
+@pytest.mark.parametrize("name", ["data.npz", "data.h5"])
+def test_memory_holds_a_window_of_frames_only(tmp_path: Path, name: str) -> None:
+    frames = np.random.default_rng(0).poisson(1.0, (1280, 100, 100)).astype(np.uint16)  # 25.6 MB, a window of which is 1.3 MB
+    turn = np.sqrt(np.arange(1280.0))
+    content = {"frames": frames, "positions_um": np.stack([turn * np.sin(turn), turn * np.cos(turn)], axis=1)}
+    path = npz(tmp_path / name, **content) if name.endswith("npz") else hdf5(tmp_path / name, content)
+    tracemalloc.start()
+    ingest(path, tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < frames.nbytes / 2
+
+
+def test_saturated_frames_end_in_the_ledger(tmp_path: Path) -> None:
+    uid = ingest(npz(tmp_path / "data.npz", frames=changed(FRAMES, 7, 900), saturation_counts=900), tmp_path)
+    _, ledger = maps_of(tmp_path, uid)
+    assert ledger["rejected"] == {"saturated": 1}
 
 
 def test_several_pairs_of_motors_are_asked_for(tmp_path: Path) -> None:
