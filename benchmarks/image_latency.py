@@ -53,7 +53,7 @@ def main() -> None:
         events = [record for record in records if record.name == "event"]
         images = [(at, last) for uid, at, last in seen if uid == records[0].run]
         latency = latencies(measured, images)
-        logged = latencies(measured, [(record.logged_at, record.doc["data"]["seq_num_last"]) for record in events])
+        logged = latencies(measured, [(record.logged_at, record.doc["data"]["number_last"]) for record in events])
         first = images[0][0] - measured[FIRST]
         computing = 1e3 * statistics.median(record.doc["data"]["elapsed_s"] for record in events)
         details += [

@@ -159,7 +159,7 @@ def what_came(services: Services, cell: Cell, uid: str, seed: int, seen: list[tu
         events = [record.doc["data"] for record in processed.documents(run) if record.name == "event"]
         times = [time for one, time, _ in seen if one == run]
         images[method] = [
-            Image(time, data["seq_num_last"], data["elapsed_s"], psnr(data["image"], truth), data["image"])
+            Image(time, data["number_last"], data["elapsed_s"], psnr(data["image"], truth), data["image"])
             for data, time in zip(events, times, strict=True)
         ]
     return Scan(
