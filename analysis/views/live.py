@@ -11,6 +11,7 @@ import numpy as np
 
 from analysis.documents.derived import array_keys, quality_figures
 from analysis.documents.log import LogReader, log_paths
+from analysis.views.scale import show_image
 from analysis.worker.pace import FIRST_UPDATE
 
 SHOWN = 6
@@ -206,7 +207,7 @@ class Live:
         return "\n".join(_table(runs)) if runs else "no reconstruction yet"
 
     def plot(self, key: int | str | None = None) -> Any:
-        """Draw the newest estimate of every method of a run and return the figure.
+        """Draw the newest estimate of every method of a run and return the figure. Of one method alone all arrays are drawn.
 
         Parameters
         ----------
@@ -220,12 +221,13 @@ class Live:
         runs = [run for run in runs if run.image is not None]
         if not runs:
             raise LookupError(f"no estimate yet: the first one comes with number {FIRST_UPDATE} of the {chosen.rows}")
-        figure = plt.figure("ghostbeam live", clear=True)
-        for axes, run in zip(figure.subplots(1, len(runs), squeeze=False)[0], runs, strict=True):
-            drawn = axes.imshow(run.image, cmap="gray")
+        panels = [(run, name) for run in runs for name in (list(run.arrays) if len(runs) == 1 else list(run.arrays)[:1])]
+        figure = plt.figure("ghostbeam live", figsize=(4.5 * len(panels), 4.5), clear=True, layout="constrained")
+        for axes, (run, name) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            drawn = show_image(axes, run.arrays[name], run.start["image"].get("pixel_size_um"), cmap="gray")
             figure.colorbar(drawn, ax=axes, shrink=0.7)
-            axes.set_title(f"{run.method}, {_count(run)}", fontsize="medium")
-            axes.set_axis_off()
+            meaning = f"\n{run.data_keys[name].get('meaning', name)}" if len(runs) == 1 else ""
+            axes.set_title(f"{run.method}, {_count(run)}{meaning}", fontsize="medium")
         figure.suptitle(f"{runs[0].start.get('sample') or 'run'} ({runs[0].raw_uid[:8]})")
         return figure
 

@@ -11,17 +11,19 @@ import numpy as np
 from analysis.documents.derived import array_keys, quality_figures
 from analysis.documents.log import LogReader, log_paths
 from analysis.offline.ingest import REFERENCE
+from analysis.views.scale import PixelSize, show_image
 
 _SHOWN = 4  # estimates on the way
 
 
 @dataclass
 class _Told:
-    """One reconstruction: its method, what its rows are called, and the data of its events."""
+    """One reconstruction: its method, what its rows are called, its pixels, and the data of its events."""
 
     method: str = ""
     rows: str = ""
     caption: str = ""
+    pixel_size_um: PixelSize = None
     data_keys: dict[str, Any] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
 
@@ -39,14 +41,14 @@ class _Told:
         return np.asarray(event[self.arrays[0]])
 
     def meaning(self, key: str) -> str:
-        units = self.data_keys[key].get("units")
-        return f"{self.data_keys[key]['meaning']}{f' ({units})' if units not in (None, '1') else ''}"
+        meaning, units = self.data_keys[key]["meaning"], self.data_keys[key].get("units")
+        return meaning if units in (None, "1") or units in meaning else f"{meaning} ({units})"
 
 
 def draw_story(
     state_dir: Path | str, raw_uid: str, derived_uids: list[str], path: Path, *, sample: np.ndarray | None = None
 ) -> None:
-    """Draw the sample, the estimates as realizations came in, the final image, its trust map, and quality against realizations.
+    """Draw the sample, the estimates as rows came in, the final image, its other arrays, and quality in the course of the scan.
 
     Parameters
     ----------
@@ -79,15 +81,13 @@ def draw_story(
     *above, bottom = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     for top in above:
         for axes, (title, shown, limits) in zip(top.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            _image(top, axes, shown, title, limits)
+            _image(top, axes, shown, title, limits, best.pixel_size_um)
 
     left, *further, right = bottom.subplots(1, len(best.arrays) + 1, width_ratios=[*(1 for _ in best.arrays), 1.25])
-    _image(bottom, left, image, f"final image: {best.method}, {final['used']} {best.rows}", _limits(image))
+    title = f"final image: {best.method}, {final['used']} {best.rows}\n{best.meaning(best.arrays[0])}"
+    _image(bottom, left, image, title, _limits(image), best.pixel_size_um)
     for axes, key in zip(further, best.arrays[1:], strict=True):
-        drawn = axes.imshow(final[key], cmap=_colours("magma"), **_limits(final[key]))
-        axes.set_title(best.meaning(key), fontsize="medium")
-        axes.set_axis_off()
-        bottom.colorbar(drawn, ax=axes, shrink=0.8)
+        _image(bottom, axes, final[key], best.meaning(key), _limits(final[key]), best.pixel_size_um, cmap="magma")
     _quality(right, told, sample)
     figure.savefig(path, dpi=110)
 
@@ -98,6 +98,7 @@ def _read(reader: LogReader, uid: str) -> _Told:
         if record.name == "start":
             told.method, told.rows = record.doc["method"], record.doc.get("rows", "realizations")
             told.caption = record.doc.get("caption", "")
+            told.pixel_size_um = record.doc["image"].get("pixel_size_um")
         elif record.name == "descriptor":
             told.data_keys = record.doc["data_keys"]
         elif record.name == "event":
@@ -156,7 +157,7 @@ def _quality(axes: Any, told: list[_Told], sample: np.ndarray | None) -> None:
         axes.set_xlabel(told[-1].rows)
         axes.set_ylabel(label)
         axes.legend()
-    axes.set_title("quality" + ("" if len(told[0].events) == 1 else f" against {told[-1].rows}"), fontsize="medium")
+    axes.set_title("quality" if len(told[0].events) == 1 else "in the course of the scan", fontsize="medium")
     axes.grid(alpha=0.3)
 
 
@@ -168,10 +169,11 @@ def _psnr(image: np.ndarray, sample: np.ndarray) -> float:
     return float(-10 * np.log10(np.mean((fitted - sample.ravel()) ** 2)))
 
 
-def _image(figure: Any, axes: Any, image: np.ndarray, title: str, limits: dict[str, float]) -> None:
-    drawn = axes.imshow(image, cmap=_colours("gray"), **limits)
+def _image(
+    figure: Any, axes: Any, image: np.ndarray, title: str, limits: dict[str, float], pixel_size_um: PixelSize, cmap: str = "gray"
+) -> None:
+    drawn = show_image(axes, image, pixel_size_um, cmap=_colours(cmap), **limits)
     axes.set_title(title, fontsize="medium")
-    axes.set_axis_off()
     figure.colorbar(drawn, ax=axes, shrink=0.7)
 
 

@@ -46,7 +46,8 @@ def test_the_table_the_newest_image_and_the_picture(tmp_path: Path) -> None:
         live["magic"]
     figure = live.plot(run.uid[:8])
     assert [axes.get_title() for axes in figure.axes[:2]] == ["differential, 96/96", "tv, 96/96"]
-    assert len(live.plot("tv").axes) == 2  # the picture and its colour bar
+    alone = live.plot("tv").axes  # the image and its spread, each with a colour bar
+    assert len(alone) == 4 and alone[0].get_xlabel() == "x (um)"
     with pytest.raises(LookupError, match="no estimate yet"):
         live.plot()
     plt.close("all")
