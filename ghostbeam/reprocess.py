@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tiled.client.container import Container
 from tiled.queries import Eq, KeyPresent
 
 from analysis.archive.archive_ledger import ArchiveLedger
@@ -132,7 +133,8 @@ def recover(
     with closing(ArchiveLedger(config.state_dir)) as ledger, connect(running.uri, running.key) as catalog:
         given_up = ledger.problems() | ledger.acknowledged()
         for path, container in ((paths.raw, catalog.raw), (paths.processed, catalog.processed)):
-            compared = set(container.search(KeyPresent("verified_against_log")))
+            # A catalogue of runs itself would look for this key in the start document.
+            compared = set(Container.search(container, KeyPresent("verified_against_log")))
             with closing(LogReader(path)) as reader:
                 runs = [run for run in reader.runs() if run.stop is not None or run.uid in given_up]
                 found.missing.extend(run.uid for run in runs if run.uid not in compared)

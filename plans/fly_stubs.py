@@ -99,12 +99,13 @@ def _sweep(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
     captured = yield from bps.complete(box, group=group)
     timeout_s = request.scan.line_s + LINE_MARGIN_S
     moved = yield from bps.abs_set(stage.x, line.stop_um / stage.um_per_unit, group=group, timeout=timeout_s)
-    while not (moved.done and captured.done):
-        if moved.done:
+    done = False
+    while not done:  # as the wait says: only then is its progress bar closed
+        if moved.done and not captured.done:
             # The gate is still open behind the line: triggers are missing, and no more will come.
             yield from bps.wait(group, timeout=ANSWER_S, error_on_timeout=False)
             yield from bps.stop(box)
-        yield from bps.wait(group, timeout=COLLECT_S, error_on_timeout=False)
+        done = yield from bps.wait(group, timeout=COLLECT_S, error_on_timeout=False)
         yield from collect_new(request)
         if (yield from _interrupted(request)):
             return True
