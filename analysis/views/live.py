@@ -224,7 +224,7 @@ class Live:
         panels = [(run, name) for run in runs for name in (list(run.arrays) if len(runs) == 1 else list(run.arrays)[:1])]
         figure = plt.figure("ghostbeam live", figsize=(4.5 * len(panels), 4.5), clear=True, layout="constrained")
         for axes, (run, name) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            drawn = show_image(axes, run.arrays[name], run.start["image"].get("pixel_size_um"), cmap="gray")
+            drawn = show_image(axes, run.arrays[name], run.start["image"].get("pixel_size_um"))
             figure.colorbar(drawn, ax=axes, shrink=0.7)
             meaning = f"\n{run.data_keys[name].get('meaning', name)}" if len(runs) == 1 else ""
             axes.set_title(f"{run.method}, {_count(run)}{meaning}", fontsize="medium")

@@ -11,8 +11,10 @@ PixelSize = float | Sequence[float | None] | None
 """Edge of a pixel (um), or its height and width; None where it is not known."""
 
 
-def show_image(axes: Any, image: np.ndarray, pixel_size_um: PixelSize, **look: Any) -> Any:
+def show_image(axes: Any, image: np.ndarray, pixel_size_um: PixelSize, *, cmap: str = "gray", **limits: float) -> Any:
     """Draw an image (H, W) on matplotlib's axes, in um from its centre where the size of a pixel is known.
+
+    Where it has no value, as a map has none where no frame is, its colour is none of the others.
 
     Parameters
     ----------
@@ -20,15 +22,19 @@ def show_image(axes: Any, image: np.ndarray, pixel_size_um: PixelSize, **look: A
     image : ndarray, (H, W)
     pixel_size_um : float, pair of float or None
         As a derived run's start document has it.
-    **look
-        As `imshow` takes it.
+    cmap : str
+        Name of the colour map.
+    **limits
+        `vmin` and `vmax`, as `imshow` takes them.
 
     Returns
     -------
     AxesImage
     """
+    from matplotlib import colormaps
+
     extent = _extent(image.shape, pixel_size_um)
-    drawn = axes.imshow(image, extent=extent, **look)
+    drawn = axes.imshow(image, extent=extent, cmap=colormaps[cmap].with_extremes(bad="lightsteelblue"), **limits)
     if extent is None:
         axes.set_axis_off()
     else:

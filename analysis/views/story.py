@@ -172,16 +172,9 @@ def _psnr(image: np.ndarray, sample: np.ndarray) -> float:
 def _image(
     figure: Any, axes: Any, image: np.ndarray, title: str, limits: dict[str, float], pixel_size_um: PixelSize, cmap: str = "gray"
 ) -> None:
-    drawn = show_image(axes, image, pixel_size_um, cmap=_colours(cmap), **limits)
+    drawn = show_image(axes, image, pixel_size_um, cmap=cmap, **limits)
     axes.set_title(title, fontsize="medium")
     figure.colorbar(drawn, ax=axes, shrink=0.7)
-
-
-def _colours(name: str) -> Any:
-    """Colours for an image; where it has no value, as a map has none where no frame is, one that is none of them."""
-    from matplotlib import colormaps
-
-    return colormaps[name].with_extremes(bad="lightsteelblue")
 
 
 def _limits(image: np.ndarray) -> dict[str, float]:
