@@ -58,8 +58,8 @@ class ArrayFile(Protocol):
     def array(self, name: str) -> np.ndarray:
         """A whole array, if it fits into memory."""
 
-    def blocks(self, name: str, rows: int) -> Iterator[np.ndarray]:
-        """An array (N, ...) in order, so many rows at a time."""
+    def frames(self, name: str, num: int) -> Iterator[np.ndarray]:
+        """The frames of an array (..., H, W) in order, as blocks (num, H, W)."""
 
 
 @contextlib.contextmanager
@@ -121,23 +121,24 @@ class _Npz:
             array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
         return array
 
-    def blocks(self, name: str, rows: int) -> Iterator[np.ndarray]:
+    def frames(self, name: str, num: int) -> Iterator[np.ndarray]:
         with self._archive.open(f"{name}.npy") as stream:
             entry, in_columns = _header(stream)
             if entry.dtype.hasobject:
                 raise ValueError(f"{name} holds objects")
+            row, total = entry.shape[-2:], math.prod(entry.shape[:-2])
             if not in_columns:
-                for first in range(0, entry.shape[0], rows):
-                    shape = (min(rows, entry.shape[0] - first), *entry.shape[1:])
+                for first in range(0, total, num):
+                    shape = (min(num, total - first), *row)
                     size = math.prod(shape) * entry.dtype.itemsize
                     data = stream.read(size)
                     if len(data) < size:
                         raise EOFError(f"{name} ends early")
                     yield np.frombuffer(data, entry.dtype).reshape(shape)
                 return
-        whole = self.array(name)  # its rows do not lie together
-        for first in range(0, len(whole), rows):
-            yield whole[first : first + rows]
+        whole = self.array(name).reshape(-1, *row)  # its frames do not lie together
+        for first in range(0, len(whole), num):
+            yield whole[first : first + num]
 
 
 def _header(stream: Any) -> tuple[Entry, bool]:
@@ -171,17 +172,28 @@ class _Hdf5:
         check_memory(data.nbytes)
         return np.asarray(data[()])
 
-    def blocks(self, name: str, rows: int) -> Iterator[np.ndarray]:
+    def frames(self, name: str, num: int) -> Iterator[np.ndarray]:
         data = own_dataset(self._file, name)
         chunk = math.prod(data.chunks or (1,)) * data.dtype.itemsize
         if chunk > _LARGEST_CHUNK:
             raise MemoryError(f"a chunk of {name} takes {chunk / 2**20:.0f} MB")
-        for first in range(0, len(data), rows):
+        total = math.prod(data.shape[:-2])
+        for first in range(0, total, num):
             try:
-                block = data[first : first + rows]
+                block = _rows(data, first, min(first + num, total))
             except OSError as error:
-                raise ValueError(f"{name} from {first} on: {error}") from error  # reading failed, not what is done with it
+                raise ValueError(f"{name} from frame {first + 1} on: {error}") from error  # reading failed, not what follows
             yield block
+
+
+def _rows(data: h5py.Dataset, first: int, last: int) -> np.ndarray:
+    """Frames first to last - 1 of a data set of frames, or of lines of them."""
+    if data.ndim == 3:
+        rows: np.ndarray = data[first:last]
+        return rows
+    points = data.shape[1]
+    lines = range(first // points, (last - 1) // points + 1)
+    return np.concatenate([data[line, max(0, first - line * points) : min(points, last - line * points)] for line in lines])
 
 
 def _entry(data: h5py.Dataset) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ def copy_frames(
     file : ArrayFile
         Where they are.
     name : str
-        Their data set, (M, H, W).
+        Their data set, (M, H, W), or (lines, points, H, W).
     num : int
         How many to take, if there are as many.
     path : Path
@@ -76,9 +77,10 @@ def copy_frames(
     entry = file.find(name)
     assert entry is not None
     dtype = entry.dtype.newbyteorder("<") if entry.dtype.kind in "iu" else np.dtype("<u1" if entry.dtype.kind == "b" else "<u4")
-    height, width = entry.shape[1:]
+    height, width = entry.shape[-2:]
+    in_file = math.prod(entry.shape[:-2])
     chunk = max(1, min(_CHUNK, _LARGEST_CHUNK // (height * width * dtype.itemsize)))
-    num = min(num, entry.shape[0])
+    num = min(num, in_file)
     lit, full_scale, total, first = np.zeros(num, dtype=bool), 0, np.zeros((height, width)), 0
     with _new_file(path) as copied:
         data, numbers = (
@@ -88,13 +90,13 @@ def copy_frames(
                 (NUMBERS, (), "<i8", {}),
             )
         )
-        for block in file.blocks(name, chunk):
+        for block in file.frames(name, chunk):
             if only and first >= num:
                 break
             counts = _counts(file, name, block, dtype, first)
             if not only and counts[max(0, num - first) :].any():
                 raise IngestError(
-                    f"{file.path}: {name} holds {entry.shape[0]} frames, and there are {num} positions: give a position for each "
+                    f"{file.path}: {name} holds {in_file} frames, and there are {num} positions: give a position for each "
                     "frame, or leave out the frames that have none"
                 )
             counts = counts[: max(0, num - first)]

@@ -67,7 +67,7 @@ def _start(uid: str, file: ArrayFile, scan: Scan, places: np.ndarray, frames: Co
     used = used[np.isfinite(used).all(axis=1)]
     if not len(used):
         raise IngestError(f"{file.path}: no frame that holds counts has a position: see how both belong together")
-    remarks = [*scan.remarks, *_remarks(entry.shape[0], places, frames, scan)]
+    remarks = [*scan.remarks, *_remarks(math.prod(entry.shape[:-2]), places, frames, scan)]
     far = known["geometry"] != "near_field"
     return {
         "uid": uid,
@@ -86,7 +86,7 @@ def _start(uid: str, file: ArrayFile, scan: Scan, places: np.ndarray, frames: Co
                 "monitor": None,
                 "time": None,
             },
-            "shape": list(entry.shape[1:]),
+            "shape": list(entry.shape[-2:]),
             "grid": scan_grid(used[:, 0], used[:, 1]),
             "rate_hz": None,
             "exposure_s": None,

@@ -80,7 +80,7 @@ class Scan:
     Attributes
     ----------
     frames : str
-        Name of the data set with the frames, (M, H, W).
+        Name of the data set with the frames, (M, H, W), or (lines, points, H, W).
     positions_um : ndarray, float64, (N, 2)
         Position (y, x) of each; NaN where it isn't known. In pixels of the object where their size isn't known.
     bad_pixels : ndarray, bool, (H, W), or None
@@ -133,38 +133,41 @@ def find_scan(
     shape = _frame_shape(file, name)
     known = _known(file)
     remarks: list[str] = []
-    places = _positions(file, shape[0], positions, unit, known, remarks)
-    return Scan(name, places, _bad_pixels(file, shape[1:]), known, tuple(remarks))
+    places = _positions(file, shape, positions, unit, known, remarks)
+    return Scan(name, places, _bad_pixels(file, shape[-2:]), known, tuple(remarks))
 
 
 def _frame_shape(file: ArrayFile, name: str) -> tuple[int, ...]:
     entry = file.find(name)
     if entry is None:
         raise IngestError(f"{file.path} has no data set {name}. It holds {listing(file)}")
-    if len(entry.shape) != 3 or not all(entry.shape[1:]):
-        raise IngestError(f"{file.path}: {name} is {entry.shape}: frames must be (N, H, W). Name them with --frames")
+    if len(entry.shape) not in (3, 4) or not all(entry.shape[-2:]):
+        raise IngestError(
+            f"{file.path}: {name} is {entry.shape}: frames must be (N, H, W), or (lines, points, H, W). Name them with --frames"
+        )
     if entry.dtype.kind not in "biuf":
         raise IngestError(f"{file.path}: {name} is of type {entry.dtype}: frames must be counts. Name them with --frames")
-    if entry.shape[0] == 0:
+    if 0 in entry.shape:
         raise IngestError(f"{file.path}: {name} holds no frame: there is nothing to ingest")
     return entry.shape
 
 
 def _positions(
-    file: ArrayFile, num: int, named: Sequence[str], unit: str | None, known: dict[str, Any], remarks: list[str]
+    file: ArrayFile, shape: tuple[int, ...], named: Sequence[str], unit: str | None, known: dict[str, Any], remarks: list[str]
 ) -> np.ndarray:
-    """Positions (N, 2), y and x, in um."""
+    """Positions (N, 2), y and x, in um, of frames of this shape."""
     if unit is not None and unit not in MICROMETRES:
         raise IngestError(f"{unit!r} is no length that is known: give --unit as m, mm, um or nm")
-    names = list(named) or _known_positions(file, num)
-    columns, said = _columns(file, names)
+    scanned = shape[:-2]
+    names = list(named) or _known_positions(file, scanned)
+    columns, said = _columns(file, names, scanned)
     called = f"the positions {' and '.join(names)}"
     if unit is not None:
         scales = [MICROMETRES[unit]] * 2
         if any(MICROMETRES.get(str(one)) != MICROMETRES[unit] for one in said):
             remarks.append(f"{called} are taken in {unit} as told; the file says {said[0] or 'no unit'}")
     elif said[0] == _OBJECT_PIXELS:
-        scales = [_object_pixel_um(file, known, remarks)] * 2
+        scales = [_object_pixel_um(shape[-2], known, remarks)] * 2
     elif said == [None, None]:
         scales = [1.0] * 2
         remarks.append(f"the file says no unit of {called}: they are taken as um")
@@ -183,11 +186,11 @@ def _positions(
 _OBJECT_PIXELS = "pixels of the object"
 
 
-def _known_positions(file: ArrayFile, num: int) -> list[str]:
+def _known_positions(file: ArrayFile, scanned: tuple[int, ...]) -> list[str]:
     for name in ("positions_um", *_XYZ_IN_METRES, "scan"):
         if file.find(name) is not None:
             return [name]
-    pairs = _motors(file, num)
+    pairs = _motors(file, scanned)
     if len(pairs) == 1:
         return list(pairs[0])
     if not pairs:
@@ -196,15 +199,12 @@ def _known_positions(file: ArrayFile, num: int) -> list[str]:
     raise IngestError(f"{file.path}: positions may be any of these, name one: {told}")
 
 
-def _motors(file: ArrayFile, num: int) -> list[tuple[str, str]]:
-    """Pairs of data sets with a value a frame that are called alike but for y and x, those that have a unit of length first."""
-    fitting = {
-        name: entry
-        for name, entry in file.entries.items()
-        if len(entry.shape) == 1 and entry.shape[0] > 0 and entry.dtype.kind in "iuf"
-    }
-    same = {name: entry for name, entry in fitting.items() if entry.shape[0] == num}
-    for candidates in (same, fitting):
+def _motors(file: ArrayFile, scanned: tuple[int, ...]) -> list[tuple[str, str]]:
+    """Pairs of data sets with numbers that are called alike but for y and x: those that fit the frames, with lengths, first."""
+    numbers = {name: entry for name, entry in file.entries.items() if len(entry.shape) in (1, 2) and entry.dtype.kind in "iuf"}
+    fitting = {name: entry for name, entry in numbers.items() if _fits(entry.shape, scanned)}
+    lists = {name: entry for name, entry in numbers.items() if len(entry.shape) == 1 and entry.shape[0] > 1}
+    for candidates in (fitting, lists):
         pairs = []
         for name in candidates:
             parts = name.split("/")
@@ -214,12 +214,17 @@ def _motors(file: ArrayFile, num: int) -> list[tuple[str, str]]:
                     if twin in candidates:
                         pairs.append((name, twin))
         lengths = [pair for pair in pairs if all(candidates[name].units in MICROMETRES for name in pair)]
-        if lengths or pairs:
+        if pairs:
             return lengths or pairs
     return []
 
 
-def _columns(file: ArrayFile, names: Sequence[str]) -> tuple[list[np.ndarray], list[str | None]]:
+def _fits(shape: tuple[int, ...], scanned: tuple[int, ...]) -> bool:
+    """Whether there is a value a frame, or for frames in lines one a line or a point."""
+    return shape in (scanned, *((num,) for num in scanned))
+
+
+def _columns(file: ArrayFile, names: Sequence[str], scanned: tuple[int, ...]) -> tuple[list[np.ndarray], list[str | None]]:
     """The columns y and x, and the unit of each."""
     if len(names) > 2:
         raise IngestError(f"positions are one data set or two, y and x, not {len(names)}: give --positions once or twice")
@@ -234,8 +239,14 @@ def _columns(file: ArrayFile, names: Sequence[str]) -> tuple[list[np.ndarray], l
         units.append(_unit(name, entry.units))
     shapes = [array.shape for array in arrays]
     if len(names) == 2:
+        if len(scanned) == 2 and shapes == [scanned[:1], scanned[1:]]:
+            arrays = list(np.meshgrid(*arrays, indexing="ij"))  # a value a line, and one a point of each
+        if len(scanned) == 2 and arrays[0].shape == arrays[1].shape == scanned:
+            return [array.ravel() for array in arrays], units
         if shapes[0] != shapes[1] or len(shapes[0]) != 1:
-            raise IngestError(f"{file.path}: {names[0]} is {shapes[0]} and {names[1]} {shapes[1]}: both must be (N,)")
+            raise IngestError(
+                f"{file.path}: {names[0]} is {shapes[0]} and {names[1]} {shapes[1]}: both must have a value a frame"
+            )
         return arrays, units
     if len(shapes[0]) != 2 or shapes[0][1] not in (2, 3):
         raise IngestError(
@@ -257,14 +268,13 @@ def _unit(name: str, said: str | None) -> str | None:
     return next((unit for unit in ("um", "mm", "nm", "m") if name.endswith(f"_{unit}")), None)
 
 
-def _object_pixel_um(file: ArrayFile, known: Mapping[str, Any], remarks: list[str]) -> float:
-    frames = next(entry for name in _FRAMES if (entry := file.find(name)) is not None)
+def _object_pixel_um(pixels: int, known: Mapping[str, Any], remarks: list[str]) -> float:
     told = [known[key] for key in ("energy_kev", "distance_mm", "detector_pixel_um")]
     if None in told:
         remarks.append("positions are in pixels of the object, whose size is not known: one pixel counts as 1 um")
         return 1.0
     energy, distance, pixel = told
-    size = _KEV_UM / energy * distance * 1e3 / (frames.shape[1] * pixel)
+    size = _KEV_UM / energy * distance * 1e3 / (pixels * pixel)
     remarks.append(f"positions are in pixels of the object, {size:.4g} um each by energy, distance and detector")
     return float(size)
 

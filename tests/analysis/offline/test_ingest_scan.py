@@ -99,6 +99,18 @@ LAYOUTS: dict[str, Any] = {
 }
 
 
+for _name, _axes in {"axes": (Y[::POINTS], X[:POINTS]), "all positions": (Y.reshape(LINES, -1), X.reshape(LINES, -1))}.items():
+    LAYOUTS[f"NeXus in lines, {_name}"] = lambda folder, axes=_axes: hdf5(
+        folder / "data.nxs",
+        {
+            "entry/data/data": FRAMES.reshape(LINES, POINTS, 12, 10),
+            "entry/data/stage_y": axes[0] / 1e3,
+            "entry/data/stage_x": axes[1] / 1e3,
+        },
+        **{"entry/data/stage_y": "mm", "entry/data/stage_x": "mm"},
+    )
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_file_becomes_a_run_with_frames_and_positions_that_reconstructs(tmp_path: Path, layout: str) -> None:
     uid = ingest(LAYOUTS[layout](tmp_path), tmp_path, sample="letters")
