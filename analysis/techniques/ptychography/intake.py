@@ -194,8 +194,10 @@ class Triggers:
         both, of_position, of_frame = np.intersect1d(
             positions["number"], frames["number"], assume_unique=True, return_indices=True
         )
-        for number in np.setdiff1d(numbers, both, assume_unique=True):
-            self._counts.reject(int(number), "no_frame" if number in positions["number"] else "no_position")
+        alone = np.setdiff1d(numbers, both, assume_unique=True)
+        without_frame = np.isin(alone, positions["number"], assume_unique=True)
+        for number, no_frame in zip(alone.tolist(), without_frame.tolist(), strict=True):
+            self._counts.reject(number, "no_frame" if no_frame else "no_position")
         joined = np.empty(len(both), dtype=_JOINED)
         joined["number"], joined["row"] = both, frames["row"][of_frame]
         joined["y"], joined["x"] = positions["y"][of_position], positions["x"][of_position]

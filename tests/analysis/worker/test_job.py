@@ -196,6 +196,16 @@ def test_a_document_that_comes_too_late_counts_in_the_final_image(tmp_path: Path
     assert plain.stop is not None and not plain.stop["ledger"]["revised"]
 
 
+def test_that_further_buckets_are_not_reconstructed_is_said(tmp_path: Path) -> None:
+    run = MadeRun(MASKS, ghost={"buckets": ["diode", "diode_monitor"]})
+    log_run(tmp_path, run)
+    run_job(job_for(tmp_path, run))
+    (stored,) = derived_runs(tmp_path)
+    (remark,) = stored.start["remarks"]
+    assert "from the bucket diode alone, not from diode_monitor" in remark
+    assert stored.start["image"]["bucket"] == "diode"
+
+
 def test_giving_up_ends_the_derived_run_whatever_its_state(tmp_path: Path) -> None:
     run = MadeRun(MASKS)
     log_run(tmp_path, run)
