@@ -25,7 +25,7 @@ from sims.triggers import Triggers
 TARGETS = ("writer", "worker", "archiver", "tiled", "session")
 RECIPES: list[Any] = ["sums"]  # what the worker makes of such a run by itself
 LINES, POINTS, RATE_HZ = 20, 100, 200.0
-_SCAN_S = 7.0  # some
+_SCAN_S = 4.0  # some: it begins when the session is ordered to
 _OUTAGE_S = {"worker": 0.5, "archiver": 0.5, "tiled": 30.0}
 _QUICK_OUTAGE_S = 4.0
 _AT_ONCE = 256  # frames in memory
