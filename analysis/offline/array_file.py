@@ -198,6 +198,8 @@ def _rows(data: h5py.Dataset, first: int, last: int) -> np.ndarray:
 
 def _entry(data: h5py.Dataset) -> Entry:
     units = data.attrs.get("units")
+    if isinstance(units, np.ndarray) and units.size == 1:
+        units = units.item()
     if isinstance(units, bytes):
         units = units.decode(errors="replace")
     return Entry(data.shape or (), data.dtype, units if isinstance(units, str) else None)

@@ -75,20 +75,27 @@ def ingest(
         scan = find_scan(file, frames=frames, positions=positions, unit=unit)
         if scan is not None:
             _check_recipes(path, "ptychography", recipes)
-            return _log(state_dir, scan_documents(file, scan, state_dir, fraction=fraction, described=described))
-        if not MASK_FORMS & set(file.entries):
+            documents = scan_documents(file, scan, state_dir, fraction=fraction, described=described)
+        elif not MASK_FORMS & set(file.entries):
             raise IngestError(
                 f"{path} holds neither masks and buckets nor frames under a known name. Name the frames and their positions with "
                 f"--frames and --positions; the file holds {listing(file)}"
             )
-    _check_recipes(path, "ghost", recipes)
+    if scan is None:
+        _check_recipes(path, "ghost", recipes)
+        documents = _ghost_documents(path, state_dir, fraction, described)
+    return _log(state_dir, documents)
+
+
+def _ghost_documents(path: Path, state_dir: Path, fraction: float, described: dict[str, Any]) -> Documents:
+    """Store the masks of a file, and make the documents of a run of it."""
     measurement = read_measurement(path)
     order = measurement.order[: math.ceil(fraction * len(measurement.order))]
     # Ingested masks have no place on a stage, and a pixel without a known size counts as 1 um.
     places = np.zeros((len(measurement.masks), 2))
     masks = MaskSet(path.stem, measurement.masks, places, measurement.pixel_size_um or 1.0)
     start = _start_doc(path, measurement, order, MaskStore(state_dir).save(masks)) | described
-    return _log(state_dir, _mask_documents(start, measurement, order))
+    return _mask_documents(start, measurement, order)
 
 
 def _check_recipes(path: Path, entry: str, recipes: Sequence[Recipe]) -> None:

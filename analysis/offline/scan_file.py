@@ -125,7 +125,8 @@ def find_scan(
     IngestError
         If positions are missing, or anything makes no sense.
     """
-    name = frames or next((known for known in _FRAMES if file.find(known) is not None), None)
+    positions = [name.strip("/") for name in positions]
+    name = frames.strip("/") if frames else next((known for known in _FRAMES if file.find(known) is not None), None)
     if name is None:
         if positions:
             raise IngestError(f"{file.path}: no frames were found. Name them with --frames; the file holds {listing(file)}")

@@ -36,7 +36,7 @@ def hdf5(path: Path, datasets: dict[str, Any], **units: str) -> Path:
         for name, value in datasets.items():
             file[name] = value
         for name, unit in units.items():
-            file[name].attrs["units"] = unit
+            file[name].attrs["units"] = unit if name.endswith("y") else np.array([unit.encode()])  # both are common
     return path
 
 
