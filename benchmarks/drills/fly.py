@@ -89,11 +89,16 @@ def pairs(chain: Chain, catalog: Any) -> Counter[str]:
             numbers, images = parts[entry["frames"]["number"]], parts[entry["frames"]["image"]]
             for first in range(0, numbers.shape[0], _AT_ONCE):
                 taken = slice(first, first + _AT_ONCE)
-                right = images[taken] == patterns[numbers[taken] % _FRAMES]
-                found["mispaired"] += int((~right.all(axis=(1, 2))).sum())
+                found["mispaired"] += exchanged(images[taken], numbers[taken], patterns)
         if "positions" in run:
             found["mispaired"] += misplaced(run["positions"].base["internal"].read(), entry)
     return found
+
+
+def exchanged(images: np.ndarray, numbers: np.ndarray, patterns: np.ndarray) -> int:
+    """How many frames, (n, H, W) or (n, 1, H, W), are another than their numbers, (n,), say, of the patterns (64, H, W)."""
+    expected = patterns[numbers % len(patterns)].reshape(len(numbers), -1)
+    return int((images.reshape(len(numbers), -1) != expected).any(axis=1).sum())
 
 
 def _patterns(services: Services) -> np.ndarray:

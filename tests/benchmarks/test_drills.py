@@ -16,7 +16,7 @@ from event_model import DocumentNames, schema_validators
 
 from analysis.documents.log import LogError, LogReader, LogWriter
 from benchmarks.drills.background import counted_documents
-from benchmarks.drills.fly import misplaced
+from benchmarks.drills.fly import exchanged, misplaced
 from benchmarks.drills.judging import not_logged
 from benchmarks.drills.odd_runs import all_odd, odd_run
 
@@ -89,6 +89,15 @@ def test_positions_that_belong_to_another_number_are_counted():
     assert misplaced(positions.drop(index=5), entry) == 0  # that one is lost, not in another's place
     positions["number"] = [1, 2, 4, 3, *range(5, 13)]
     assert misplaced(positions, entry) == 2
+
+
+def test_frames_that_are_another_than_their_number_says_are_counted():
+    patterns = np.arange(64 * 6, dtype=np.uint16).reshape(64, 2, 3)
+    numbers = np.array([1, 2, 64, 65, 130])
+    images = patterns[numbers % 64][:, None]  # as Tiled has them
+    assert exchanged(images, numbers, patterns) == exchanged(images[:, 0], numbers, patterns) == 0
+    assert exchanged(images, numbers + 1, patterns) == 5
+    assert exchanged(images, np.array([1, 2, 64, 66, 130]), patterns) == 1
 
 
 def test_odd_runs_differ_from_a_sound_one_in_one_way():
