@@ -5,6 +5,7 @@ Tables are compared line by line with what the code says of itself; a failure sh
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
 from pathlib import Path
@@ -31,7 +32,7 @@ from analysis.techniques import TECHNIQUES, technique_of
 from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
 from beamline.config import GhostbeamConfig
 from ghostbeam.cli import app
-from plans import dark_scan, ghost_scan
+from plans import dark_scan, fly_scan, ghost_scan
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -196,6 +197,15 @@ def test_every_key_of_a_scan_is_explained(scanned, plan):
             assert missing_keys(doc["data_keys"], streams) == []
         if name in ("descriptor", "event", "stop"):
             assert missing_keys(doc, part(text, f"### Every {name}")) == []
+
+
+def test_every_key_of_a_fly_scan_is_explained(raw_starts):
+    text = page("docs/reference_documents.md")
+    start = raw_starts[1]["ptychography"]
+    assert missing_keys(start, part(text, "## The start document of `fly_scan`")) == []
+    assert missing_keys(start["ptychography"], part(text, "### `ptychography`")) == []
+    arguments = set(inspect.signature(fly_scan).parameters) - {"md"}
+    assert missing_keys(arguments, part(text, "### `plan_args` of `fly_scan`")) == []
 
 
 def test_every_key_of_an_ingested_run_is_explained(ingested):
