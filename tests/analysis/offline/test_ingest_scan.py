@@ -163,6 +163,7 @@ def test_named_data_sets_and_a_named_unit(tmp_path: Path) -> None:
 def test_the_first_part_of_a_scan(tmp_path: Path) -> None:
     found = stored(tmp_path, ingest(npz(tmp_path / "data.npz"), tmp_path, fraction=0.5))
     assert np.array_equal(found["pixel_detector_image"], FRAMES[: NUM // 2]) and len(found["position_y"]) == NUM // 2
+    assert found["start"]["ptychography"]["remarks"] == []
 
 
 @pytest.mark.parametrize("longer", ["zeros in the file", "never written"])
