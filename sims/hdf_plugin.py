@@ -99,7 +99,7 @@ class HdfPlugin(AsynGroup):
         if dropped and not (wanted and self._sent >= wanted):
             await self.post_pair("DroppedArrays", self.value("DroppedArrays") + dropped)
         await self._count_waiting()
-        if self._sent == wanted or early == room:
+        if (wanted and self._sent == wanted) or early == room:
             await self._close()
 
     async def flush(self) -> None:

@@ -245,6 +245,14 @@ def test_frames_that_are_missing_leave_gaps_and_the_scan_goes_on(session, runnin
     assert set(numbers) <= set(range(1, POINTS + 1))
 
 
+def test_the_very_first_frames_may_be_missing(session, running):
+    running[0].put("FAULT:DroppedFrame", 5)
+    session.scan()
+    session.check_valid()
+    assert session.stop["exit_status"] == "success"
+    np.testing.assert_array_equal(session.numbers_in_file(), np.arange(6, POINTS + 1))
+
+
 @pytest.mark.parametrize(
     ("fault", "value", "says"),
     [
