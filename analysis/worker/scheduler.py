@@ -6,18 +6,11 @@ tens of milliseconds. What has been done is read from the log: nothing else has 
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import multiprocessing
-import os
-import signal
-import threading
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -27,8 +20,8 @@ from analysis.documents.recipe import Recipe, derived_uid
 from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.documents.refusal import RunRefused
 from analysis.techniques import TECHNIQUES, recipes_for, technique_of
-from analysis.worker.compute import THREAD_VARIABLES
-from analysis.worker.job import LIVE, REPORT_EVERY_S, Job, Outcome, give_up, run_job
+from analysis.worker.job import LIVE, REPORT_EVERY_S, Job, Outcome, give_up
+from analysis.worker.job_process import exit_in_words, run_in_process, start_fork_server
 
 logger = logging.getLogger("ghostbeam.worker")
 
@@ -126,7 +119,7 @@ class Scheduler:
         self._counters = dict.fromkeys(("runs", "finished", "failed", "refused", "crashes", "estimates"), 0)
         self._last_error: str | None = None
         self._problem: str | None = None
-        self._context = _start_fork_server(threads)
+        self._context = start_fork_server(threads)
         # Its other end stays open as long as this process lives, however it ends.
         self._lifeline_read, self._lifeline_write = self._context.Pipe(duplex=False)
         self._known = {info.uid: info for info in self._processed.runs() if info.start.get("purpose") == LIVE}
@@ -284,7 +277,7 @@ class Scheduler:
             return
         nice = _NICE_SLOW if task.slow else _NICE_FAST
         process = self._context.Process(
-            target=_run, args=(task.job, sending, self._lifeline_read, nice), name=task.job.recipe.method
+            target=run_in_process, args=(task.job, sending, self._lifeline_read, nice), name=task.job.recipe.method
         )
         try:
             process.start()
@@ -369,7 +362,7 @@ class Scheduler:
                 "less, or raise longest_s in [reconstruction] of beamline.toml",
             )
         else:
-            self._crashed(task, ending.get("error") or f"its process ended with {_exit_in_words(code)}")
+            self._crashed(task, ending.get("error") or f"its process ended with {exit_in_words(code)}")
 
     def _crashed(self, task: _Task, error: str) -> None:
         task.crashes += 1
@@ -402,46 +395,3 @@ def _references(start: Mapping[str, Any]) -> tuple[ReferenceName, ...]:
         return tuple(technique_of(start).references(start))
     except RunRefused:
         return ()
-
-
-def _start_fork_server(threads: int) -> Any:
-    """A multiprocessing context whose server has imported what a job needs, with its number of threads."""
-    context = multiprocessing.get_context("forkserver")
-    # This module and `status` are what the command line's main module imports, and every child imports that too.
-    context.set_forkserver_preload(["analysis.worker.job", "analysis.worker.scheduler", "analysis.documents.status"])
-    # Left set: a server that dies is started again, and must have the same number of threads to give the same bits.
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    forkserver.ensure_running()
-    return context
-
-
-def _run(job: Job, connection: Connection, lifeline: Connection, nice: int) -> None:
-    """What a job's process does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the worker ends this one
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_die_with_worker, args=(lifeline,), daemon=True).start()
-    with contextlib.suppress(OSError):
-        os.nice(nice)
-    try:
-        outcome, reason = run_job(job, connection.send)
-        connection.send({"outcome": outcome, "reason": reason})
-    except (LogError, OSError) as error:  # a full disk, a job of the last worker that lives on: a crash is something else
-        connection.send({"error": str(error), "disk": True})
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        connection.send({"error": f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"})
-
-
-def _die_with_worker(lifeline: Connection) -> None:
-    with contextlib.suppress(EOFError, OSError):
-        lifeline.recv()  # nothing is ever sent: it ends when the worker does
-    os._exit(1)
-
-
-def _exit_in_words(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {signal.Signals(-code).name}"
-    except ValueError:
-        return f"signal {-code}"
