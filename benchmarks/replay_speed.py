@@ -85,7 +85,7 @@ def store(services: Services, documents: Iterable[tuple[str, dict[str, Any]]], a
 def read(services: Services, kind: str, uid: str) -> dict[str, Any]:
     """Read a run in another process; kind as in `benchmarks._replaying`."""
     command = [sys.executable, "-m", "benchmarks._replaying", kind, str(services.config_file), uid]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=1000)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import signal
 import struct
@@ -113,9 +112,8 @@ def computed(
     try:
         with contextlib.suppress(BrokenPipeError):  # the process is gone: said below
             _send(process.stdin, order)
-            source = iter(documents)
-            while some := list(itertools.islice(source, _DOCUMENTS_AT_ONCE)):
-                _send(process.stdin, {"documents": [[name, doc] for name, doc in some]})
+            for some in _portions(documents):
+                _send(process.stdin, {"documents": some})
             _send(process.stdin, {"documents": []})
         while (answer := _receive(process.stdout)) is not None:
             if "refused" in answer:
@@ -130,6 +128,18 @@ def computed(
             process.stdin.close()
         process.stdout.close()
         process.wait()
+
+
+def _portions(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[list[tuple[str, Mapping[str, Any]]]]:
+    """Documents to be sent together: so many, or up to a page, which may be large."""
+    portion = []
+    for name, doc in documents:
+        portion.append((name, doc))
+        if name == "event_page" or len(portion) == _DOCUMENTS_AT_ONCE:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
 
 
 def _computed(answer: dict[str, Any]) -> Computed:

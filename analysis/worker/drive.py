@@ -18,7 +18,7 @@ from analysis.techniques.protocol import Intake, Reconstruction, Run
 from analysis.worker.pace import Pace
 
 Document = tuple[str, dict[str, Any]]
-_TAKE_EVERY = 64  # documents: an intake keeps rows more compactly than documents
+_TAKE_EVERY = 64  # documents, and after each page: an intake keeps rows more compactly than documents
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ class Drive:
         for number, document in enumerate(self._documents(), start=1):
             if document is not None:
                 intake(*document)
-            if document is None or number % _TAKE_EVERY == 0:
+            if document is None or document[0] == "event_page" or number % _TAKE_EVERY == 0:
                 yield from self._taken(intake, live=live and not intake.stopped)
         intake.end()
         yield from self._taken(intake, live=live and self._pace.waits_for_end)
