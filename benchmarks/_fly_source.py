@@ -66,8 +66,8 @@ class FlySource:
         }
         start = {"uid": self.uid, "time": time.time(), "plan_name": "fly_scan", "technique": "ptychography"}
         self._log("start", {**start, "num_points": self.lines * self.points, "recipes": ["sums"], "ptychography": entry})
-        image = {"dtype": "array", "shape": [1, *SHAPE], "dtype_numpy": "<u2", "external": "STREAM:"}
-        number = {"dtype": "number", "shape": [1], "dtype_numpy": "<i8", "external": "STREAM:"}
+        image = {"dtype": "array", "shape": list(SHAPE), "dtype_numpy": "<u2", "external": "STREAM:"}
+        number = {"dtype": "integer", "shape": [], "dtype_numpy": "<i8", "external": "STREAM:"}
         positions: dict[str, Any] = {"number": {"dtype": "integer", "shape": [], "dtype_numpy": "<i8"}}
         positions |= {key: {"dtype": "number", "shape": [], "dtype_numpy": "<f8"} for key in ("y", "x", "time_s")}
         self._describe("frames", {_IMAGE: image, _NUMBER: number})
