@@ -96,13 +96,13 @@ def _tables_with(connection: sqlite3.Connection, column: str) -> list[str]:
 )
 def test_damage_after_verification_is_named_and_mended(tiled_server, catalog, run, damage, named):
     with closing(LogReader(log_paths(tiled_server.state_dir).raw)) as reader:
-        assert read_back(catalog.raw, reader, run) == []
+        assert read_back(catalog.raw, reader, run, []) == []
         damage(tiled_server.state_dir, run)
-        assert named in "; ".join(read_back(catalog.raw, reader, run))
+        assert named in "; ".join(read_back(catalog.raw, reader, run, []))
         with closing(ArchiveLedger(tiled_server.state_dir)) as ledger:
             ledger.forget(run)
         archive(tiled_server.state_dir, catalog.raw)
-        assert read_back(catalog.raw, reader, run) == []
+        assert read_back(catalog.raw, reader, run, []) == []
     np.testing.assert_array_equal(catalog.raw[run]["primary"]["image"].read()[:, 0, 0], [1, 2, 3])
 
 
@@ -117,7 +117,7 @@ def test_a_run_that_is_not_as_logged_is_not_damaged(tiled_server, catalog):
     log(tiled_server.state_dir, documents)
     archive(tiled_server.state_dir, catalog.raw)
     with closing(LogReader(log_paths(tiled_server.state_dir).raw)) as reader:
-        assert read_back(catalog.raw, reader, uid) == []
+        assert read_back(catalog.raw, reader, uid, []) == []
 
 
 def test_an_archiver_that_starts_reads_what_is_not_settled_alone(tmp_path, monkeypatch):
