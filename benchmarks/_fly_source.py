@@ -1,7 +1,7 @@
 """A fly scan at a steady rate, without hardware: its frames go into a detector's file, and its documents into the log.
 
 `python -m benchmarks._fly_source STATE_DIR UID LINES POINTS RATE_HZ` writes frames of 192x192 pixels as the simulated detector's
-writer does, and tells of them, and of the positions, every 50 ms, as a session would. It prints the time (s since 1970) of the
+writer does, and tells of them, and of the positions, every 0.1 s, as a session would. It prints the time (s since 1970) of the
 first trigger.
 """
 
@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from analysis.documents.log import LogWriter, log_paths
+from sims.diffraction import FrameOptions, FrameSource
 from sims.frame_writer import EPOCH_1990_S, FRAMES, NUMBERS, FrameWriter
+from sims.triggers import Triggers
 
 SHAPE = (192, 192)
-_PHOTONS = 20_000
 _POOL = 64
-_EVERY_S = 0.05
+_EVERY_S = 0.1
 _SPAN_UM = 4.0
 _IMAGE, _NUMBER = "pixel_detector_image", "pixel_detector_number"
 
@@ -50,8 +51,9 @@ class FlySource:
         self._resources = {key: str(uuid.uuid4()) for key in (_IMAGE, _NUMBER)}
         self._descriptors = {stream: str(uuid.uuid4()) for stream in ("frames", "positions")}
         self._announced = 0
-        rng = np.random.default_rng(0)
-        self._pool = rng.poisson(_PHOTONS / np.prod(SHAPE), (_POOL, *SHAPE)).astype(np.uint16)
+        nowhere = np.zeros(_POOL)
+        triggers = Triggers(np.arange(_POOL), nowhere, nowhere, nowhere, 1 / rate_hz)
+        self._pool = FrameSource(FrameOptions(mode="pattern")).frames(0, triggers)
 
     def begin(self) -> None:
         """Start document, descriptors and stream resources."""
