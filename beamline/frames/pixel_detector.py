@@ -269,9 +269,11 @@ class PixelDetector(NumpyTyped, DetectorBase):
 
     def _error(self) -> Exception | None:
         """What keeps the detector from taking the frames of the run."""
+        # Asked first: an IOC that cannot write says why before it closes the file.
+        capturing = self.hdf1.capture.get()
         if (problem := self.hdf1.problem()) is not None:
             return FrameFileError(problem)
-        if not self.hdf1.capture.get():
+        if not capturing:
             return FrameFileError(
                 f"the detector's IOC has closed the file in mid-scan ({self.hdf1.capture.pvname} is 0): has somebody stopped it?"
             )

@@ -92,10 +92,7 @@ def session(running):
 
 
 def test_a_whole_scan_measures_what_the_masks_let_through(session):
-    began = time.monotonic()
     session.scan(num=64)
-    rate = 66 / (time.monotonic() - began)
-    assert rate > 15, f"{rate:.0f} realizations/s; 80 on an idle machine"
     np.testing.assert_array_equal(buckets(session.documents, "mask_stage_index"), np.arange(64))
     dark = buckets(session.documents, stream="dark").mean()
     monitor_dark = buckets(session.documents, "diode_monitor", "dark").mean()
