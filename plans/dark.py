@@ -9,11 +9,12 @@ from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
 from plans.metadata import dark_scan_metadata
-from plans.preprocessors import closed_shutter_decorator
+from plans.preprocessors import checked_plan, closed_shutter_decorator
 from plans.request import check_count, check_detectors, check_exposure, check_md, check_shutter
 from plans.stubs import close_shutter, count_lost, declare, measure_dark, set_exposure
 
 
+@checked_plan
 def dark_scan(
     detectors: collections.abc.Sequence[Readable],
     *,
@@ -66,4 +67,7 @@ def dark_scan(
         yield from declare(found, "dark")
         yield from count_lost(measure_dark(found) for _ in range(num))
 
-    return (yield from measure())
+    def scan() -> MsgGenerator[str]:
+        return (yield from measure())
+
+    return scan()

@@ -12,10 +12,11 @@ from beamline.frames.values import TriggeredFrames
 from plans.fly_request import check_fly_scan
 from plans.fly_stubs import collect_rest, declare_streams, fly_lines, save_rest
 from plans.metadata import fly_scan_metadata
-from plans.preprocessors import closed_shutter_decorator
+from plans.preprocessors import checked_plan, closed_shutter_decorator
 from plans.request import check_md
 
 
+@checked_plan
 def fly_scan(
     pixel_detector: Flyable,
     sample_stage: Readable,
@@ -31,9 +32,9 @@ def fly_scan(
 ) -> MsgGenerator[str]:
     """Move the sample in lines at constant velocity and take a frame at each point.
 
-    Everything is checked before anything moves. Frames go into the detector's file; the stream "frames" says where they
-    are, the stream "positions" holds where the sample was at each trigger. A frame that is missing leaves a gap in the numbers.
-    A scan that is stopped is a valid scan of fewer lines. The shutter ends closed whatever happens.
+    Everything is checked where it is called, before anything moves. Frames go into the detector's file; the stream "frames" says
+    where they are, the stream "positions" holds where the sample was at each trigger. A frame that is missing leaves a gap in
+    the numbers. A scan that is stopped is a valid scan of fewer lines. The shutter ends closed whatever happens.
 
     Parameters
     ----------
@@ -114,4 +115,7 @@ def fly_scan(
 
         yield from bpp.contingency_wrapper(lines(), except_plan=lambda _: save_rest(request))
 
-    return (yield from staged())
+    def flight() -> MsgGenerator[str]:
+        return (yield from staged())
+
+    return flight()

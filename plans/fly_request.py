@@ -9,7 +9,8 @@ from typing import Any
 from beamline.frames.values import LineTriggers
 from beamline.motion.lines import Axis, Line, LineScan, why_impossible
 from plans.protocols import BeamShutter, FrameDetector, LineStage, LineTriggerBox
-from plans.request import PlanRequestError, check_count, check_device, is_number
+from plans.refusal import PlanRequestError
+from plans.request import check_count, check_device, is_number
 
 FARTHEST_UM = 1e7
 """A position beyond this, 10 m, is in a wrong unit."""

@@ -9,11 +9,12 @@ from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
 from plans.metadata import ghost_scan_metadata
-from plans.preprocessors import closed_shutter_decorator
+from plans.preprocessors import checked_plan, closed_shutter_decorator
 from plans.request import check_ghost_scan, check_md
 from plans.stubs import close_shutter, count_lost, declare, measure_dark, measure_realization, set_exposure
 
 
+@checked_plan
 def ghost_scan(
     detectors: collections.abc.Sequence[Readable],
     mask_stage: Movable,
@@ -32,9 +33,9 @@ def ghost_scan(
 ) -> MsgGenerator[str]:
     """Step through masks and measure the bucket of each.
 
-    Everything is checked before anything moves. Each realization makes one event in the stream "primary", also when its
-    trigger was lost twice (the buckets are then NaN) so that event n belongs to the n-th index asked for. A scan that is
-    stopped is a valid scan of fewer realizations. The shutter ends closed whatever happens.
+    Everything is checked where it is called, before anything moves. Each realization makes one event in the stream "primary",
+    also when its trigger was lost twice (the buckets are then NaN) so that event n belongs to the n-th index asked for. A scan
+    that is stopped is a valid scan of fewer realizations. The shutter ends closed whatever happens.
 
     Parameters
     ----------
@@ -127,4 +128,7 @@ def ghost_scan(
             for index in request.indices
         )
 
-    return (yield from measure())
+    def scan() -> MsgGenerator[str]:
+        return (yield from measure())
+
+    return scan()

@@ -1,4 +1,4 @@
-"""Wraps plans so that the shutter ends closed, and gives plans their devices."""
+"""Wraps plans so that the shutter ends closed, and gives plans their devices and the methods that there are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import bluesky.preprocessors as bpp
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator, make_decorator
 
+from plans.recipes import Methods, check_recipes
 from plans.stubs import close_shutter
+
+PlanFunction = Callable[..., MsgGenerator[Any]]
 
 
 def closed_shutter_wrapper(plan: MsgGenerator[Any], shutter: Movable | None) -> MsgGenerator[Any]:
@@ -35,7 +38,17 @@ def closed_shutter_wrapper(plan: MsgGenerator[Any], shutter: Movable | None) -> 
 closed_shutter_decorator = make_decorator(closed_shutter_wrapper)
 
 
-def use_devices(plan: Callable[..., MsgGenerator[Any]], **devices: Any) -> Callable[..., MsgGenerator[Any]]:
+def checked_plan(plan: PlanFunction) -> PlanFunction:
+    """Mark a function that checks what is asked for, and then returns the generator, as a plan.
+
+    What cannot be done is so refused where the plan is called, and not where the RunEngine begins with it. queueserver takes
+    generator functions for plans, and those that are marked so.
+    """
+    plan._is_plan_ = True  # type: ignore[attr-defined]
+    return plan
+
+
+def use_devices(plan: PlanFunction, **devices: Any) -> PlanFunction:
     """Make a plan use these devices unless others are named.
 
     Parameters
@@ -55,6 +68,29 @@ def use_devices(plan: Callable[..., MsgGenerator[Any]], **devices: Any) -> Calla
         for parameter, device in devices.items():
             if kwargs.get(parameter) is None:
                 kwargs[parameter] = device
-        return (yield from plan(*args, **kwargs))
+        return plan(*args, **kwargs)
 
-    return with_devices
+    return checked_plan(with_devices)
+
+
+def use_methods(plan: PlanFunction, methods: Methods) -> PlanFunction:
+    """Make a plan refuse recipes that no reconstruction could follow, before anything moves.
+
+    Parameters
+    ----------
+    plan : callable
+        A plan with the keyword `recipes`. Its name, signature and docstring are kept.
+    methods : mapping of str to mapping
+        The methods that there are, each with its options and their default values.
+
+    Returns
+    -------
+    callable
+    """
+
+    @wraps(plan)
+    def with_methods(*args: Any, **kwargs: Any) -> MsgGenerator[Any]:
+        check_recipes(kwargs.get("recipes"), methods)
+        return plan(*args, **kwargs)
+
+    return checked_plan(with_methods)

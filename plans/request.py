@@ -13,6 +13,8 @@ from bluesky.protocols import HasName, Readable
 
 from analysis.documents.plain import NotPlain, plain
 from plans.protocols import BeamShutter, BucketDetector, MaskPositioner, Plate
+from plans.recipes import check_recipes
+from plans.refusal import PlanRequestError
 
 SHORTEST_EXPOSURE_S = 1e-5
 LONGEST_EXPOSURE_S = 3600.0
@@ -21,12 +23,6 @@ ORDERS = ("sequency", "random", "given")
 OWN_KEYS = ("ghost", "ptychography", "mask_set", "num_points", "num_intervals", "recipes", "scan_id", "time", "uid")
 MESSAGE_KEYS = ("command", "obj", "run")
 """What bluesky's message for opening a run uses itself."""
-
-RECIPE_KEYS = {"method": str, "options": dict, "seed": int, "device": str}
-
-
-class PlanRequestError(ValueError):
-    """A plan was asked for something that it cannot or should not do. Nothing has moved."""
 
 
 @dataclass(frozen=True)
@@ -199,25 +195,6 @@ def choose_indices(plate: Plate, num: int | None, indices: Sequence[int] | None,
             )
     whole = plate.sequency_order if order == "sequency" else np.random.default_rng(seed).permutation(len(plate))
     return [int(index) for index in whole[:num]], order
-
-
-def check_recipes(recipes: Any) -> list[dict[str, Any]]:
-    """Return the recipes, each with a method and options."""
-    if recipes is not None and not isinstance(recipes, (list, tuple)):
-        raise PlanRequestError(f"recipes must be a list such as ['tv'] or [{{'method': 'tv', 'options': {{}}}}], not {recipes!r}")
-    checked: list[dict[str, Any]] = []
-    for entry in recipes or ():
-        recipe = {"method": entry} if isinstance(entry, str) else entry
-        if not isinstance(recipe, dict) or not isinstance(recipe.get("method"), str):
-            raise PlanRequestError(f"recipes: {entry!r} names no method; it must be like {{'method': 'tv', 'options': {{}}}}")
-        for key, value in recipe.items():
-            kind = RECIPE_KEYS.get(key)
-            if kind is None:
-                raise PlanRequestError(f"recipes: {entry!r} may hold {', '.join(RECIPE_KEYS)} only, not {key!r}")
-            if not isinstance(value, kind) or isinstance(value, bool):
-                raise PlanRequestError(f"recipes: {key} must be of type {kind.__name__}, not {value!r}")
-        checked.append({"options": {}} | recipe)
-    return checked
 
 
 def check_md(md: Any) -> dict[str, Any]:

@@ -31,13 +31,14 @@ from bluesky.utils import ProgressBarManager
 import plans
 from analysis.archive import catalog
 from analysis.documents.log import LogWriter, log_paths
+from analysis.techniques.ghost import OPTIONS
 from analysis.techniques.ghost.mask_sets import MaskStore
 from analysis.views.live import Live
 from beamline.factory import connect, make_devices
 from beamline.plates import make_plate
 from ghostbeam.control import ensure_up
 from ghostbeam.reprocess import replay
-from plans.preprocessors import use_devices
+from plans.preprocessors import use_devices, use_methods
 from plans.session_metadata import SessionMetadata
 from plans.suspenders import beam_suspenders
 
@@ -54,7 +55,7 @@ pixel_detector, trigger_box = devices.pixel_detector, devices.trigger_box
 masks = make_plate(config)
 mask_stage.mount(masks)
 
-ghost_scan = use_devices(plans.ghost_scan, shutter=shutter)
+ghost_scan = use_methods(use_devices(plans.ghost_scan, shutter=shutter), OPTIONS)
 fly_scan = use_devices(plans.fly_scan, trigger_box=trigger_box, shutter=shutter)
 dark_scan = use_devices(plans.dark_scan, shutter=shutter)
 

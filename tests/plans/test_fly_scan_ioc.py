@@ -19,7 +19,7 @@ from beamline.config import GhostbeamConfig
 from beamline.factory import connect, make_devices
 from beamline.mask_designs import hadamard, make_plate
 from beamline.statuses import CountedStatus
-from plans.request import PlanRequestError
+from plans.refusal import PlanRequestError
 from plans.suspenders import beam_suspenders
 
 pytestmark = pytest.mark.ioc

@@ -7,9 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from soft_devices import SoftBeamline
 
+from analysis.techniques.ghost import OPTIONS
 from beamline.mask_designs import hadamard, make_plate, random_binary
 from plans import dark_scan, ghost_scan
-from plans.request import PlanRequestError, choose_indices
+from plans.preprocessors import use_methods
+from plans.refusal import PlanRequestError
+from plans.request import choose_indices
 
 beamline = SoftBeamline()
 PLATE = beamline.plate
@@ -77,18 +80,17 @@ BAD = [
 
 
 @pytest.mark.parametrize(("change", "says"), BAD)
-def test_a_bad_request_is_refused_before_the_first_message(change, says):
+def test_a_bad_request_is_refused_where_the_plan_is_called(change, says):
     arguments = {"detectors": [beamline.diode], "mask_stage": beamline.mask_stage, "masks": PLATE, "shutter": beamline.shutter}
-    plan = ghost_scan(**(arguments | change))
     with pytest.raises(ValueError, match=says):
-        next(plan)
+        ghost_scan(**(arguments | change))
 
 
 def test_masks_beyond_the_soft_limits_are_refused_before_the_first_message():
     here = SoftBeamline()
     here.mask_stage.x.limits = (-0.1, 0.1)
     with pytest.raises(ValueError, match=r"mask 0 is at .* beyond the soft limits of mask_stage_x"):
-        next(ghost_scan([here.diode], here.mask_stage, here.plate))
+        ghost_scan([here.diode], here.mask_stage, here.plate)
     next(ghost_scan([here.diode], here.mask_stage, here.plate, indices=[1, 2]))
 
 
@@ -96,7 +98,7 @@ def test_a_device_that_does_not_answer_is_refused_before_the_first_message():
     here = SoftBeamline()
     here.diode.bucket._metadata["connected"] = False
     with pytest.raises(PlanRequestError, match="diode does not answer"):
-        next(ghost_scan([here.diode], here.mask_stage, here.plate))
+        ghost_scan([here.diode], here.mask_stage, here.plate)
 
 
 def test_a_refused_scan_opens_no_run():
@@ -123,7 +125,7 @@ def test_a_refused_scan_opens_no_run():
 )
 def test_a_bad_dark_scan_is_refused(change, says):
     with pytest.raises(ValueError, match=says):
-        next(dark_scan(**({"detectors": [beamline.diode], "shutter": beamline.shutter} | change)))
+        dark_scan(**({"detectors": [beamline.diode], "shutter": beamline.shutter} | change))
 
 
 @pytest.mark.parametrize("masks", [PLATE, "small", PLATE.identity, PLATE.identity[:8]])
@@ -144,3 +146,31 @@ def test_an_order_visits_masks_once_and_fewer_are_the_first_of_more(num, seed, o
 def test_given_indices_are_kept_as_they_are(indices):
     assert choose_indices(PLATE, None, indices, "sequency", 0) == (indices, "given")
     assert choose_indices(PLATE, None, np.array(indices), "given", 0)[0] == indices
+
+
+KNOWN = {"tv": {"weight": None, "max_iterations": 1000, "nonnegative": True}, "sums": {}}
+
+
+@pytest.mark.parametrize(
+    ("recipes", "says"),
+    [
+        (["foo"], r"unknown method 'foo'; the methods are tv, sums$"),
+        (["tvv"], r"unknown method 'tvv'.*did you mean tv\?"),
+        ([{"method": "tv", "options": {"wight": 1}}], r"tv has no option wight; its options are weight.*did you mean weight\?"),
+        ([{"method": "sums", "options": {"weight": 1}}], "sums has no option weight; it has none"),
+        (["tv", {"method": "tv", "options": {"max_iterations": "many"}}], "max_iterations of tv must be a number, such as 1000"),
+        ([{"method": "tv", "options": {"max_iterations": True}}], "max_iterations of tv must be a number"),
+        ([{"method": "tv", "options": {"nonnegative": 1}}], "nonnegative of tv must be True or False"),
+        ("tv", "list such as"),
+    ],
+)
+def test_a_recipe_that_no_reconstruction_could_follow_is_refused_where_the_plan_is_called(recipes, says):
+    scan = use_methods(ghost_scan, KNOWN)
+    with pytest.raises(PlanRequestError, match=says):
+        scan([beamline.diode], beamline.mask_stage, PLATE, recipes=recipes)
+
+
+def test_every_method_of_ghost_imaging_may_be_asked_for_with_its_own_defaults():
+    scan = use_methods(ghost_scan, OPTIONS)
+    recipes = [{"method": method, "options": dict(options)} for method, options in OPTIONS.items()]
+    scan([beamline.diode], beamline.mask_stage, PLATE, recipes=[*OPTIONS, *recipes])

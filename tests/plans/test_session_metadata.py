@@ -11,7 +11,8 @@ import pytest
 from bluesky import RunEngine
 from bluesky.plan_stubs import close_run, open_run
 
-from plans.request import PlanRequestError, check_md
+from plans.refusal import PlanRequestError
+from plans.request import check_md
 from plans.session_metadata import SessionMetadata
 
 

@@ -24,6 +24,9 @@ def open_run(start: Mapping[str, Any], store: ReferenceStore) -> GhostRun:
     return GhostRun(start, MaskSet.of(store.load(name)))
 
 
+OPTIONS: Mapping[str, Mapping[str, Any]] = {name: {"nonnegative": True, **method.defaults} for name, method in METHODS.items()}
+"""The options of each method with their default values, for whoever writes recipes."""
+
 TECHNIQUE = Technique(
     entry="ghost",
     rows=GhostRun.rows,

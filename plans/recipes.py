@@ -1,0 +1,82 @@
+"""Checks the reconstructions that a plan is asked for, before anything moves."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from plans.refusal import PlanRequestError
+
+Methods = Mapping[str, Mapping[str, Any]]
+"""The options of each method with their default values; None is chosen from the data."""
+
+RECIPE_KEYS = {"method": str, "options": dict, "seed": int, "device": str}
+
+
+def check_recipes(recipes: Any, methods: Methods | None = None) -> list[dict[str, Any]]:
+    """Return the recipes, each with a method and options.
+
+    Parameters
+    ----------
+    recipes : list of str or dict, optional
+        As the user wrote them.
+    methods : mapping, optional
+        The methods that there are. Without it any name is taken.
+
+    Raises
+    ------
+    PlanRequestError
+        If an entry is no recipe, its method or an option doesn't exist, or an option is of another type than its default.
+    """
+    if recipes is not None and not isinstance(recipes, (list, tuple)):
+        raise PlanRequestError(f"recipes must be a list such as ['tv'] or [{{'method': 'tv', 'options': {{}}}}], not {recipes!r}")
+    checked = [_checked(entry) for entry in recipes or ()]
+    if methods is not None:
+        for recipe in checked:
+            _check_known(recipe, methods)
+    return checked
+
+
+def _checked(entry: Any) -> dict[str, Any]:
+    recipe = {"method": entry} if isinstance(entry, str) else entry
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("method"), str):
+        raise PlanRequestError(f"recipes: {entry!r} names no method; it must be like {{'method': 'tv', 'options': {{}}}}")
+    for key, value in recipe.items():
+        kind = RECIPE_KEYS.get(key)
+        if kind is None:
+            raise PlanRequestError(f"recipes: {entry!r} may hold {', '.join(RECIPE_KEYS)} only, not {key!r}")
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise PlanRequestError(f"recipes: {key} must be of type {kind.__name__}, not {value!r}")
+    return {"options": {}} | recipe
+
+
+def _check_known(recipe: Mapping[str, Any], methods: Methods) -> None:
+    method = recipe["method"]
+    if method not in methods:
+        raise PlanRequestError(
+            f"recipes: unknown method {method!r}; the methods are {', '.join(methods)}{_close_match(method, methods)}"
+        )
+    defaults = methods[method]
+    unknown = [name for name in recipe["options"] if name not in defaults]
+    if unknown:
+        there = f"its options are {', '.join(defaults)}{_close_match(unknown[0], defaults)}" if defaults else "it has none"
+        raise PlanRequestError(f"recipes: {method} has no option {', '.join(map(str, unknown))}; {there}")
+    for name, value in recipe["options"].items():
+        kind = _kind(defaults[name])
+        if kind is not None and value is not None and _kind(value) != kind:
+            raise PlanRequestError(f"recipes: {name} of {method} must be {kind}, such as {defaults[name]!r}, not {value!r}")
+
+
+def _kind(value: Any) -> str | None:
+    """What an option is, in words; None if its default doesn't tell."""
+    if isinstance(value, bool):
+        return "True or False"
+    if isinstance(value, (int, float)):
+        return "a number"
+    return "text" if isinstance(value, str) else None
+
+
+def _close_match(name: Any, known: Iterable[str]) -> str:
+    matches = difflib.get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
+    return f"; did you mean {matches[0]}?" if matches else ""
