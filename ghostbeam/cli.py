@@ -75,19 +75,40 @@ def _choose_configuration(
 def up() -> None:
     """Start the services (Tiled, archiver, worker, and the simulated beamline if the configuration says so)."""
     from ghostbeam.control import ensure_up
+    from ghostbeam.services import page_link
 
     config = load_config()
     with console.status("starting") as spinner:
         running = ensure_up(config, progress=spinner.update)
     console.print(f"The services {'are up' if running.started else 'were up already'}.")
     console.print(f"  catalogue   {running.uri}", soft_wrap=True)
-    console.print(f"  its page    {running.uri}/?api_key=KEY with the key in {_where_key(config)}", soft_wrap=True)
-    console.print("  next        ghostbeam session | ghostbeam status | ghostbeam down", soft_wrap=True)
+    if config.tiled.uri is None:
+        console.print(f"  live page   {page_link(config)}", soft_wrap=True, markup=False)
+    console.print(f"  Tiled's own {running.uri}/?api_key=KEY with the key in {_where_key(config)}", soft_wrap=True)
+    console.print("  next        ghostbeam session | ghostbeam page | ghostbeam status | ghostbeam down", soft_wrap=True)
     if config.state_dir.stat().st_mode & stat.S_IROTH:
         console.print(
             f"  note        everybody on this machine may read {config.state_dir}; `chmod 700` makes it yours alone",
             soft_wrap=True,
         )
+
+
+@app.command()
+def page() -> None:
+    """Open the live page in the browser: running scan, newest images, last runs. Starts no services."""
+    import webbrowser
+
+    from analysis.archive.catalog import is_healthy
+    from ghostbeam.services import page_link, tiled_uri
+
+    config = load_config()
+    if config.tiled.uri is not None:
+        _fail(f"the live page is served by ghostbeam's own Tiled, not by {config.tiled.uri}: remove `uri` in [tiled] to have it")
+    if not is_healthy(tiled_uri(config)):
+        _fail("the services are down. Start them with `ghostbeam up`")
+    link = page_link(config)
+    typer.echo(link)
+    webbrowser.open(link)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.archive.catalog import ServerStorage, is_healthy, write_client_profile, write_server_configuration
+from analysis.archive.read_key import read_key
 from analysis.documents.frames import allow_frames
 from analysis.documents.private import private_folder
 from analysis.documents.status import read_status
@@ -58,6 +59,11 @@ class Service:
 def tiled_uri(config: GhostbeamConfig) -> str:
     """Where the catalogue is served."""
     return config.tiled.uri or f"http://{config.tiled.host}:{config.tiled.port}"
+
+
+def page_link(config: GhostbeamConfig) -> str:
+    """Where the live page is, with a new read-only key. What stands behind the # is sent to no server and gets into no log."""
+    return f"{tiled_uri(config)}/custom/page/#key={read_key(config.state_dir)}"
 
 
 def services(config: GhostbeamConfig) -> list[Service]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sqlite3
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from tiled.client.utils import ClientError
 from tiled.structures.core import Spec
 
 from analysis.documents.frames import frame_folders
-from analysis.documents.private import private_file, private_folder
+from analysis.documents.private import private_file, private_folder, private_secret
 
 API_KEY_VARIABLE = "GHOSTBEAM_TILED_API_KEY"
 PROFILE = "ghostbeam"
@@ -68,16 +66,7 @@ def api_key(state_dir: Path | str) -> str:
         if not key.isalnum():
             raise CatalogError(f"{API_KEY_VARIABLE} must consist of letters and digits alone: Tiled takes no other keys")
         return key
-    path = api_key_file(state_dir)
-    if not path.exists():
-        private_folder(path.parent)
-        # Linked into place whole: whoever comes at the same moment reads the one key or the other, never half of one.
-        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:
-            file.write(secrets.token_hex(32))
-            file.flush()
-            with contextlib.suppress(FileExistsError):
-                os.link(file.name, path)
-    return path.read_text().strip()
+    return private_secret(api_key_file(state_dir))
 
 
 def api_key_file(state_dir: Path | str) -> Path:
@@ -111,6 +100,7 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
             }
         ],
         "streaming_cache": {"uri": storage.streaming_cache},
+        "routers": ["analysis.views.page.router:router"],
         # Without it `run.documents()` answers 406.
         "media_types": {"BlueskyRun": {"application/json-seq": "bluesky_tiled_plugins.exporters:json_seq_exporter"}},
     }

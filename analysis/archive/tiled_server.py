@@ -20,6 +20,7 @@ from tiled.utils import path_from_uri
 from analysis.archive.catalog import api_key, server_configuration_path
 from analysis.archive.frame_entries import MIMETYPE
 from analysis.archive.frames_adapter import frames_adapter
+from analysis.archive.read_key import token_secret
 
 _NICENESS = 10
 """While images of several methods come, the server takes all that it can get of a core. They are computed first: with two cores
@@ -43,8 +44,10 @@ def main() -> None:
     arguments = parser.parse_args()
     configuration = parse_configs(server_configuration_path(arguments.state_dir))
     configuration.authentication.single_user_api_key = api_key(arguments.state_dir)
+    configuration.authentication.secret_keys = [token_secret(arguments.state_dir)]
     _serve_frames(configuration)
     app = build_app_from_config(configuration)
+    app.state.state_dir = arguments.state_dir  # for our own routes
     server = _Server(uvicorn.Config(app, host=arguments.host, port=arguments.port, log_config=_LOGGING, access_log=False))
     server.run()
     if not server.started:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import stat
+import tempfile
 from pathlib import Path
 
 
@@ -34,6 +37,20 @@ def private_file(path: Path | str) -> Path:
     finally:
         os.close(descriptor)
     return path
+
+
+def private_secret(path: Path | str) -> str:
+    """64 random hexadecimal digits in a file that only its owner can read; made on first use, the same ever after."""
+    path = Path(path)
+    if not path.exists():
+        private_folder(path.parent)
+        # Linked into place whole: whoever comes at the same moment reads the one secret or the other, never half of one.
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)
+    return path.read_text().strip()
 
 
 def _shared(folder: Path) -> int:

@@ -1,0 +1,60 @@
+"""The routes of the page, which Tiled's server mounts below `/custom` (`routers:` in its configuration)."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, HTTPException, Request, Response, Security
+from fastapi.responses import FileResponse
+from tiled.server.authentication import check_scopes, get_current_principal
+
+from analysis.views.page.told import Told
+
+router = APIRouter(prefix="/page")
+
+_FILES = {path.name: path for path in (Path(__file__).parent / "static").iterdir()}
+_HEADERS = {
+    # Scripts, styles and data come from this server alone, and nothing that stands in a document is ever run.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+_LOCK = threading.Lock()
+
+
+@router.get("/", include_in_schema=False)
+def page() -> FileResponse:
+    """The page itself, which holds no data: those need a key."""
+    return FileResponse(_FILES["index.html"], headers=_HEADERS)
+
+
+@router.get("/state", dependencies=[Security(check_scopes, scopes=["read:metadata"]), Security(get_current_principal)])
+def state(request: Request, run: Annotated[str | None, "uid of the run to show"] = None) -> Response:
+    """What the page shows beside the images, as JSON."""
+    told = _told(request.app.state)
+    with _LOCK:
+        content: dict[str, Any] = told.state(run)
+    return Response(orjson.dumps(content, default=str), media_type="application/json", headers=_HEADERS)
+
+
+@router.get("/{name}", include_in_schema=False)
+def file(name: str) -> FileResponse:
+    """One of the page's own files."""
+    if name not in _FILES:
+        raise HTTPException(404, f"the page has no file {name}")
+    return FileResponse(_FILES[name], headers=_HEADERS)
+
+
+def _told(app: Any) -> Told:
+    with _LOCK:
+        if not hasattr(app, "told"):
+            app.told = Told(app.state_dir)
+        told: Told = app.told
+        return told

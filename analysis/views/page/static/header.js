@@ -1,0 +1,38 @@
+// What is measured now, how far it is, and how the services are.
+
+import { byId, make, number, span, write } from "./dom.js";
+
+const STILL_S = 10; // without a new row
+
+/** Show the scan and the services. */
+export function showHeader({ scan, health }) {
+  const services = health.map(({ name, state, well, says }) =>
+    make("span", { className: well ? "well" : "ill", textContent: says ? `${name} ${state}: ${says}` : `${name} ${state}` }));
+  byId("services").replaceChildren(...services);
+  if (!scan) {
+    write("status", "no scan yet");
+    return;
+  }
+  const [word, className] = statusOf(scan);
+  write("status", word);
+  byId("status").className = `status ${className}`;
+  write("sample", scan.sample ?? "no sample named");
+  const began = new Date(1000 * scan.time).toLocaleString();
+  write("plan", [scan.scan_id && `scan ${scan.scan_id}`, scan.plan, began, scan.uid.slice(0, 8)].filter(Boolean).join(" · "));
+  write("rows", String(scan.rows));
+  write("expected", scan.expected ? ` / ${scan.expected}` : "");
+  write("rate", scan.rate_hz ? `${number(scan.rate_hz)} /s` : "");
+  write("left", scan.left_s !== null ? `${span(scan.left_s)} left` : scan.ended ? `took ${span(scan.ended - scan.time)}` : "");
+  byId("done").style.width = `${scan.expected ? Math.min(100, (100 * scan.rows) / scan.expected) : 0}%`;
+  byId("conditions").replaceChildren(...scan.conditions.flatMap(({ name, value, units }) => [
+    make("dt", { textContent: name }),
+    make("dd", { textContent: `${typeof value === "number" ? number(value) : value} ${units ?? ""}` })]));
+}
+
+/** A word for how a scan is, and its class. */
+export function statusOf({ exit_status: status, since_last_row_s: still }) {
+  if (status === "success") return ["done", "done"];
+  if (status) return [status === "abort" ? "aborted" : "failed", "failed"];
+  if (still > STILL_S) return [`no data for ${span(still)}`, "waiting"];
+  return ["scanning", "running"];
+}

@@ -1,0 +1,86 @@
+// An image with its colour bar and its scale bar.
+
+import { make, number } from "./dom.js";
+
+const NO_VALUE = [38, 52, 66]; // as a map has none where no frame is
+const COLOURS = {
+  gray: (part) => [255 * part, 255 * part, 255 * part],
+  // For errors and further maps: from black over red to white, each channel rising in turn.
+  heat: (part) => [765 * part, 765 * part - 255, 765 * part - 510],
+};
+const STEPS = 256;
+const PARTS = [0.005, 0.995]; // of the values lie within the colours; a few pixels far off darken nothing
+
+/** A panel for one array of a reconstruction. */
+export class Panel {
+  constructor({ name, meaning, units, dims }, pixelSize, colours) {
+    this.pixelSize = pixelSize;
+    this.dims = dims ?? [];
+    this.table = tableOf(COLOURS[colours]);
+    this.canvas = make("canvas", { className: "pixels" });
+    this.bar = make("canvas", { className: "colours", width: 1, height: STEPS });
+    this.high = make("span");
+    this.low = make("span");
+    this.ruler = make("span", { className: "ruler", hidden: true });
+    this.element = make("figure", { className: colours },
+      make("figcaption", { textContent: units && units !== "1" && !meaning.includes(units) ? `${meaning} (${units})` : meaning }),
+      make("div", { className: "picture" },
+        make("div", { className: "frame" }, this.canvas, this.ruler),
+        make("div", { className: "scale" }, this.high, this.bar, this.low)));
+    this.element.dataset.array = name;
+  }
+
+  /** Show an entry of a stack: its last two axes; of further ones, such as elements, the first. */
+  show({ count, shape, values }) {
+    const [height, width] = shape.slice(-2);
+    const [low, high] = limits(values.subarray(0, height * width));
+    const pixels = new ImageData(width, height);
+    for (let i = 0; i < height * width; i++) {
+      const step = Math.max(0, Math.min(STEPS - 1, Math.floor((STEPS * (values[i] - low)) / (high - low))));
+      pixels.data.set(Number.isFinite(values[i]) ? this.table[step] : NO_VALUE, 4 * i);
+      pixels.data[4 * i + 3] = 255;
+    }
+    Object.assign(this.canvas, { width, height });
+    this.canvas.getContext("2d").putImageData(pixels, 0, 0);
+    this.canvas.dataset.count = count;
+    this.high.textContent = number(high);
+    this.low.textContent = number(low);
+    this.drawBar();
+    this.rule(height, width);
+  }
+
+  drawBar() {
+    const pixels = new ImageData(1, STEPS);
+    this.table.forEach((colour, step) => pixels.data.set([...colour, 255], 4 * (STEPS - 1 - step)));
+    this.bar.getContext("2d").putImageData(pixels, 0, 0);
+  }
+
+  /** Proportions and scale bar by the size of a pixel, where it is known. */
+  rule(height, width) {
+    const [y, x] = [this.pixelSize].flat();
+    const [tall, wide] = [y || x || 1, x || y || 1];
+    this.canvas.style.aspectRatio = `${width * wide} / ${height * tall}`;
+    this.ruler.hidden = !(y || x);
+    if (this.ruler.hidden) return;
+    const length = roundLength((width * wide) / 3);
+    this.ruler.style.width = `${(100 * length) / (width * wide)}%`;
+    this.ruler.textContent = length >= 1000 ? `${length / 1000} mm` : length < 1 ? `${number(1000 * length)} nm` : `${length} µm`;
+  }
+}
+
+/** The longest of 1, 2, 5, 10, ... that is not above. */
+function roundLength(most) {
+  const decade = 10 ** Math.floor(Math.log10(most));
+  return decade * [5, 2, 1].find((step) => step * decade <= most);
+}
+
+function limits(values) {
+  const sorted = values.filter(Number.isFinite).sort();
+  if (!sorted.length) return [0, 1];
+  const [low, high] = PARTS.map((part) => sorted[Math.round(part * (sorted.length - 1))]);
+  return [low, high > low ? high : low + 1e-9];
+}
+
+function tableOf(colour) {
+  return Array.from({ length: STEPS }, (_, step) => colour(step / (STEPS - 1)).map((part) => Math.max(0, Math.min(255, part))));
+}

@@ -1,0 +1,45 @@
+// The page: asks for the state once a second, and lets images come by Tiled's websocket.
+
+import { showHeader } from "./header.js";
+import { Methods } from "./methods.js";
+import { showRuns } from "./runs.js";
+import { Refused, ask, key } from "./tiled.js";
+import { byId, make } from "./dom.js";
+
+const EVERY_MS = 1000;
+const methods = new Methods(byId("methods"));
+
+/** The run that the link names; none: the one that runs, or ran last. */
+const chosen = () => new URLSearchParams(location.hash.slice(1)).get("run");
+
+async function update() {
+  try {
+    const run = chosen();
+    const state = await (await ask(run ? `state?run=${encodeURIComponent(run)}` : "state")).json();
+    notice();
+    showHeader(state);
+    showRuns(state, run);
+    methods.show(state.scan, state.reconstructions);
+  } catch (error) {
+    if (error instanceof Refused) refuse();
+    else notice("The server does not answer. What is shown is what was known last.", error);
+  }
+}
+
+function notice(...lines) {
+  byId("notices").replaceChildren(...lines.map((line) => make("p", { textContent: String(line) })));
+}
+
+function refuse() {
+  methods.clear();
+  document.body.className = "refused";
+  notice(`This link's key ${key() ? "is not valid (any more)" : "is missing"}. \`ghostbeam page\` opens the page with a valid one.`);
+}
+
+async function forever() {
+  await update();
+  if (document.body.className !== "refused") setTimeout(forever, EVERY_MS);
+}
+
+addEventListener("hashchange", () => (document.body.className === "refused" ? location.reload() : update()));
+forever();

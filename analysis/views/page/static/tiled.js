@@ -1,0 +1,86 @@
+// Tiled as this page uses it: with the read-only key, which is in the part of the link that no browser sends anywhere.
+
+import { unpack } from "./msgpack.js";
+
+const RETRY_MS = 300; // until an array is there; then after a lost connection
+
+export class Refused extends Error {}
+
+/** The key in the page's link. */
+export function key() {
+  return new URLSearchParams(location.hash.slice(1)).get("key") ?? "";
+}
+
+/** Ask this server for something, with the key. */
+export async function ask(path) {
+  const response = await fetch(path, { headers: { Authorization: `Bearer ${key()}` } });
+  if (response.status === 401) throw new Refused();
+  if (!response.ok) throw new Error(`${path.split("?")[0]}: ${response.status}`);
+  return response;
+}
+
+/** The newest entry of an array node whose first axis is the estimates: {count, shape, values}. */
+export async function newest(path) {
+  const { data } = await (await ask(`/api/v1/metadata/${path}`)).json();
+  const { shape, data_type: type } = data.attributes.structure;
+  const last = shape[0] - 1;
+  const response = await ask(`/api/v1/array/full/${path}?slice=${last}&format=application/octet-stream`);
+  return { count: shape[0], shape: shape.slice(1), values: numbers(await response.arrayBuffer(), type) };
+}
+
+/** Follow an array by Tiled's websocket: `show` gets the newest entry now, and each one that comes. Returns how to end it. */
+export function follow(path, show) {
+  let ended = false;
+  let shown = 0;
+  let socket;
+  const pass = (entry) => {
+    if (!ended && entry.count >= shown) show(entry);
+    shown = Math.max(shown, entry.count);
+  };
+  const read = async () => {
+    const entry = await newest(path);
+    if (entry.count > shown) pass(entry);
+  };
+  const connect = async () => {
+    try {
+      await read(); // the websocket of an array that isn't there yet would fail loudly
+    } catch {
+      if (!ended) setTimeout(connect, RETRY_MS);
+      return;
+    }
+    if (ended) return;
+    let type;
+    socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/v1/stream/single/${path}?envelope_format=msgpack`);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => socket.send(JSON.stringify({ type: "auth", access_token: key() }));
+    socket.onmessage = ({ data }) => {
+      const message = unpack(data);
+      if (message.type === "array-schema") {
+        type = message.data_type;
+        read().catch(() => socket.close()); // what came before the subscription
+      } else if (message.type === "array-data") {
+        const [entries, ...shape] = message.shape;
+        const size = shape.reduce((product, length) => product * length, 1);
+        const values = numbers(message.payload.buffer, type).slice(-size);
+        pass({ count: (message.offset?.[0] ?? 0) + entries, shape, values });
+      }
+    };
+    socket.onclose = () => ended || setTimeout(connect, RETRY_MS);
+  };
+  connect();
+  return () => {
+    ended = true;
+    socket?.close();
+  };
+}
+
+/** Bytes as the numbers that they are, by Tiled's words for a type. */
+function numbers(buffer, { kind, itemsize, endianness }) {
+  const Kinds = {
+    f4: Float32Array, f8: Float64Array, i1: Int8Array, i2: Int16Array, i4: Int32Array,
+    u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, b1: Uint8Array,
+  };
+  const Kind = Kinds[kind + itemsize];
+  if (!Kind || endianness === "big") throw new Error(`arrays of ${endianness} ${kind}${itemsize} cannot be shown`);
+  return new Kind(buffer);
+}
