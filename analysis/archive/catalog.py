@@ -19,6 +19,7 @@ from tiled.client import from_uri
 from tiled.client.utils import ClientError
 from tiled.structures.core import Spec
 
+from analysis.archive.append_url import ROUTER
 from analysis.documents.frames import frame_folders
 from analysis.documents.private import private_file, private_folder, private_secret
 
@@ -99,8 +100,8 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
                 },
             }
         ],
+        "routers": [ROUTER, "analysis.views.page.router:router"],
         "streaming_cache": {"uri": storage.streaming_cache},
-        "routers": ["analysis.views.page.router:router"],
         # Without it `run.documents()` answers 406.
         "media_types": {"BlueskyRun": {"application/json-seq": "bluesky_tiled_plugins.exporters:json_seq_exporter"}},
     }

@@ -7,12 +7,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import msgpack
 import numpy as np
 import pyarrow
 from bluesky_tiled_plugins.utils import split_table
 from bluesky_tiled_plugins.writing.tiled_writer import MAX_TABLE_COLUMNS, RunNormalizer, _RunWriter
+from tiled.client.utils import handle_error
+from tiled.serialization.table import serialize_arrow
 from tiled.structures.core import Spec
+from tiled.utils import APACHE_ARROW_FILE_MIME_TYPE
 
+from analysis.archive.append_url import append_url
 from analysis.archive.columns import (
     LEFT_OUT,
     MISSING,
@@ -68,6 +73,7 @@ class RunWriter(_RunWriter):
         self._layout = layout
         self._streams: dict[str, str] = {}  # stored name of each stream -> name
         self._types: dict[tuple[str, str], tuple[np.dtype[Any], tuple[int, ...]]] = {}  # of the entries of each array node
+        self._entries: dict[tuple[str, str], int] = {}  # how many of them there are
 
     def flush(self) -> None:
         """Store everything taken so far."""
@@ -116,11 +122,27 @@ class RunWriter(_RunWriter):
         columns = [column for column in self._layout.columns(stream) if column.storage not in ("file", LEFT_OUT)]
         values = {column.name: [plain(event["data"].get(column.name, MISSING)) for event in events] for column in columns}
         self._check(stream, columns, values)
+        further: dict[str, dict[str, Any]] = {"arrays": {}, "tables": {}}  # of nodes that are there, in one request
         for column in columns:
             if column.storage in _NODES:
                 with _blamed(stream, column):
-                    self._write_array(desc_node, stream, column, values[column.name])
-        self._write_table(desc_node, name, columns, values, events)
+                    further["arrays"] |= self._write_array(desc_node, stream, column, values[column.name])
+        further["tables"] = self._write_table(desc_node, name, columns, values, events)
+        self._append(desc_node, stream, columns, further)
+
+    def _append(self, desc_node: Any, stream: str, columns: list[Column], further: dict[str, dict[str, Any]]) -> None:
+        # A request that failed is never repeated: part of it may have been stored.
+        response = desc_node.context.http_client.post(
+            append_url(desc_node.item["links"]["self"]),
+            content=msgpack.packb(further),
+            headers={"Content-Type": "application/x-msgpack"},
+        )
+        if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+            failed = response.json()["detail"]
+            for column in columns:
+                if column.name == failed["node"]:
+                    raise ColumnFailed(stream, column.key, failed["problem"])
+        handle_error(response)
 
     def _check(self, stream: str, columns: list[Column], values: dict[str, list[Any]]) -> None:
         """Let columns whose values don't fit take their next step, all at once: each costs writing the run anew."""
@@ -146,25 +168,27 @@ class RunWriter(_RunWriter):
         dtype, shape = self._types.setdefault((stream, column.name), (_entry_type(array, value, column), array.shape))
         return array.shape == shape and as_dtype(array, dtype) is not None
 
-    def _write_array(self, desc_node: Any, stream: str, column: Column, values: list[Any]) -> None:
+    def _write_array(self, desc_node: Any, stream: str, column: Column, values: list[Any]) -> dict[str, Any]:
+        """Make the node of an array with these entries; if it is there, return what is to be appended to it."""
         if column.storage == "uint":
             array = np.array(values, dtype=np.uint64)
         else:
             dtype, _ = self._types[stream, column.name]
             array = np.array([as_array(value) for value in values], dtype=dtype)
-        place = f"{desc_node.item['id']}/{column.name}"
-        node = self._internal_arrays.get(place)
-        if node is None:
-            dims = self._internal_dims(stream, array.shape)
-            self._internal_arrays[place] = desc_node.write_array(
-                array, key=column.name, metadata={**column.data_key, "dtype_numpy": array.dtype.str}, dims=dims
-            )
-        else:
-            node.patch(array, offset=node.shape[:1], extend=True)
+        entries = self._entries.get((stream, column.name), 0)
+        self._entries[stream, column.name] = entries + len(array)
+        if entries:
+            return {column.name: {"offset": entries, "shape": array.shape, "data": array.tobytes()}}
+        dims = self._internal_dims(stream, array.shape)
+        metadata = {**column.data_key, "dtype_numpy": array.dtype.str}
+        node = desc_node.write_array(array, key=column.name, metadata=metadata, dims=dims)
+        self._internal_arrays[f"{desc_node.item['id']}/{column.name}"] = node
+        return {}
 
     def _write_table(
         self, desc_node: Any, name: str, columns: list[Column], values: dict[str, list[Any]], events: list[dict[str, Any]]
-    ) -> None:
+    ) -> dict[str, bytes]:
+        """Make the table if it isn't there; returns the rows to be appended to each of its parts."""
         types = {"seq_num": pyarrow.int64(), "time": pyarrow.float64()}
         data: dict[str, list[Any]] = {"seq_num": [e["seq_num"] for e in events], "time": [e["time"] for e in events]}
         for column in columns:
@@ -177,14 +201,15 @@ class RunWriter(_RunWriter):
         parts = [("", table)]
         if table.num_columns > MAX_TABLE_COLUMNS:
             parts = [(f"_{number}", part) for number, part in enumerate(split_table(table, MAX_TABLE_COLUMNS))]
+        rows = {}
         for suffix, part in parts:
-            node = self._internal_tables.get(f"{name}{suffix}")
-            if node is None:
+            key = f"internal{suffix}"
+            if f"{name}{suffix}" not in self._internal_tables:
                 metadata = {column.name: column.data_key for column in columns if column.name in part.column_names}
-                node = desc_node.create_appendable_table(schema=part.schema, key=f"internal{suffix}", metadata=metadata)
+                node = desc_node.create_appendable_table(schema=part.schema, key=key, metadata=metadata)
                 self._internal_tables[f"{name}{suffix}"] = node
-            # An append that failed is never repeated: it may have been stored.
-            node.append_partition(0, part)
+            rows[key] = bytes(serialize_arrow(APACHE_ARROW_FILE_MIME_TYPE, part, {}))
+        return rows
 
     def _internal_dims(self, desc_name: str, shape: tuple[int | None, ...]) -> tuple[str, ...]:
         # The plugin gives one length one name, so that the two axes of a square image have the same, which xarray cannot read.
