@@ -42,6 +42,8 @@ class Quantity:
         Names of its axes.
     lower_is_better : bool or None
         For a figure of quality: which way is better; None for anything else.
+    useless_from : float or None
+        For a figure of quality: the value from which on the estimate is no better than a flat image; None where there is none.
     """
 
     meaning: str
@@ -50,6 +52,7 @@ class Quantity:
     shape: tuple[int, ...] = ()
     dims: tuple[str, ...] = ()
     lower_is_better: bool | None = None
+    useless_from: float | None = None
 
     @property
     def is_array(self) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,13 @@ class Browser:
         self._last = 0
         self.complaints: list[str] = []
         """What the page wrote to its console as an error, and exceptions, violations of its security policy included."""
-        self._connection = self._connect(width, height)
+        self._stack = ExitStack()
+        self._stack.callback(self._end)
+        try:
+            self._connection = self._connect()
+        except BaseException:
+            self._stack.close()
+            raise
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
@@ -51,9 +58,9 @@ class Browser:
         return result["result"].get("value")
 
     def wait(self, expression: str, seconds: float = 60.0) -> None:
-        """Wait until the expression is true."""
+        """Wait until the expression is true; before the page is there it need make no sense."""
         deadline = time.monotonic() + seconds
-        while not self.value(f"Boolean({expression})"):
+        while not self.value(f"(() => {{ try {{ return Boolean({expression}); }} catch {{ return false; }} }})()"):
             assert time.monotonic() < deadline, f"not within {seconds} s: {expression}\n{self.text()}\n{self.complaints}"
             time.sleep(0.05)
 
@@ -79,7 +86,9 @@ class Browser:
 
     def close(self) -> None:
         """End it."""
-        self._connection.close()
+        self._stack.close()
+
+    def _end(self) -> None:
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -97,16 +106,15 @@ class Browser:
         elif method == "Log.entryAdded" and parameters["entry"]["level"] == "error":
             self.complaints.append(f"{parameters['entry']['text']} {parameters['entry'].get('url', '')}")
 
-    def _connect(self, width: int, height: int) -> ClientConnection:
+    def _connect(self) -> ClientConnection:
         announced = self._folder / "DevToolsActivePort"
         deadline = time.monotonic() + 60
         while not announced.exists() or len(announced.read_text().split()) < 2:
             assert self._process.poll() is None and time.monotonic() < deadline, "Chromium does not start"
             time.sleep(0.05)
         port, path = announced.read_text().split()
-        browser = connect(f"ws://127.0.0.1:{port}{path}", max_size=None)
-        browser.send(json.dumps({"id": 1, "method": "Target.getTargets"}))
-        targets = json.loads(browser.recv(timeout=30))["result"]["targetInfos"]
-        browser.close()
+        with connect(f"ws://127.0.0.1:{port}{path}", max_size=None) as browser:
+            browser.send(json.dumps({"id": 1, "method": "Target.getTargets"}))
+            targets = json.loads(browser.recv(timeout=30))["result"]["targetInfos"]
         (page,) = [target["targetId"] for target in targets if target["type"] == "page"]
-        return connect(f"ws://127.0.0.1:{port}/devtools/page/{page}", max_size=None)
+        return self._stack.enter_context(connect(f"ws://127.0.0.1:{port}/devtools/page/{page}", max_size=None))

@@ -308,6 +308,8 @@ class DerivedRun:
                 data_keys[name]["units"] = quantity.units
             if quantity.lower_is_better is not None:
                 data_keys[name]["lower_is_better"] = quantity.lower_is_better
+            if quantity.useless_from is not None:
+                data_keys[name]["useless_from"] = quantity.useless_from
         for name, dtype in {self._rows: "<i8", **_NUMBERS}.items():
             kind = "integer" if dtype == "<i8" else "number"
             data_keys[name] = {"dtype": kind, "shape": [], "dtype_numpy": dtype}

@@ -63,7 +63,7 @@ class GhostRun:
         return {
             "image": image_quantity("the object", self.spec.shape, units),
             "spread": image_quantity("standard error of the image", self.spec.shape, units),
-            "heldout_loss": Quantity("held-out loss", lower_is_better=True),
+            "heldout_loss": Quantity("held-out loss", lower_is_better=True, useless_from=1.0),
             "frc_resolution_px": Quantity("FRC", "pixel", lower_is_better=True),
             "dose": Quantity("monitor counts so far", "counts"),
         }

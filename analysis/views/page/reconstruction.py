@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from analysis.documents.derived import array_keys, quality_figures
@@ -10,7 +11,7 @@ from analysis.documents.log_reader import RunInfo
 
 _POINTS = 250  # of a curve: as many as can be told apart
 _STANDARD = ("used", "number_last", "final", "restart", "elapsed_s", "expected", "received", "rejected")
-_OF_START = ("method", "purpose", "caption", "rows", "options", "seed", "device", "software", "time", "sample")
+_OF_START = ("method", "purpose", "caption", "rows", "scan_id")
 
 
 class Reconstruction:
@@ -78,16 +79,24 @@ class Reconstruction:
             "course": {key: [point[key] for point in self._thinned()] for key in ("used", *quality_figures(self._data_keys))},
             "estimates": self._estimates,
             "newest": self._time,
+            "useless": self._useless,
             **{key: self._newest.get(key) for key in _STANDARD},
             **{key: self.start.get(key) for key in _OF_START},
-            "options_used": stop.get("options_used"),
-            "ledger": stop.get("ledger"),
         }
 
     @property
     def _figures(self) -> list[str]:
         """Numbers that the technique declared: those of quality, and others such as the dose."""
         return [key for key, said in self._data_keys.items() if "meaning" in said and not said["shape"]]
+
+    @property
+    def _useless(self) -> bool:
+        """Whether a figure says that the newest image is no better than none."""
+        for key in self._figures:
+            limit, value = self._data_keys[key].get("useless_from"), self._newest.get(key)
+            if limit is not None and value is not None and not math.isnan(value):
+                return bool(value >= limit if self._data_keys[key]["lower_is_better"] else value <= limit)
+        return False
 
     def _words(self, key: str) -> dict[str, Any]:
         said = self._data_keys[key]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,15 +13,20 @@ from fastapi import APIRouter, HTTPException, Request, Response, Security
 from fastapi.responses import FileResponse
 from tiled.server.authentication import check_scopes, get_current_principal
 
+from analysis.documents.log import LogReader, log_paths
+from analysis.views.page.estimate_file import estimate_file
 from analysis.views.page.told import Told
 
 router = APIRouter(prefix="/page")
 
 _FILES = {path.name: path for path in (Path(__file__).parent / "static").iterdir()}
+_FILES["plotly.js"] = Path(str(files("plotly"))) / "package_data" / "plotly.min.js"  # as its package from PyPI ships it
 _HEADERS = {
-    # Scripts, styles and data come from this server alone, and nothing that stands in a document is ever run.
+    # Scripts, styles and data come from this server alone, and nothing that stands in a document is ever run. The hash is that of
+    # an empty style sheet: plotly makes one, and fills it by rules.
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; "
+        "style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; img-src 'self' blob: data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -27,6 +34,7 @@ _HEADERS = {
     "Cache-Control": "no-cache",
 }
 _LOCK = threading.Lock()
+_READING = [Security(check_scopes, scopes=["read:metadata", "read:data"]), Security(get_current_principal)]
 
 
 @router.get("/", include_in_schema=False)
@@ -35,13 +43,24 @@ def page() -> FileResponse:
     return FileResponse(_FILES["index.html"], headers=_HEADERS)
 
 
-@router.get("/state", dependencies=[Security(check_scopes, scopes=["read:metadata"]), Security(get_current_principal)])
+@router.get("/state", dependencies=_READING)
 def state(request: Request, run: Annotated[str | None, "uid of the run to show"] = None) -> Response:
     """What the page shows beside the images, as JSON."""
     told = _told(request.app.state)
     with _LOCK:
         content: dict[str, Any] = told.state(run)
     return Response(orjson.dumps(content, default=str), media_type="application/json", headers=_HEADERS)
+
+
+@router.get("/estimate", dependencies=_READING)
+def estimate(request: Request, run: Annotated[str, "uid of the derived run"]) -> Response:
+    """The newest estimate of a reconstruction, as HDF5."""
+    try:
+        with closing(LogReader(log_paths(request.app.state.state_dir).processed)) as reader:
+            content = estimate_file(reader, run)
+    except LookupError as error:
+        raise HTTPException(404, str(error)) from error
+    return Response(content, media_type="application/x-hdf5", headers=_HEADERS)
 
 
 @router.get("/{name}", include_in_schema=False)

@@ -1,5 +1,6 @@
 // What is measured now, how far it is, and how the services are.
 
+import { details } from "./details.js";
 import { byId, make, number, span, write } from "./dom.js";
 
 const STILL_S = 10; // without a new row
@@ -27,6 +28,10 @@ export function showHeader({ scan, health }) {
   byId("conditions").replaceChildren(...scan.conditions.flatMap(({ name, value, units }) => [
     make("dt", { textContent: name }),
     make("dd", { textContent: `${typeof value === "number" ? number(value) : value} ${units ?? ""}` })]));
+  if (byId("parameters").dataset.run !== scan.uid) {
+    byId("parameters").dataset.run = scan.uid;
+    byId("parameters").replaceChildren(details("all of the run", `raw/${scan.uid}`));
+  }
 }
 
 /** A word for how a scan is, and its class. */

@@ -13,19 +13,20 @@ const PARTS = [0.005, 0.995]; // of the values lie within the colours; a few pix
 
 /** A panel for one array of a reconstruction. */
 export class Panel {
-  constructor({ name, meaning, units, dims }, pixelSize, colours) {
+  constructor({ name, meaning, units }, pixelSize, colours) {
     this.pixelSize = pixelSize;
-    this.dims = dims ?? [];
     this.table = tableOf(COLOURS[colours]);
     this.canvas = make("canvas", { className: "pixels" });
     this.bar = make("canvas", { className: "colours", width: 1, height: STEPS });
     this.high = make("span");
     this.low = make("span");
     this.ruler = make("span", { className: "ruler", hidden: true });
-    this.element = make("figure", { className: colours },
-      make("figcaption", { textContent: units && units !== "1" && !meaning.includes(units) ? `${meaning} (${units})` : meaning }),
-      make("div", { className: "picture" },
-        make("div", { className: "frame" }, this.canvas, this.ruler),
+    const unit = units && units !== "1" && !meaning.includes(units) ? ` (${units})` : "";
+    this.caption = make("figcaption", { textContent: meaning + unit });
+    this.frame = make("div", { className: "frame" }, this.canvas, this.ruler);
+    this.ratio = 1; // width to height, as it is in space
+    this.element = make("figure", { className: colours }, this.caption,
+      make("div", { className: "picture" }, this.frame,
         make("div", { className: "scale" }, this.high, this.bar, this.low)));
     this.element.dataset.array = name;
   }
@@ -59,7 +60,8 @@ export class Panel {
   rule(height, width) {
     const [y, x] = [this.pixelSize].flat();
     const [tall, wide] = [y || x || 1, x || y || 1];
-    this.canvas.style.aspectRatio = `${width * wide} / ${height * tall}`;
+    this.ratio = (width * wide) / (height * tall);
+    this.element.style.setProperty("--ratio", this.ratio);
     this.ruler.hidden = !(y || x);
     if (this.ruler.hidden) return;
     const length = roundLength((width * wide) / 3);

@@ -1,5 +1,6 @@
 // The page: asks for the state once a second, and lets images come by Tiled's websocket.
 
+import { Curves } from "./curves.js";
 import { showHeader } from "./header.js";
 import { Methods } from "./methods.js";
 import { showRuns } from "./runs.js";
@@ -7,6 +8,7 @@ import { Refused, ask, key } from "./tiled.js";
 import { byId, make } from "./dom.js";
 
 const EVERY_MS = 1000;
+const curves = new Curves(byId("course"));
 const methods = new Methods(byId("methods"));
 
 /** The run that the link names; none: the one that runs, or ran last. */
@@ -19,15 +21,16 @@ async function update() {
     notice();
     showHeader(state);
     showRuns(state, run);
-    methods.show(state.scan, state.reconstructions);
+    methods.show(state.reconstructions);
+    curves.show(state.reconstructions);
   } catch (error) {
     if (error instanceof Refused) refuse();
-    else notice("The server does not answer. What is shown is what was known last.", error);
+    else notice(`The server does not answer (${error.message}). What is shown is what was known last.`);
   }
 }
 
 function notice(...lines) {
-  byId("notices").replaceChildren(...lines.map((line) => make("p", { textContent: String(line) })));
+  byId("notices").replaceChildren(...lines.map((textContent) => make("p", { textContent })));
 }
 
 function refuse() {

@@ -1,6 +1,8 @@
 // The newest image of each method, beside its spread or whatever else its technique declares.
 
+import { details, metadata } from "./details.js";
 import { make, number } from "./dom.js";
+import { downloads } from "./downloads.js";
 import { Panel } from "./image.js";
 import { follow } from "./tiled.js";
 
@@ -11,7 +13,7 @@ export class Methods {
     this.cards = new Map();
   }
 
-  show(scan, reconstructions) {
+  show(reconstructions) {
     const wanted = new Set(reconstructions.map(({ uid }) => uid));
     for (const [uid, card] of this.cards) {
       if (!wanted.has(uid)) {
@@ -30,7 +32,7 @@ export class Methods {
   }
 
   clear() {
-    this.show(null, []);
+    this.show([]);
   }
 }
 
@@ -44,9 +46,11 @@ class Card {
     this.images = make("div", { className: "images" });
     this.figures = make("dl", { className: "figures" });
     this.remarks = make("div", { className: "remarks" });
+    this.verified = make("span", { className: "mark", hidden: true });
+    this.foot = make("div", { className: "foot" });
     this.element = make("article", {},
-      make("h2", {}, make("span", { textContent: purpose === "replay" ? `${method} (replay)` : method }), this.mark, this.count),
-      this.images, this.figures, this.remarks);
+      make("h2", {}, make("span", { textContent: purpose === "replay" ? `${method} (replay)` : method }), this.mark, this.verified, this.count),
+      this.images, this.remarks, this.figures, this.foot);
   }
 
   show(told) {
@@ -54,17 +58,30 @@ class Card {
     this.mark.textContent = word;
     this.mark.className = `mark ${className}`;
     this.count.textContent = told.used === null ? "" : `${told.used}${told.expected > 0 ? ` / ${told.expected}` : ""} ${told.rows ?? ""}`;
-    this.figures.replaceChildren(...told.figures.flatMap(({ meaning, units, value }) => [
-      make("dt", { textContent: units ? `${meaning} (${units})` : meaning }), make("dd", { textContent: number(value) })]));
+    this.figures.replaceChildren(...told.figures.map(({ meaning, units, value }) => make("div", {},
+      make("dt", { textContent: units ? `${meaning} (${units})` : meaning }), make("dd", { textContent: number(value) }))));
     this.remarks.replaceChildren(...[told.reason, ...told.remarks].filter(Boolean).map((textContent) => make("p", { textContent })));
     if (!this.panels.length && told.arrays.length) this.open(told);
+    if (told.state !== "running" && this.verified.hidden) this.verify();
   }
 
-  open({ arrays, pixel_size_um: pixelSize }) {
+  /** Say so once the archiver has read it back from Tiled and compared it with the log. */
+  async verify() {
+    const { verified_against_log: verified, not_as_logged: lost } = await metadata(`processed/${this.uid}`).catch(() => ({}));
+    if (verified === undefined) return;
+    this.verified.hidden = false;
+    this.verified.textContent = verified ? "verified" : "not as logged";
+    this.verified.className = verified ? "mark done" : "mark failed";
+    this.verified.title = verified ? "Tiled holds it as it was logged, to the last bit" : JSON.stringify(lost);
+  }
+
+  open(told) {
+    const { arrays, pixel_size_um: pixelSize } = told;
     this.panels = arrays.map((array, place) => new Panel(array, pixelSize, place ? "heat" : "gray"));
     this.images.append(...this.panels.map(({ element }) => element));
     this.endings = this.panels.map((panel, place) =>
       follow(`processed/${this.uid}/primary/${arrays[place].name}`, (entry) => panel.show(entry)));
+    this.foot.append(downloads(told, this.panels), details("all of it", `processed/${this.uid}`));
   }
 
   end() {
@@ -73,7 +90,8 @@ class Card {
   }
 }
 
-function stateOf({ state, final }) {
+function stateOf({ state, final, useless }) {
   if (state === "failed") return ["failed", "failed"];
+  if (useless) return [`${final ? "final" : "live"}, no better than flat`, "waiting"];
   return final ? ["final", "done"] : ["live", "running"];
 }

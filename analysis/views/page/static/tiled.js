@@ -2,7 +2,8 @@
 
 import { unpack } from "./msgpack.js";
 
-const RETRY_MS = 300; // until an array is there; then after a lost connection
+const RETRY_MS = 200; // until an array is there, and after a lost connection; then more and more
+const LONGEST_MS = 3000;
 
 export class Refused extends Error {}
 
@@ -32,7 +33,12 @@ export async function newest(path) {
 export function follow(path, show) {
   let ended = false;
   let shown = 0;
+  let delay = RETRY_MS;
   let socket;
+  const again = () => {
+    if (!ended) setTimeout(connect, delay);
+    delay = Math.min(LONGEST_MS, 1.4 * delay);
+  };
   const pass = (entry) => {
     if (!ended && entry.count >= shown) show(entry);
     shown = Math.max(shown, entry.count);
@@ -45,10 +51,11 @@ export function follow(path, show) {
     try {
       await read(); // the websocket of an array that isn't there yet would fail loudly
     } catch {
-      if (!ended) setTimeout(connect, RETRY_MS);
+      again();
       return;
     }
     if (ended) return;
+    delay = RETRY_MS;
     let type;
     socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/v1/stream/single/${path}?envelope_format=msgpack`);
     socket.binaryType = "arraybuffer";
@@ -65,7 +72,7 @@ export function follow(path, show) {
         pass({ count: (message.offset?.[0] ?? 0) + entries, shape, values });
       }
     };
-    socket.onclose = () => ended || setTimeout(connect, RETRY_MS);
+    socket.onclose = again;
   };
   connect();
   return () => {
