@@ -251,6 +251,7 @@ class GhostbeamConfig(BaseSettings):
         extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__", allow_inf_nan=False
     )
 
+    beamline_id: str = Field("ghostbeam", min_length=1, description="Name of the beamline; every start document carries it.")
     simulated: bool = Field(True, description="Whether to start simulated IOCs and talk to those.")
     state_dir: Path = Field(
         Path(".ghostbeam"),
@@ -314,6 +315,17 @@ class GhostbeamConfig(BaseSettings):
         return env_settings, init_settings
 
 
+def config_file(path: str | Path | None = None) -> Path | None:
+    """The file that `load_config` reads; None where there is none, and everything is as by default."""
+    named = path if path is not None else os.environ.get(CONFIG_VARIABLE) or None
+    if named is None and Path(DEFAULT_FILE).is_file():
+        named = DEFAULT_FILE
+    try:
+        return None if named is None else expanded(Path(named)).absolute()
+    except ValueError as error:
+        raise ConfigError(f"the configuration file {named}: {error}") from None
+
+
 def load_config(path: str | Path | None = None) -> GhostbeamConfig:
     """Read the configuration.
 
@@ -334,13 +346,7 @@ def load_config(path: str | Path | None = None) -> GhostbeamConfig:
     ConfigError
         If the file cannot be read or something in it cannot be right. It names each key and the cure.
     """
-    named = path if path is not None else os.environ.get(CONFIG_VARIABLE) or None
-    if named is None and Path(DEFAULT_FILE).is_file():
-        named = DEFAULT_FILE
-    try:
-        file = None if named is None else expanded(Path(named)).absolute()
-    except ValueError as error:
-        raise ConfigError(f"the configuration file {named}: {error}") from None
+    file = config_file(path)
     check_variables(os.environ, GhostbeamConfig.model_fields, (CONFIG_VARIABLE, KEY_VARIABLE))
     values = {} if file is None else read_toml(file)
     source = "the environment" if file is None else str(file)

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import weakref
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ class SessionMetadata(MutableMapping[str, Any]):
     ----------
     path : Path
         The file; it need not exist yet.
+    of_this_session : mapping, optional
+        What describes this session alone, such as who is logged in and where: never stored, unless it is set anew.
 
     Raises
     ------
@@ -36,11 +38,12 @@ class SessionMetadata(MutableMapping[str, Any]):
         If the file is there but is no JSON object.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, of_this_session: Mapping[str, Any] | None = None):
         private_folder(Path(path).parent)
         self._file = _File(Path(path))
-        self._values = self._file.read()
-        self._texts = {key: _text(key, value) for key, value in self._values.items()}  # as they are in the file
+        self._values = self._file.read() | dict(of_this_session or {})
+        # As they are in the file, or need not be there; what is equal to this is not stored.
+        self._texts = {key: _text(key, value) for key, value in self._values.items()}
         self._given: int | None = None  # by next_scan_id, and not yet set by the RunEngine
         weakref.finalize(self, _store_changes, self._file, self._values, self._texts)
 

@@ -8,25 +8,24 @@ for it nothing is started or connected.
 import atexit
 import os
 import sys
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 if "" in sys.path:
     sys.path.remove("")  # a file of yours called analysis.py, in the folder that you work in, must not take the place of ours
 
-from beamline.config import apply_epics_environment, load_config
+from beamline.config import apply_epics_environment, config_file, load_config
 
 config = load_config()
 apply_epics_environment(config)  # before anything imports ophyd
 
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
-import matplotlib
 from bluesky import RunEngine
 from bluesky.callbacks.best_effort import BestEffortCallback
 from bluesky.plans import count, scan
 from bluesky.preprocessors import SupplementalData
-from bluesky.utils import ProgressBarManager
+from IPython import get_ipython
 
 import plans
 from analysis.archive import catalog
@@ -34,17 +33,29 @@ from analysis.documents.log import LogWriter, log_paths
 from analysis.techniques.ghost import OPTIONS
 from analysis.techniques.ghost.mask_sets import MaskStore
 from analysis.views.live import Live
+from analysis.views.runs import runs_table
 from beamline.factory import connect, make_devices
 from beamline.plates import make_plate
+from ghostbeam import reprocess
 from ghostbeam.control import ensure_up
-from ghostbeam.reprocess import replay
+from ghostbeam.prompt.banner import banner
+from ghostbeam.prompt.catalogue import LoggedCatalogue
+from ghostbeam.prompt.errors import keep_log_short, tell_in_one_line
+from ghostbeam.prompt.facts import session_facts
+from ghostbeam.prompt.magics import add_magics
+from ghostbeam.prompt.plots import choose_plots
+from ghostbeam.prompt.progress import ScanProgress
+from ghostbeam.scan_lock import ScanLock
 from plans.preprocessors import use_devices, use_methods
 from plans.session_metadata import SessionMetadata
 from plans.suspenders import beam_suspenders
 
 LISTING = Path(sys.argv[0]).name == "qserver-list-plans-devices"
+shell = get_ipython()  # None in a queueserver's worker, and in a script
 
 if not LISTING:
+    if shell is not None:
+        tell_in_one_line(shell)
     services = ensure_up(config, progress=print)
     os.environ.update(services.environment)  # for databroker.catalog["ghostbeam"]
 
@@ -63,23 +74,62 @@ if not LISTING:
     connect(devices, config.epics.connection_timeout_s)
     MaskStore(config.state_dir).save(masks)
 
-    md = SessionMetadata(config.state_dir / "session.json")
+    md = SessionMetadata(config.state_dir / "session.json", session_facts(config))
     RE = RunEngine(md, scan_id_source=md.next_scan_id)
     RE.subscribe(LogWriter(log_paths(config.state_dir).raw))
     RE.preprocessors.append(SupplementalData(baseline=[sample_stage, ring_current, shutter]))
     for suspender in beam_suspenders(ring_current, diode, shutter, config.beam):
         RE.install_suspender(suspender)
+    scan_lock = ScanLock(config.state_dir)
+    RE.preprocessors.append(scan_lock.holds)
 
-    bec = BestEffortCallback()
-    if matplotlib.get_backend().lower() == "agg":
-        bec.disable_plots()  # nobody would see them, and each costs a drawing an event
+    plots_off = choose_plots(shell)
+    bec = BestEffortCallback()  # draws
+    bec.disable_heading()
+    bec.disable_table()
+    bec.disable_baseline()
+    if plots_off is not None:
+        bec.disable_plots()
+    table = BestEffortCallback(use_teleporter=False)  # prints
+    table.disable_plots()
+    progress = ScanProgress(table)
+    RE.subscribe(progress)
     RE.subscribe(bec)
-    RE.waiting_hook = ProgressBarManager()
+    RE.waiting_hook = progress.waiting
 
     catalogue = catalog.connect(services.uri, services.key)
     atexit.register(catalogue.close)
-    cat, processed = catalogue.raw, catalogue.processed
+    cat = LoggedCatalogue(catalogue.raw, log_paths(config.state_dir).raw)
+    processed = LoggedCatalogue(catalogue.processed, log_paths(config.state_dir).processed)
     live = Live(config.state_dir)
-    replay = partial(replay, config=config)
+
+    def runs(most: int = 10) -> None:
+        """Print the last runs, newest first: scan number, plan, sample, time, how each ended, and its reconstructions."""
+        print(runs_table(config.state_dir, most))
+
+    def replay(run: Any, method: str | None = None, seed: int | None = None, **options: Any) -> Any:
+        """Reconstruct a stored run again, and return the new derived run. What was there stays.
+
+        Parameters
+        ----------
+        run : run of the catalogue, or str
+            Such as `cat[-1]`, or a uid, or five or more of its first characters.
+        method : str, optional
+            Such as "tv". Default: the first method that the run asks for.
+        seed : int, optional
+            Seed of the reconstruction's random choices.
+        **options
+            The method's options, such as weight=0.01.
+        """
+        return reprocess.replay(run, method=method, seed=seed, config=config, **options)
+
+    def break_scan_lock() -> None:
+        """Take the beamline over from another session, or the queue, that runs a plan: that plan ends with its next step."""
+        print(scan_lock.break_())
+
+    if shell is not None:
+        keep_log_short(RE)
+        add_magics(shell, scan_lock, motors=[mask_stage, sample_stage], detectors=[diode])
+        print(banner(config, config_file(), (device.name for device in devices), plots_off))
 
 sys.path.append("")  # your own modules in that folder come behind all that is installed

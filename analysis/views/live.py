@@ -12,6 +12,7 @@ import numpy as np
 from analysis.documents.derived import array_keys, quality_figures
 from analysis.documents.log import LogReader, log_paths
 from analysis.views.scale import show_image
+from analysis.views.table import table
 from analysis.worker.pace import FIRST_UPDATE
 
 SHOWN = 6
@@ -202,6 +203,9 @@ class Live:
     def __len__(self) -> int:
         return len(self.runs())
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(dict.fromkeys(key for run in reversed(self.runs()) for key in (run.method, run.raw_uid[:8])))
+
     def __repr__(self) -> str:
         runs = self.runs()
         return "\n".join(_table(runs)) if runs else "no reconstruction yet"
@@ -261,8 +265,7 @@ def _table(runs: list[LiveRun]) -> list[str]:
         )
         for run in runs
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = table(rows)
     lines += [
         f"{run.method} of {run.raw_uid[:8]} failed: {run.stop['reason']}" for run in runs if run.stop and run.stop["reason"]
     ]

@@ -29,7 +29,7 @@ def test_the_example_files_can_be_loaded_and_name_every_section(name):
     config = load_config(ROOT / name)
     text = (ROOT / name).read_text()
     assert config.simulated == (name == "beamline.toml")
-    for section in set(GhostbeamConfig.model_fields) - {"simulated", "state_dir", "frames_dir", "simulation"}:
+    for section in set(GhostbeamConfig.model_fields) - {"beamline_id", "simulated", "state_dir", "frames_dir", "simulation"}:
         assert f"[{section}]" in text
 
 

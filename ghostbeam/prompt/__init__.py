@@ -1,0 +1,1 @@
+"""What an IPython session at the beamline shows and says; the start-up folder puts it together."""

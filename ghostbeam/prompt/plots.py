@@ -1,0 +1,58 @@
+"""Whether a session draws plots while it scans: only where a window's event loop runs beside the scan."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from typing import Any
+
+_QT = "PySide6"
+_PROBE = f"from {_QT}.QtGui import QGuiApplication; QGuiApplication([])"
+
+
+def choose_plots(shell: Any) -> str | None:
+    """Let matplotlib draw with Qt where that works.
+
+    bluesky draws from the RunEngine's thread. Qt hands that over to the main thread; Tk ends the session instead, and a notebook
+    draws the whole figure again with every reading.
+
+    Parameters
+    ----------
+    shell : IPython's shell, or None
+        None where nobody looks: in a queueserver's worker, or in a script.
+
+    Returns
+    -------
+    str or None
+        Why there are no plots, and what to do about it; None if there are.
+    """
+    if shell is not None and hasattr(shell, "kernel"):
+        return "off in a notebook, where each reading would draw the figure anew. live.plot() draws when you ask it to"
+    reason = "off: nobody looks" if shell is None else _obstacle()
+    if reason is None:
+        os.environ["QT_API"] = _QT.lower()  # for matplotlib and IPython, whichever other Qt there is
+        shell.enable_matplotlib("qt")
+        return None
+    import matplotlib
+
+    matplotlib.use("agg")
+    return reason
+
+
+def display() -> str | None:
+    """The display that windows would open on; None if there is none."""
+    return next((value for name in ("WAYLAND_DISPLAY", "DISPLAY", "QT_QPA_PLATFORM") if (value := os.environ.get(name))), None)
+
+
+def _obstacle() -> str | None:
+    if os.environ.get("MPLBACKEND", "qtagg").lower() not in ("qtagg", "qt5agg", "qtcairo"):
+        return f"off: MPLBACKEND is {os.environ['MPLBACKEND']}, and only Qt can draw beside a scan"
+    if display() is None:
+        return "off: there is no display here"
+    if importlib.util.find_spec(_QT) is None:
+        return f"off: {_QT} is not installed, and only Qt can draw beside a scan. `pip install 'ghostbeam[qt]'` brings it"
+    # Qt ends the whole process where it cannot open the display, such as that of a connection that has gone.
+    tried = subprocess.run([sys.executable, "-P", "-c", _PROBE], capture_output=True, check=False)
+    return f"off: the display {display()} does not open" if tried.returncode else None
