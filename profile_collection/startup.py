@@ -92,7 +92,7 @@ if not LISTING:
         bec.disable_plots()
     table = BestEffortCallback(use_teleporter=False)  # prints
     table.disable_plots()
-    progress = ScanProgress(table)
+    progress = ScanProgress(table, Live(config.state_dir).doubts)
     RE.subscribe(progress)
     RE.subscribe(bec)
     RE.waiting_hook = progress.waiting

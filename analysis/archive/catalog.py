@@ -10,7 +10,6 @@ import contextlib
 import os
 import sqlite3
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ import yaml
 from tiled.client import from_uri
 from tiled.client.utils import ClientError
 from tiled.structures.core import Spec
-from tiled.utils import OneShotCachedMap
 
 from analysis.archive.append_url import ROUTER
 from analysis.documents.frames import frame_folders
@@ -141,22 +139,6 @@ def is_healthy(uri: str, *, timeout_s: float = 2.0) -> bool:
         return False
 
 
-class _ClientClasses(OneShotCachedMap):
-    """Tiled's table of client classes, with a copy that is another table.
-
-    The clients of runs copy the table and change the copy for `v2`. Tiled's own copy shares its content, so that `cat.v2` would
-    change `cat` as well, for the rest of the session.
-    """
-
-    @classmethod
-    def of(cls, table: Any) -> _ClientClasses:
-        """The same classes in a table of their own; each is still imported when it is first needed."""
-        return cls({name: partial(table.__getitem__, name) for name in table})
-
-    def __copy__(self) -> _ClientClasses:
-        return self.of(self)
-
-
 class Catalog:
     """The three containers of a catalogue as Tiled clients: `raw`, `processed` and `masks`."""
 
@@ -190,7 +172,6 @@ def connect(uri: str, key: str) -> Catalog:
         raise CatalogError(f"no Tiled server answers at {uri}. Start the services with `ghostbeam up`.")
     try:
         root = from_uri(uri, api_key=key, timeout=_TIMEOUT)
-        root = root.new_variation(structure_clients=_ClientClasses.of(root.structure_clients))
         for name in ("raw", "processed"):
             _make_container(root, name, specs=[_RUNS], metadata={"description": f"{name} runs of ghostbeam"})
         _make_container(root, "masks", metadata={"description": "mask sets under the hash of their content"})

@@ -193,6 +193,12 @@ class LogReader:
             return RunState.UNKNOWN
         return RunState.OPEN if row.stop is None else RunState.ENDED
 
+    def stop(self, run: str) -> Record | None:
+        """The stop document of a run; None before its end."""
+        row = self._run(run)
+        records = [] if row is None or row.stop is None else self.read(row.stop - 1, run=run, limit=1)
+        return records[0] if records else None
+
     def runs(self, after: int = 0) -> list[RunInfo]:
         """Every run whose start document lies behind position `after`, oldest first."""
         query = f"SELECT {RUN_COLUMNS} FROM runs WHERE first > ? ORDER BY first"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +15,13 @@ import numpy as np
 
 from analysis.documents.derived import array_keys, quality_figures
 from analysis.documents.log import LogReader, log_paths
-from analysis.views.scale import show_image
+from analysis.views.runs import exit_status
 from analysis.views.table import table
 from analysis.worker.pace import FIRST_UPDATE
 
 SHOWN = 6
+_DISPLAYS = ("WAYLAND_DISPLAY", "DISPLAY")
+_INSTEAD = '`ghostbeam page` in a shell shows the scan in a browser, live.plot().savefig("live.png") makes a picture'
 _FAILED, _DONE, _RUNNING = "failed", "done", "running"
 
 
@@ -37,6 +43,8 @@ class LiveRun:
         Rows and figures of quality of every estimate.
     time : float
         When the newest document was logged (s since the epoch).
+    scan_status : str
+        How the run that is reconstructed ended ("success", "abort", "fail"), or "running".
     """
 
     start: dict[str, Any]
@@ -46,6 +54,7 @@ class LiveRun:
     history: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     time: float = 0.0
     position: int = 0
+    scan_status: str = "running"
 
     @property
     def uid(self) -> str:
@@ -112,10 +121,48 @@ class LiveRun:
         return expected if expected > 0 else None
 
     @property
+    def count(self) -> str:
+        """How many rows the newest estimate is made of, of how many."""
+        return f"{self.used}/{self.expected}" if self.expected else str(self.used)
+
+    @property
+    def verdict(self) -> str:
+        """What the newest estimate is: "live" or "final", and what keeps people from taking it for good."""
+        words = {_RUNNING: "live", _DONE: "final", _FAILED: "failed"}[self.state]
+        if self.scan_status in ("abort", "fail"):
+            words += ", scan aborted" if self.scan_status == "abort" else ", scan failed"
+        return words + (", no better than flat" if self.flat else "")
+
+    @property
+    def flat(self) -> str | None:
+        """The figure by which the newest estimate is no better than a flat image; None where it is better."""
+        for key, value in self.figures.items():
+            limit = self.data_keys[key].get("useless_from")
+            if limit is not None and value >= limit:
+                return f"{self.data_keys[key].get('meaning', key)} {figure_text(value)}"
+        return None
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why the newest estimate is not to be trusted, in sentences."""
+        if self.flat is None:
+            return []
+        return [
+            f"{self.method} is no better than a flat image after {self.used} {self.rows} ({self.flat}). Is there light on the "
+            "sample, is the sample in the beam, and is everything in place that the scan names?"
+        ]
+
+    @property
+    def figures_told(self) -> list[str]:
+        """The newest figures of quality in words."""
+        known = {key: figure_text(value) for key, value in self.figures.items()}
+        return [f"{_heading(key, self.data_keys[key])} {text}" for key, text in known.items() if text]
+
+    @property
     def remarks(self) -> list[str]:
         """What people should know of it, in sentences."""
         ledger = (self.stop or {}).get("ledger") or {}
-        return [*self.start.get("remarks", ()), *ledger.get("remarks", ())]
+        return [*self.start.get("remarks", ()), *ledger.get("remarks", ()), *self.doubts]
 
     def __repr__(self) -> str:
         return "\n".join(_table([self]))
@@ -139,12 +186,16 @@ class LiveRun:
             self.estimate = record.doc["data"]
 
 
+class NoWindow(RuntimeError):
+    """A window cannot be opened; the message says why, and what to do instead."""
+
+
 class Live:
     """Running and last reconstructions.
 
-    Its repr is a table. `live.latest` is the one with the newest document, `live.image` its image; `live["tv"]` is the latest by
-    a method, `live["3f2a"]` that of a run whose uid begins so, `live[-2]` the last but one; `live.plot()` draws the newest
-    estimates.
+    `live.watch()` opens a window that grows with the scan. Its repr is a table. `live.latest` is the one with the newest
+    document, `live.image` its image; `live["tv"]` is the latest by a method, `live["3f2a"]` that of a run whose uid begins so,
+    `live[-2]` the last but one; `live.plot()` draws the newest estimates once.
 
     Parameters
     ----------
@@ -153,7 +204,10 @@ class Live:
     """
 
     def __init__(self, state_dir: Path | str) -> None:
+        self._state_dir = Path(state_dir)
         self._reader = LogReader(log_paths(state_dir).processed)
+        self._raw = LogReader(log_paths(state_dir).raw)
+        self._window: subprocess.Popen[str] | None = None
         self._runs: list[LiveRun] = []
         self._last = 0
 
@@ -167,6 +221,8 @@ class Live:
         for run in self._runs:
             if run.stop is None:
                 run._take(self._reader)
+            if run.scan_status == "running":
+                run.scan_status = exit_status(self._raw, run.raw_uid)[0]
         # Older ones that have ended are let go: their images would fill the session's memory.
         self._runs = [run for run in self._runs[:-SHOWN] if run.stop is None] + self._runs[-SHOWN:]
         return list(self._runs)
@@ -210,30 +266,82 @@ class Live:
         runs = self.runs()
         return "\n".join(_table(runs)) if runs else "no reconstruction yet"
 
+    def beside(self, key: int | str | None = None) -> list[LiveRun]:
+        """The reconstructions of one run, oldest first; with a method as the key that one alone.
+
+        Raises
+        ------
+        LookupError
+            If there is none.
+        """
+        chosen = self.latest if key is None else self[key]
+        return [chosen] if chosen.method == key else [run for run in self.runs() if run.raw_uid == chosen.raw_uid]
+
+    def doubts(self, raw_uid: str) -> list[str]:
+        """Why the estimates of a run are not to be trusted, in sentences."""
+        return [doubt for run in self.runs() if run.raw_uid == raw_uid for doubt in run.doubts]
+
     def plot(self, key: int | str | None = None) -> Any:
         """Draw the newest estimate of every method of a run and return the figure. Of one method alone all arrays are drawn.
+
+        It is drawn once; `live.watch()` goes on drawing. Without a display: `live.plot().savefig("live.png")`.
 
         Parameters
         ----------
         key : int or str, optional
             As in `live[key]`; by default the latest run. A method's name draws that method alone.
+
+        Raises
+        ------
+        LookupError
+            If there is no estimate yet.
         """
         import matplotlib.pyplot as plt
 
-        chosen = self.latest if key is None else self[key]
-        runs = [chosen] if chosen.method == key else [run for run in self.runs() if run.raw_uid == chosen.raw_uid]
-        runs = [run for run in runs if run.image is not None]
-        if not runs:
-            raise LookupError(f"no estimate yet: the first one comes with number {FIRST_UPDATE} of the {chosen.rows}")
-        panels = [(run, name) for run in runs for name in (list(run.arrays) if len(runs) == 1 else list(run.arrays)[:1])]
-        figure = plt.figure("ghostbeam live", figsize=(4.5 * len(panels), 4.5), clear=True, layout="constrained")
-        for axes, (run, name) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            drawn = show_image(axes, run.arrays[name], run.start["image"].get("pixel_size_um"))
-            figure.colorbar(drawn, ax=axes, shrink=0.7)
-            meaning = f"\n{run.data_keys[name].get('meaning', name)}" if len(runs) == 1 else ""
-            axes.set_title(f"{run.method}, {_count(run)}{meaning}", fontsize="medium")
-        figure.suptitle(f"{runs[0].start.get('sample') or 'run'} ({runs[0].raw_uid[:8]})")
+        from analysis.views.picture import draw
+
+        runs = self.beside(key)
+        if not any(run.arrays for run in runs):
+            raise LookupError(f"no estimate yet: the first one comes with number {FIRST_UPDATE} of the {runs[0].rows}")
+        panels = len(runs) if len(runs) > 1 else len(runs[0].arrays)
+        size = (4.5 * panels, 4.8 if len(runs) == 1 else 8.5)
+        figure = plt.figure("ghostbeam live", figsize=size, clear=True, layout="constrained")
+        draw(figure, runs)
+        if plt.isinteractive():  # a window is there, and shows it
+            figure.canvas.draw_idle()
         return figure
+
+    def watch(self, key: str | None = None) -> None:
+        """Open a window that grows with the scan: each method's newest image and spread, how far it is, and how far to trust it.
+
+        It is a process of its own, and slows no scan.
+
+        Parameters
+        ----------
+        key : str, optional
+            A method, or the beginning of a uid: what to follow in place of the newest run.
+
+        Raises
+        ------
+        NoWindow
+            If there is no display, or it does not open.
+        """
+        if key is not None:
+            self[key]  # raises for what there isn't
+        if self._window is not None:
+            self._window.kill()
+        if not any(os.environ.get(name) for name in _DISPLAYS):
+            raise NoWindow(f"there is no display here. {_INSTEAD}")
+        command = [sys.executable, "-P", "-m", "analysis.views.window", "--state-dir", str(self._state_dir)]
+        command += ["--key", key] if key is not None else []
+        self._window = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | {"MPLBACKEND": ""}
+        )
+        atexit.register(self._window.kill)
+        assert self._window.stdout is not None
+        if not self._window.stdout.readline():
+            display = next(filter(None, map(os.environ.get, _DISPLAYS)))
+            raise NoWindow(f"the display {display} does not open. {_INSTEAD}")
 
 
 def quality_headings(runs: list[LiveRun]) -> dict[str, str]:
@@ -258,8 +366,8 @@ def _table(runs: list[LiveRun]) -> list[str]:
             str(run.start.get("scan_id", "")),
             str(run.start.get("sample") or "")[:16],
             run.method + (" (replay)" if run.start.get("purpose") == "replay" else ""),
-            run.state,
-            _count(run),
+            run.state + run.verdict.partition(",")[1] + run.verdict.partition(",")[2],
+            run.count,
             *(figure_text(run.figures.get(key)) for key in headings),
             _age(time.time() - run.time),
         )
@@ -278,10 +386,6 @@ def _heading(key: str, data_key: dict[str, Any]) -> str:
     return (
         f"{data_key.get('meaning', key)} ({'px' if units == 'pixel' else units})" if units else str(data_key.get("meaning", key))
     )
-
-
-def _count(run: LiveRun) -> str:
-    return f"{run.used}/{run.expected}" if run.expected else str(run.used)
 
 
 def _age(seconds: float) -> str:

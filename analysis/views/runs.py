@@ -60,7 +60,7 @@ def last_runs(state_dir: Path | str, most: int) -> list[LastRun]:
         methods: dict[str, list[str]] = {uid: [] for uid in wanted}
         for derived in processed.runs():
             if (uid := derived.start.get("derived_from")) in wanted:
-                status = exit_status(processed, derived)[0]
+                status = exit_status(processed, derived.uid)[0]
                 remark = "" if status == "success" else f" ({'failed' if status == 'fail' else status})"
                 methods[uid].append(f"{derived.start.get('method')}{remark}")
         return [_run(raw, run, methods[run.uid]) for run in chosen]
@@ -78,18 +78,18 @@ def runs_table(state_dir: Path | str, most: int = 10) -> str:
     return "\n".join(table(rows))
 
 
-def exit_status(reader: LogReader, run: RunInfo) -> tuple[str, str]:
+def exit_status(reader: LogReader, uid: str) -> tuple[str, str]:
     """How a run ended ("success", "abort", "fail"), and why; or that it is running."""
-    if run.stop is None:
+    record = reader.stop(uid)
+    if record is None:
         return RUNNING, ""
-    (record,) = reader.read(run.stop - 1, run=run.uid, limit=1)
     if record.damage is not None:
         return "unknown", record.damage
     return str(record.doc.get("exit_status", "unknown")), str(record.doc.get("reason") or "")
 
 
 def _run(reader: LogReader, run: RunInfo, methods: list[str]) -> LastRun:
-    status, reason = exit_status(reader, run)
+    status, reason = exit_status(reader, run.uid)
     first = reason.strip().partition("\n")[0]
     status += f": {first[:60]}" if first and status != "success" else ""
     start = run.start

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import httpx
 
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.catalog import CatalogError
+from analysis.archive.client_classes import with_own_classes
 from analysis.documents.log import LogReader
 from analysis.documents.log_reader import RunInfo
 
@@ -35,15 +35,15 @@ class LoggedCatalogue:
     client : Tiled client
         Of the container with the runs.
     log : Path
-        The document log from which the archiver brings them there.
+        The file of the document log from which the archiver brings them there.
     say : callable
         Is told, in a sentence, what is waited for.
     """
 
     def __init__(self, client: Any, log: Path, say: Callable[[str], None] = print) -> None:
-        self._client = client
+        self._client = with_own_classes(client)
         self._reader = LogReader(log)
-        self._state_dir = log.parent
+        self._ledger = ArchiveLedger(log.parent.parent)
         self._say = say
         self._runs: list[RunInfo] = []
         self._whole: set[str] = set()  # uids of ended runs that are all there
@@ -129,8 +129,7 @@ class LoggedCatalogue:
         return True
 
     def _problem(self, uid: str) -> str | None:
-        with closing(ArchiveLedger(self._state_dir)) as ledger:
-            return (ledger.problems() | ledger.acknowledged()).get(uid)
+        return (self._ledger.problems() | self._ledger.acknowledged()).get(uid)
 
 
 class _told:  # noqa: N801  reads as a statement

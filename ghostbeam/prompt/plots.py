@@ -43,7 +43,7 @@ def choose_plots(shell: Any) -> str | None:
 
 def display() -> str | None:
     """The display that windows would open on; None if there is none."""
-    return next((value for name in ("WAYLAND_DISPLAY", "DISPLAY", "QT_QPA_PLATFORM") if (value := os.environ.get(name))), None)
+    return next((value for name in ("WAYLAND_DISPLAY", "DISPLAY") if (value := os.environ.get(name))), None)
 
 
 def _obstacle() -> str | None:

@@ -24,12 +24,17 @@ class ScanProgress:
 
     Parameters
     ----------
-    table : callable, optional
+    table : callable
         Another callback, which prints; its lines come above the bar.
+    doubts : callable
+        Gets the uid of the run that is measured, and says why its images are not to be trusted, in sentences that
+        begin with the method. Each method is told once a run, above the bar: before hours of scanning, not after them.
     """
 
-    def __init__(self, table: Callable[[str, dict[str, Any]], None] | None = None) -> None:
+    def __init__(self, table: Callable[[str, dict[str, Any]], None], doubts: Callable[[str], list[str]]) -> None:
         self._table = table
+        self._doubts = doubts
+        self._told: set[str] = set()
         self._moves = ProgressBarManager()
         self._lock = threading.RLock()
         self._bar: tqdm[Any] | None = None
@@ -44,8 +49,7 @@ class ScanProgress:
         with self._lock:
             if self._bar is not None:
                 self._bar.clear()
-            if self._table is not None:
-                self._table(name, doc)
+            self._table(name, doc)
             if name == "start" and self._bar is None:
                 self._begin(doc)
             elif name == "stop" and doc["run_start"] == self._run:
@@ -72,6 +76,7 @@ class ScanProgress:
             return
         dimensions = (start.get("hints") or {}).get("dimensions") or [[["time"], "primary"]]
         self._run, self._stream, self._counted, self._waiting = start["uid"], dimensions[0][1], set(), None
+        self._told = set()
         title = " ".join(str(part) for part in ("scan", start.get("scan_id", ""), start.get("sample") or "") if part != "")
         self._bar = tqdm(total=total, desc=title, bar_format=_LAYOUT, leave=False, smoothing=0, dynamic_ncols=True)
         threading.Thread(target=self._keep_fresh, args=(self._bar,), name="scan progress", daemon=True).start()
@@ -88,11 +93,18 @@ class ScanProgress:
         self._bar = None
 
     def _keep_fresh(self, bar: Any) -> None:
+        run = self._run
         while True:
             time.sleep(_EVERY_S)
+            doubts = self._doubts(run)
             with self._lock:
                 if id(self._bar) != id(bar):  # another scan has begun, or none
                     return
+                for doubt in doubts:
+                    method = doubt.partition(" ")[0]
+                    if method not in self._told:
+                        self._told.add(method)
+                        bar.write(f"ATTENTION: {doubt}")
                 waiting = self._waiting
                 waited = 0.0 if waiting is None else time.monotonic() - waiting[1]
                 slow = waiting is not None and waited > _LONG_S

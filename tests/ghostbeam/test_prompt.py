@@ -61,7 +61,8 @@ def test_the_points_of_a_scan_are_counted_with_the_time_left_and_what_is_waited_
     monkeypatch.setattr("ghostbeam.prompt.progress._LONG_S", 0.01)
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
-    progress = ScanProgress(lambda name, doc: None)
+    monkeypatch.setattr(sys, "stdout", screen)
+    progress = ScanProgress(lambda name, doc: None, lambda uid: [f"tv is flat in {uid}", f"tv is flat in {uid} still"])
     dimensions = {"dimensions": [[["time"], "primary"]]}
     progress("start", {"uid": "r", "num_points": 4, "scan_id": 7, "sample": "CAS", "hints": dimensions})
     progress("descriptor", {"uid": "d", "run_start": "r", "name": "dark"})
@@ -74,6 +75,7 @@ def test_the_points_of_a_scan_are_counted_with_the_time_left_and_what_is_waited_
     while "waiting for mask_stage" not in screen.getvalue():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    assert screen.getvalue().count("ATTENTION") == 1 and "ATTENTION: tv is flat in r\n" in screen.getvalue()
     progress.waiting(None)
     progress("event_page", {"descriptor": "p", "seq_num": [2, 3]})
     assert "3/4" in screen.getvalue() and "left" in screen.getvalue()
@@ -82,7 +84,7 @@ def test_the_points_of_a_scan_are_counted_with_the_time_left_and_what_is_waited_
 
 
 def test_without_a_display_plots_are_off_and_it_is_said_why(monkeypatch):
-    for name in ("WAYLAND_DISPLAY", "DISPLAY", "QT_QPA_PLATFORM", "MPLBACKEND"):
+    for name in ("WAYLAND_DISPLAY", "DISPLAY", "MPLBACKEND"):
         monkeypatch.delenv(name, raising=False)
     assert plots.choose_plots(SimpleNamespace()) == "off: there is no display here"
     assert matplotlib.get_backend().lower() == "agg"
@@ -94,7 +96,7 @@ def test_without_a_display_plots_are_off_and_it_is_said_why(monkeypatch):
 
 def test_a_display_that_has_gone_does_not_end_the_session(monkeypatch):
     pytest.importorskip("PySide6")
-    for name in ("WAYLAND_DISPLAY", "QT_QPA_PLATFORM", "MPLBACKEND"):
+    for name in ("WAYLAND_DISPLAY", "MPLBACKEND"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DISPLAY", ":4711")
     assert plots.choose_plots(SimpleNamespace()) == "off: the display :4711 does not open"

@@ -8,13 +8,18 @@ import uuid
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from logged import derived_runs, log_run
 from made_runs import MadeRun, mask_set
 
+from analysis.documents.derived import DerivedRun, Standing, derived_start
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.recipe import Recipe
-from analysis.views.live import SHOWN, Live
+from analysis.estimate import Estimate, Quantity, image_quantity
+from analysis.views.live import SHOWN, Live, NoWindow
+from analysis.views.runs import runs_table
+from analysis.views.window import Window
 from analysis.worker.job import Job, run_job
 
 MASKS = mask_set()
@@ -45,7 +50,8 @@ def test_the_table_the_newest_image_and_the_picture(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="magic"):
         live["magic"]
     figure = live.plot(run.uid[:8])
-    assert [axes.get_title() for axes in figure.axes[:2]] == ["differential, 96/96", "tv, 96/96"]
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:2] == ["differential: final\n96/96 realizations", "tv: final\n96/96 realizations"]
     alone = live.plot("tv").axes  # the image and its spread, each with a colour bar
     assert len(alone) == 4 and alone[0].get_xlabel() == "x (um)"
     with pytest.raises(LookupError, match="no estimate yet"):
@@ -80,3 +86,86 @@ def test_only_the_last_ones_are_kept_and_those_that_run(tmp_path: Path) -> None:
 def test_it_loads_neither_torch_nor_tiled_nor_matplotlib() -> None:
     code = "import sys, analysis.views.live; print(*({'torch', 'tiled', 'matplotlib'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == ""
+
+
+class Reconstructed:
+    """A reconstruction of a run of 200 realizations, written step by step."""
+
+    def __init__(self, folder: Path) -> None:
+        self.raw = LogWriter(log_paths(folder).raw)
+        self.uid = str(uuid.uuid4())
+        self.raw("start", {"uid": self.uid, "time": 1.0, "scan_id": 3})
+        start = {"uid": self.uid, "scan_id": 3, "sample": "CAS"}
+        quantities = {
+            "image": image_quantity("the object", (8, 8), "1"),
+            "heldout_loss": Quantity("held-out loss", lower_is_better=True),
+        }
+        metadata = {"image": {"pixel_size_um": 10.0}}
+        document = derived_start(
+            start, Recipe("tv"), uid=str(uuid.uuid4()), purpose="live", rows="realizations", metadata=metadata
+        )
+        self.log = LogWriter(log_paths(folder).processed)
+        self.run = DerivedRun(self._emit, document, quantities, expected=200)
+
+    def _emit(self, name: str, doc: dict) -> None:
+        if name == "descriptor":
+            doc["data_keys"]["heldout_loss"]["useless_from"] = 1.0
+        self.log(name, doc)
+
+    def estimate(self, used: int, loss: float, *, final: bool = False) -> None:
+        image = np.full((8, 8), used, np.float32)
+        self.run.estimate(
+            Estimate({"image": image}, {"heldout_loss": loss}), Standing(used, used, used), final=final, elapsed_s=0.0
+        )
+
+    def abort(self) -> None:
+        stop = {"uid": str(uuid.uuid4()), "time": 2.0, "run_start": self.uid, "exit_status": "abort", "reason": "by hand"}
+        self.raw("stop", stop)
+
+
+def test_live_flat_and_aborted_estimates_are_told_from_final_ones(tmp_path: Path) -> None:
+    made = Reconstructed(tmp_path)
+    live = Live(tmp_path)
+    made.estimate(64, 1.02)
+    assert live["tv"].verdict == "live, no better than flat"
+    assert "tv is no better than a flat image after 64 realizations (held-out loss 1.02)" in repr(live)
+    assert live.doubts(made.uid) and not live.doubts("another run")
+    made.estimate(128, 0.4)
+    assert live["tv"].verdict == "live" and not live.doubts(made.uid)
+    made.abort()
+    made.estimate(128, 0.4, final=True)
+    made.run.close()
+    assert live["tv"].verdict == "final, scan aborted"
+    assert "done, scan aborted" in repr(live) and "128/200" in repr(live)
+    assert "reconstructions" in runs_table(tmp_path) and "abort: by hand" in runs_table(tmp_path)
+    assert live._ipython_key_completions_() == ["tv", made.uid[:8]]
+
+
+def test_a_window_grows_with_the_scan(tmp_path: Path) -> None:
+    figure = plt.figure()
+    window = Window(figure, tmp_path)
+    assert "no reconstruction yet" in figure.texts[0].get_text()
+    made = Reconstructed(tmp_path)
+    made.estimate(64, 0.9)
+    assert window.refresh() and not window.refresh()
+    assert figure.axes[0].get_title() == "tv: live\n64/200 realizations" and figure.axes[0].get_xlabel() == "x (um)"
+    made.estimate(128, 0.5)
+    assert window.refresh()
+    assert figure.axes[0].get_title() == "tv: live\n128/200 realizations"
+    assert figure.axes[0].images[0].get_array().max() == 128
+    assert figure.get_suptitle().startswith("scan 3 CAS")
+    made.estimate(200, 0.4, final=True)
+    made.run.close()
+    assert window.refresh()
+    assert figure.axes[0].get_title() == "tv: final\n200/200 realizations"
+    plt.close("all")
+
+
+def test_without_a_display_there_is_no_window_and_it_is_said_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WAYLAND_DISPLAY", "DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(NoWindow, match=r"no display here.*ghostbeam page"):
+        Live(tmp_path).watch()
+    monkeypatch.setenv("DISPLAY", ":4711")
+    with pytest.raises(NoWindow, match=":4711 does not open"):
+        Live(tmp_path).watch()

@@ -1,0 +1,75 @@
+"""The newest estimates of one run, side by side: how far each is, and how far to trust it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.views.scale import show_image
+
+if TYPE_CHECKING:
+    from analysis.views.live import LiveRun
+
+_COLOURS = {"live": "darkorange", "final": "darkgreen"}
+_WRONG = "crimson"
+
+
+def draw(figure: Any, runs: list[LiveRun]) -> None:
+    """Draw the estimates into matplotlib's figure, in place of what was there.
+
+    Each method has a column: the array to look at first, and the second one (the spread, where there is one) below. Of one method
+    alone all arrays are drawn, beside each other.
+
+    Parameters
+    ----------
+    figure : Figure
+    runs : list of LiveRun
+        Reconstructions of one run, one at least; those without an estimate yet are named.
+    """
+    figure.clear()
+    start = runs[0].start
+    title = " ".join(str(part) for part in ("scan", start.get("scan_id"), start.get("sample")) if part)
+    figure.suptitle(f"{title} ({runs[0].raw_uid[:8]})")
+    grid = _grid(runs)
+    for axes, (run, name) in zip(figure.subplots(*grid.shape, squeeze=False).flat, grid.flat, strict=True):
+        if name is None:
+            axes.set_axis_off()
+            axes.text(0.5, 0.5, "" if run.arrays else f"{run.method}: no estimate yet", ha="center", transform=axes.transAxes)
+        else:
+            _panel(figure, axes, run, name)
+
+
+def _grid(runs: list[LiveRun]) -> np.ndarray:
+    """Which array of which run stands where: (rows, columns) of (run, name or None)."""
+    if len(runs) == 1:
+        columns = [[(runs[0], name)] for name in runs[0].arrays or [None]]
+    else:
+        rows = min(2, max(len(run.arrays) for run in runs) or 1)
+        columns = [[(run, name) for name in [*list(run.arrays)[:rows], *[None] * rows][:rows]] for run in runs]
+    grid = np.empty((len(columns[0]), len(columns)), dtype=object)
+    for number, column in enumerate(columns):
+        for row, cell in enumerate(column):
+            grid[row, number] = cell
+    return grid
+
+
+def _panel(figure: Any, axes: Any, run: LiveRun, name: str) -> None:
+    data_key = run.data_keys[name]
+    colour = "magma" if name == "spread" else "gray"
+    pixel_um = run.start["image"].get("pixel_size_um") if "image" in run.start else None
+    drawn = show_image(axes, run.arrays[name], pixel_um, cmap=colour)
+    units = data_key.get("units")
+    figure.colorbar(drawn, ax=axes, shrink=0.8, label=units if units and units != "1" else "")
+    if name != next(iter(run.arrays)):
+        axes.set_title(str(data_key.get("meaning", name)), fontsize="medium")
+        return
+    axes.set_title(f"{run.method}: {run.verdict}\n{run.count} {run.rows}", fontsize="medium", color=_colour(run))
+    if told := ", ".join(run.figures_told):
+        axes.annotate(
+            told, (0.5, -0.16), xycoords="axes fraction", ha="center", va="top", fontsize="small", annotation_clip=False
+        )
+
+
+def _colour(run: LiveRun) -> str:
+    return _COLOURS.get(run.verdict, _WRONG)
