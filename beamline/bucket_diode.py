@@ -14,6 +14,9 @@ from ophyd.status import Status, StatusBase
 from beamline.numpy_types import NumpyTyped
 from beamline.statuses import end
 
+_LARGEST_COUNT = 2**32 - 1
+"""Of a channel of the scaler record."""
+
 
 class BucketDiode(NumpyTyped, EpicsScaler):
     """A diode that sees all the light that has passed the mask and the sample, and the monitor before them.
@@ -111,6 +114,19 @@ class BucketDiode(NumpyTyped, EpicsScaler):
         One percent below the top, because a converter at its limit does not count to the last pulse.
         """
         return None if self.saturation_rate is None else 0.99 * self.saturation_rate * exposure
+
+    def why_impossible(self, exposure: float) -> str | None:
+        """Say why it cannot count for so many seconds: a counter would begin at 0 again; None if it can."""
+        fastest = {f"its clock runs at {self.freq.get():g} Hz ({self.freq.pvname})": self.freq.get()}
+        if self.saturation_rate is not None:
+            fastest[f"[diode] saturation_rate is {self.saturation_rate:g} counts/s"] = self.saturation_rate
+        for text, rate in fastest.items():
+            if rate * exposure > _LARGEST_COUNT:
+                return (
+                    f"exposure is {exposure:g} s, but a counter of {self.name} begins at 0 again after "
+                    f"{_LARGEST_COUNT / rate:.4g} s, since {text}: shorten the exposure"
+                )
+        return None
 
     def trigger(self) -> StatusBase:
         """Count for one exposure.

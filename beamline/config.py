@@ -48,8 +48,9 @@ class EpicsSection(_Section):
 class MaskStageSection(_Section):
     """The stage that brings a mask into the beam."""
 
-    y: str = Field("MASK:Y", description="Motor record of the vertical axis, in mm.")
-    x: str = Field("MASK:X", description="Motor record of the horizontal axis, in mm.")
+    y: str = Field("MASK:Y", description="Motor record of the vertical axis.")
+    x: str = Field("MASK:X", description="Motor record of the horizontal axis.")
+    units: Literal["mm", "um"] = Field("mm", description="Units of both motor records; EGU must say the same.")
     move_timeout_s: float = Field(60.0, gt=0, le=3600, description="Longest time that a move may take, in s.")
     offset_tolerance_um: float | None = Field(
         None,
@@ -70,7 +71,7 @@ class SampleStageSection(_Section):
 
     y: str = Field("SAMPLE:Y", description="Motor record of the vertical axis.")
     x: str = Field("SAMPLE:X", description="Motor record of the horizontal axis, along which lines of fly scans run.")
-    units: Literal["mm", "um"] = Field("mm", description="Units of both motor records; scans check them against EGU.")
+    units: Literal["mm", "um"] = Field("mm", description="Units of both motor records; EGU must say the same.")
     move_timeout_s: float = Field(
         60.0, gt=0, le=3600, description="Longest time that a move to the beginning of a line may take, in s."
     )

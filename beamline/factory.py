@@ -27,6 +27,10 @@ class DevicesNotConnected(TimeoutError):
     """Some devices did not answer."""
 
 
+class DevicesUnusable(RuntimeError):
+    """Some devices answer, and are not what the configuration says."""
+
+
 @dataclass(frozen=True)
 class Devices:
     """The devices of the beamline; iterate over those that there are, or take them by name."""
@@ -50,6 +54,7 @@ def make_mask_stage(config: GhostbeamConfig) -> MaskStage:
         config.epics.prefix,
         y=section.y,
         x=section.x,
+        units=section.units,
         move_timeout_s=section.move_timeout_s,
         offset_tolerance_um=section.offset_tolerance_um,
         name="mask_stage",
@@ -159,13 +164,15 @@ def connect(devices: Iterable[OphydObject], timeout_s: float = 5.0) -> None:
     ------
     DevicesNotConnected
         Naming every device that did not answer, with the PVs.
+    DevicesUnusable
+        Naming every device that counts in another unit than the configuration says.
     """
-    waiting = list(devices)
+    wanted = waiting = list(devices)
     deadline = time.monotonic() + timeout_s
     while True:
         waiting = [device for device in waiting if not device.connected]
         if not waiting:
-            return
+            return _check_usable(wanted)
         if time.monotonic() > deadline:
             break
         time.sleep(0.02)
@@ -180,6 +187,12 @@ def connect(devices: Iterable[OphydObject], timeout_s: float = 5.0) -> None:
         "Are the IOCs running, and are the prefix and the addresses in [epics] of beamline.toml right? "
         "Simulated ones are started with `ghostbeam up`."
     )
+
+
+def _check_usable(devices: Iterable[OphydObject]) -> None:
+    problems = [why for device in devices if isinstance(device, (MaskStage, SampleStage)) and (why := device.why_unusable())]
+    if problems:
+        raise DevicesUnusable("\n".join(problems))
 
 
 def _signals(device: OphydObject) -> Iterator[Any]:

@@ -111,7 +111,7 @@ class MaskPlate:
         return np.argsort(along_rows + along_columns, kind="stable")
 
     def checked_index(self, index: Any) -> int:
-        """Return the index as an int.
+        """Return the index as an int; a float that is whole, as bluesky's own scans make them, is taken too.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class MaskPlate:
             If it is not a whole number or there is no such mask on the plate.
         """
         try:
-            number = operator.index(index)
+            number = int(index) if isinstance(index, float) and index.is_integer() else operator.index(index)
         except TypeError:
             raise MaskPlateError(f"a mask index must be a whole number, not {index!r}") from None
         if isinstance(index, (bool, np.bool_)) or not 0 <= number < len(self):

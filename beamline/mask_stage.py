@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from ophyd import Component as Cpt
-from ophyd import Device, EpicsMotor, SignalRO
+from ophyd import Device, SignalRO
 from ophyd import FormattedComponent as FCpt
 from ophyd.status import StatusBase
 from ophyd.utils import LimitError
 
 from beamline.mask_plate import MaskPlate, MaskPlateError
+from beamline.motion.stage_axis import StageAxis
+from beamline.motion.units import UM_PER_UNIT, LengthUnit, why_wrong_unit
 from beamline.numpy_types import NumpyTyped
 from beamline.statuses import fail_if_lost
 
@@ -53,15 +55,17 @@ class MaskStage(NumpyTyped, Device):
     Parameters
     ----------
     y, x : str
-        PV suffixes of the two motor records (positions in mm).
+        PV suffixes of the two motor records.
+    units : {"mm", "um"}
+        What both count in.
     move_timeout_s : float
         Longest time that a move may take, in s.
     offset_tolerance_um : float, optional
         Offset beyond which a realization is not to be trusted, in um. Default: a quarter of a mask pixel.
     """
 
-    y = FCpt(EpicsMotor, "{prefix}{_y_suffix}", kind="normal")
-    x = FCpt(EpicsMotor, "{prefix}{_x_suffix}", kind="normal")
+    y = FCpt(StageAxis, "{prefix}{_y_suffix}", kind="normal")
+    x = FCpt(StageAxis, "{prefix}{_x_suffix}", kind="normal")
     index = Cpt(PlateSignal, quantity=0, kind="hinted")
     offset_y_um = Cpt(PlateSignal, quantity=1, units="um", kind="normal")
     offset_x_um = Cpt(PlateSignal, quantity=2, units="um", kind="normal")
@@ -72,11 +76,13 @@ class MaskStage(NumpyTyped, Device):
         *,
         y: str = "MASK:Y",
         x: str = "MASK:X",
+        units: LengthUnit = "mm",
         move_timeout_s: float = 60.0,
         offset_tolerance_um: float | None = None,
         **kwargs: Any,
     ):
         self._y_suffix, self._x_suffix = y, x
+        self.units: LengthUnit = units
         self.move_timeout_s = move_timeout_s
         self._offset_tolerance_um = offset_tolerance_um
         self._plate: MaskPlate | None = None
@@ -111,7 +117,39 @@ class MaskStage(NumpyTyped, Device):
 
     def nearest(self) -> tuple[int, float, float]:
         """Return the mask nearest to the beam now, and its offset (y, x) in um."""
-        return self.plate.nearest(self.y.user_readback.get(), self.x.user_readback.get())
+        return self.plate.nearest(*(axis.user_readback.get() * self._mm_per_unit for axis in (self.y, self.x)))
+
+    @property
+    def position(self) -> int:
+        """The mask that is nearest to the beam now."""
+        return self.nearest()[0]
+
+    @property
+    def _mm_per_unit(self) -> float:
+        return UM_PER_UNIT[self.units] / 1000.0
+
+    def why_unusable(self) -> str | None:
+        """Say which motor record counts in another unit than the configuration says; None if both are right."""
+        wrong = (why_wrong_unit(axis.prefix, axis.unit(), self.units, "mask_stage") for axis in (self.y, self.x))
+        return next(filter(None, wrong), None)
+
+    def why_not_ready(self) -> str | None:
+        """Say what keeps an axis from moving, or from telling its place well enough; None if nothing does."""
+        for axis in (self.y, self.x):
+            if blocked := axis.why_blocked():
+                return blocked
+            for field, deadband in axis.deadbands().items():
+                if (deadband_um := deadband * UM_PER_UNIT[self.units]) > self.offset_tolerance_um:
+                    return (
+                        f"{field} lets the stage be {deadband_um:g} um away from where it seems to be, but a mask may be "
+                        f"{self.offset_tolerance_um:g} um off its place at most: lower {field}, or raise [mask_stage] "
+                        "offset_tolerance_um"
+                    )
+        return None
+
+    def trouble(self) -> str | None:
+        """Say what the motor records tell of a move that failed; None if nothing."""
+        return "; ".join(text for axis in (self.y, self.x) for text in axis.trouble()) or None
 
     def check_value(self, index: int) -> None:
         """Raise if a mask is not on the plate or beyond the soft limits; nothing moves."""
@@ -134,7 +172,7 @@ class MaskStage(NumpyTyped, Device):
         """
         checked = [self.plate.checked_index(index) for index in indices]
         for axis, motor in enumerate((self.y, self.x)):
-            low, high = motor.limits
+            low, high = (limit * self._mm_per_unit for limit in motor.limits)
             if low >= high:  # a motor record has no limits then
                 continue
             for index in checked:
@@ -154,10 +192,17 @@ class MaskStage(NumpyTyped, Device):
         StatusBase
             Done when both motors have stopped; `index` then tells which mask is in the beam. Fails if a motor does, or if
             its IOC is lost.
+
+        Raises
+        ------
+        MaskPlateError
+            If there is no such mask, or the stage may not go there.
+        AxisBlocked
+            If a motor record is stopped or paused.
         """
         (mask,) = self.check_indices([index])
-        y_mm, x_mm = map(float, self.plate.positions_mm[mask])
-        both: StatusBase = self.y.set(y_mm, timeout=self.move_timeout_s) & self.x.set(x_mm, timeout=self.move_timeout_s)
+        y, x = (float(position) / self._mm_per_unit for position in self.plate.positions_mm[mask])
+        both: StatusBase = self.y.begin(y, timeout=self.move_timeout_s) & self.x.begin(x, timeout=self.move_timeout_s)
         for motor in (self.y, self.x):
-            fail_if_lost(both, motor)
+            fail_if_lost(both, motor)  # of both, or the cause would be lost on the way from the one that fails
         return both

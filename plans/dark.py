@@ -53,7 +53,7 @@ def dark_scan(
     user_md = check_md(md)
     found, buckets = check_detectors(detectors, shutter=shutter)
     check_count(num, "num")
-    seconds = check_exposure(exposure)
+    seconds = check_exposure(exposure, buckets)
     closed = check_shutter(shutter, "dark_scan")
     names = [detector.name for detector in found]
     plan_args = {"detectors": names, "num": num, "exposure": seconds, "shutter": getattr(closed, "name", None)}

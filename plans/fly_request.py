@@ -111,6 +111,8 @@ def check_fly_scan(
         raise PlanRequestError(
             f"pixel_detector: {pixel_detector.name} says that its frames have {shape} pixels: is it switched on?"
         )
+    if why := sample_stage.why_not_ready():
+        raise PlanRequestError(f"{sample_stage.name} is not ready: {why}")
     y, x = sample_stage.axes()
     scan = LineScan(lines, points, rate, min(exposure, longest_s), x.acceleration_s, snake)
     why = why_impossible(scan, y, x)

@@ -10,7 +10,7 @@ from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 
 from beamline.motion.lines import Line
 from plans.fly_request import FlyScanRequest
-from plans.stubs import TriggersLost, open_shutter
+from plans.stubs import TriggersLost, open_shutter, told_trouble
 
 FRAMES, POSITIONS = "frames", "positions"
 COLLECT_S = 0.1
@@ -79,7 +79,7 @@ def _fly_line(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
     except FailedStatus as failure:
         cause = failure.__cause__ or (failure.args[0].exception() if failure.args else None) or failure
         raise StageFailed(
-            f"line {line.number} at y = {line.y_um:g} um came to nothing: {cause}. Is an axis stalled, or an IOC gone?"
+            f"line {line.number} at y = {line.y_um:g} um came to nothing: {cause}. {told_trouble(stage)}"
         ) from failure
     captured = yield from bps.rd(box.captured)
     if not captured:

@@ -29,6 +29,7 @@ def ghost_scan(
     shutter: Movable | None = None,
     close_between: bool = False,
     recipes: list[str | dict[str, typing.Any]] | None = None,
+    per_step: collections.abc.Callable | None = None,
     md: dict[str, typing.Any] | None = None,
 ) -> MsgGenerator[str]:
     """Step through masks and measure the bucket of each.
@@ -65,6 +66,9 @@ def ghost_scan(
     recipes : list of str or dict, optional
         Reconstructions to make, such as ["tv", {"method": "n2g", "options": {}}]. Default: those that the worker is configured
         for.
+    per_step : callable, optional
+        Measures one realization instead: gets detectors, mask stage and mask index, as bluesky's own plans for one motor call
+        it, and makes one event in "primary". The shutter is open then.
     md : dict, optional
         Metadata for the start document, such as {"sample": "CAS"}.
 
@@ -94,6 +98,7 @@ def ghost_scan(
         shutter=shutter,
         close_between=close_between,
         recipes=recipes,
+        per_step=per_step,
     )
     plan_args = {
         "detectors": [detector.name for detector in request.detectors],
@@ -109,6 +114,8 @@ def ghost_scan(
         "close_between": close_between,
         "recipes": request.recipes or None,
     }
+    if per_step is not None:
+        plan_args["per_step"] = getattr(per_step, "__qualname__", repr(per_step))
 
     @bpp.run_decorator(md=ghost_scan_metadata(request, plan_args, user_md))
     @bpp.stage_decorator([*request.detectors, request.mask_stage])
@@ -117,13 +124,19 @@ def ghost_scan(
         yield from set_exposure(request.buckets, request.exposure)
         if request.dark_num:
             yield from declare(request.detectors, "dark")
-        yield from declare([*request.detectors, request.mask_stage], "primary")
+        if per_step is None:
+            yield from declare([*request.detectors, request.mask_stage], "primary")
         if request.dark_num and request.shutter is not None:
             yield from close_shutter(request.shutter)
             yield from count_lost(measure_dark(request.detectors) for _ in range(request.dark_num))
         yield from count_lost(
             measure_realization(
-                request.detectors, request.mask_stage, index, shutter=request.shutter, close_between=close_between
+                request.detectors,
+                request.mask_stage,
+                index,
+                shutter=request.shutter,
+                close_between=close_between,
+                per_step=per_step,
             )
             for index in request.indices
         )

@@ -39,6 +39,13 @@ class Plate(Protocol):
         """How many masks there are."""
 
 
+class TroubledStage(Protocol):
+    """A stage that says why it did not move."""
+
+    def trouble(self) -> str | None:
+        """Say what the motor records tell of a move that failed; None if nothing."""
+
+
 @runtime_checkable
 class MaskPositioner(Movable, Readable, Protocol):
     """A positioner that moves by mask index and reads back which mask is in the beam."""
@@ -57,6 +64,12 @@ class MaskPositioner(Movable, Readable, Protocol):
 
     def check_indices(self, indices: Iterable[int]) -> list[int]:
         """Raise if a mask cannot be reached."""
+
+    def why_not_ready(self) -> str | None:
+        """Say what keeps an axis from moving, before anything moves; None if nothing does."""
+
+    def trouble(self) -> str | None:
+        """Say what the motor records tell of a move that failed; None if nothing."""
 
 
 @runtime_checkable
@@ -89,6 +102,9 @@ class BucketDetector(Readable, Triggerable, Protocol):
 
     def saturation_counts(self, exposure: float) -> float | None:
         """Return the bucket counts from which an exposure of so many seconds is saturated."""
+
+    def why_impossible(self, exposure: float) -> str | None:
+        """Say why it cannot expose for so many seconds; None if it can."""
 
 
 @runtime_checkable
@@ -144,3 +160,9 @@ class LineStage(Readable, Stageable, Protocol):
 
     def axes(self) -> tuple[Axis, Axis]:
         """Read what a scan must know of y and x before it moves them."""
+
+    def why_not_ready(self) -> str | None:
+        """Say what keeps an axis from moving, before anything moves; None if nothing does."""
+
+    def trouble(self) -> str | None:
+        """Say what the motor records tell of a move that failed; None if nothing."""

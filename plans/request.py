@@ -99,12 +99,15 @@ def check_device(device: Any, protocol: Any, parameter: str) -> None:
         )
 
 
-def check_exposure(exposure: Any) -> float:
-    """Return the exposure in seconds."""
+def check_exposure(exposure: Any, detectors: Iterable[BucketDetector]) -> float:
+    """Return the exposure in seconds, which all these detectors must be able to count for."""
     if isinstance(exposure, (bool, str)) or not is_number(exposure):
         raise PlanRequestError(f"exposure must be a number of seconds, not {exposure!r}")
     if not SHORTEST_EXPOSURE_S <= float(exposure) <= LONGEST_EXPOSURE_S:
         raise PlanRequestError(f"exposure must be {SHORTEST_EXPOSURE_S:g} to {LONGEST_EXPOSURE_S:g} seconds, not {exposure!r}")
+    for detector in detectors:
+        if why := detector.why_impossible(float(exposure)):
+            raise PlanRequestError(why)
     return float(exposure)
 
 
@@ -227,6 +230,7 @@ def check_ghost_scan(
     shutter: Any,
     close_between: bool,
     recipes: Any,
+    per_step: Any = None,
 ) -> GhostScanRequest:
     """Check all that a ghost scan is asked for; see `plans.ghost.ghost_scan`.
 
@@ -240,12 +244,16 @@ def check_ghost_scan(
     check_device(mask_stage, MaskPositioner, "mask_stage")
     found, buckets = check_detectors(detectors, mask_stage=mask_stage, shutter=shutter)
     plate = check_masks(mask_stage, masks)
-    seconds = check_exposure(exposure)
+    seconds = check_exposure(exposure, buckets)
     check_count(seed, "seed", least=0, most=2**63)
     chosen, order = choose_indices(plate, num, indices, order, seed)
     chosen = mask_stage.check_indices(chosen)
+    if why := mask_stage.why_not_ready():
+        raise PlanRequestError(f"{mask_stage.name} is not ready: {why}")
     if not isinstance(close_between, bool):
         raise PlanRequestError(f"close_between must be True or False, not {close_between!r}")
+    if per_step is not None and not callable(per_step):
+        raise PlanRequestError(f"per_step must be a plan that takes detectors, mask stage and mask index, not {per_step!r}")
     darks = (10 if shutter is not None else 0) if dark_num is None else check_count(dark_num, "dark_num", least=0)
     if shutter is not None or darks or close_between:
         shutter = check_shutter(shutter, "dark_num above 0" if darks else "close_between")

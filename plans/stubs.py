@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky.protocols import Movable, Readable, Triggerable
 from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 
-from plans.protocols import BucketDetector, MaskPositioner
+from plans.protocols import BucketDetector, MaskPositioner, TroubledStage
 
 SETTLE_S = 0.2
 """How long to wait before something that failed is tried again."""
@@ -81,8 +82,17 @@ def move_to_mask(mask_stage: MaskPositioner, index: int) -> MsgGenerator[None]:
     off_x = yield from bps.rd(mask_stage.offset_x_um)
     raise MaskNotReached(
         f"{mask_stage.name} did not bring mask {index} into the beam: it stands {off_y:.1f} um (y) and {off_x:.1f} um (x) "
-        f"from mask {actual}. Is an axis stalled?"
+        f"from mask {actual}. {told_trouble(mask_stage)}"
     ) from cause
+
+
+def told_trouble(stage: TroubledStage) -> str:
+    """Say why a stage did not move, as far as its motor records tell."""
+    try:
+        trouble = stage.trouble()
+    except Exception as error:  # whatever Channel Access raises when the IOC has just died
+        return f"Its motor records do not answer ({error}): is the IOC running?"
+    return trouble or "Its motor records show no fault: is an axis stalled?"
 
 
 def expose(detectors: Sequence[Readable]) -> MsgGenerator[bool]:
@@ -142,8 +152,9 @@ def measure_realization(
     *,
     shutter: Movable | None = None,
     close_between: bool = False,
+    per_step: Callable[..., MsgGenerator[Any]] | None = None,
 ) -> MsgGenerator[bool]:
-    """Measure the buckets of one mask into the stream "primary".
+    """Measure the buckets of one mask into the stream "primary", by itself or by what the user gave as `per_step`.
 
     Returns
     -------
@@ -151,14 +162,20 @@ def measure_realization(
         Whether a trigger was lost, so that the event holds NaN.
     """
     yield Msg("checkpoint")
-    yield from move_to_mask(mask_stage, index)
+    if per_step is None:
+        yield from move_to_mask(mask_stage, index)
     if shutter is not None:
         # Each time, and not only before the first: after a pause or a suspension it is closed.
         yield from open_shutter(shutter)
-    lost = yield from expose(detectors)
+    lost = False
+    if per_step is None:
+        lost = yield from expose(detectors)
+    else:
+        yield from per_step(list(detectors), mask_stage, index)
     if shutter is not None and close_between:
         yield from close_shutter(shutter)
-    yield from record([*detectors, mask_stage], "primary")
+    if per_step is None:
+        yield from record([*detectors, mask_stage], "primary")
     return lost
 
 

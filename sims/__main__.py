@@ -55,6 +55,9 @@ faults, to be written at any time:
   FAULT:LateTrigger          the next trigger starts so many seconds (not divided by --speed) late
   FAULT:StalledAxis          1 MASK:Y, 2 MASK:X, 3 SAMPLE:Y or 4 SAMPLE:X is stuck, 0 none; a stuck move ends
                              with STOP, or goes on after 0
+  FAULT:AxisAlarm            alarm of an axis's readback: 10 times that number, plus 1 MINOR, 2 MAJOR or
+                             3 INVALID; 0: none
+  FAULT:AxisProblem          the axis whose controller reports a problem (MSTA), 0 none
   FAULT:ShutterStuck         1: the shutter stays where it is and the command's failure is shown
   FAULT:BeamDump             1: no beam in the ring; 0: beam again
   FAULT:DiodeSaturation      1: the diode's converter runs at its highest frequency as soon as there is light

@@ -31,8 +31,8 @@ class Faults(PVGroup):
     Parameters
     ----------
     prefix : str
-    on_stall, on_dump : callable
-        Coroutine functions, told the new values of StalledAxis and BeamDump.
+    on_stall, on_alarm, on_problem, on_dump : callable
+        Coroutine functions, told the new values of StalledAxis, AxisAlarm (axis and severity), AxisProblem and BeamDump.
     """
 
     async def _check_count(self, instance: Any, value: int) -> None:
@@ -44,11 +44,16 @@ class Faults(PVGroup):
             raise ValueError(f"{instance.pvname} is a delay; write 0 s or more, not {value}")
 
     async def _put_stall(self, instance: Any, value: int) -> None:
-        if value not in range(5):
-            raise ValueError(
-                f"{instance.pvname} takes 0 (none), 1 (MASK:Y), 2 (MASK:X), 3 (SAMPLE:Y) or 4 (SAMPLE:X), not {value}"
-            )
+        _check_axis(instance, value)
         await self._on_stall(value)
+
+    async def _put_alarm(self, instance: Any, value: int) -> None:
+        _check_axis(instance, abs(value) // 10)
+        await self._on_alarm(value // 10, value % 10)
+
+    async def _put_problem(self, instance: Any, value: int) -> None:
+        _check_axis(instance, value)
+        await self._on_problem(value)
 
     async def _put_dump(self, instance: Any, value: int) -> None:
         await self._on_dump(bool(value))
@@ -73,6 +78,15 @@ class Faults(PVGroup):
         put=_put_stall,
         doc="What is stuck: 1 MASK:Y, 2 MASK:X, 3 SAMPLE:Y, 4 SAMPLE:X, 0 none. A stuck move ends with STOP, or goes on after 0",
     )
+    axis_alarm = pvproperty(
+        name="AxisAlarm",
+        value=0,
+        put=_put_alarm,
+        doc="Alarm of an axis's readback: ten times its number as in StalledAxis, plus 1 MINOR, 2 MAJOR, 3 INVALID. 0: none",
+    )
+    axis_problem = pvproperty(
+        name="AxisProblem", value=0, put=_put_problem, doc="Axis, numbered as in StalledAxis, whose controller reports a problem"
+    )
     shutter_stuck = pvproperty(name="ShutterStuck", value=0, doc="1: the shutter stays where it is")
     beam_dump = pvproperty(name="BeamDump", value=0, put=_put_dump, doc="1: the ring has lost its beam. 0: it is stored again")
     diode_saturation = pvproperty(
@@ -86,11 +100,14 @@ class Faults(PVGroup):
         prefix: str,
         *,
         on_stall: Callable[[int], Awaitable[None]],
+        on_alarm: Callable[[int, int], Awaitable[None]],
+        on_problem: Callable[[int], Awaitable[None]],
         on_dump: Callable[[bool], Awaitable[None]],
         **kwargs: Any,
     ):
         super().__init__(prefix, **kwargs)
         self._on_stall, self._on_dump = on_stall, on_dump
+        self._on_alarm, self._on_problem = on_alarm, on_problem
 
     @property
     def sticks(self) -> bool:
@@ -111,3 +128,8 @@ class Faults(PVGroup):
         if late_s:
             await self.late_trigger.write(0.0)
         return TriggerFault(late_s=late_s)
+
+
+def _check_axis(instance: Any, value: int) -> None:
+    if value not in range(5):
+        raise ValueError(f"{instance.pvname} takes 0 (none), 1 (MASK:Y), 2 (MASK:X), 3 (SAMPLE:Y) or 4 (SAMPLE:X), not {value}")

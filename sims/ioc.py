@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +89,9 @@ class SimulatedBeamline:
         stage = stage or Stage()
         self.experiment = experiment
         self.light = Light(asyncio.get_running_loop().time)
-        self.faults = Faults(f"{prefix}FAULT:", on_stall=self._stall, on_dump=self._dump)
+        self.faults = Faults(
+            f"{prefix}FAULT:", on_stall=self._stall, on_alarm=self._alarm, on_problem=self._break, on_dump=self._dump
+        )
         low, high = _mask_limits(experiment)
         mechanics: dict[str, Any] = {
             "velocity": _MASK_SPEED_MM_S,
@@ -176,8 +178,19 @@ class SimulatedBeamline:
         return 1000 * y, 1000 * x
 
     async def _stall(self, axis: int) -> None:
-        for number, motor in enumerate((*self.mask_axes, *self.sample_axes), start=1):
+        for number, motor in self._numbered_axes():
             motor.stalled = number == axis
+
+    async def _alarm(self, axis: int, severity: int) -> None:
+        for number, motor in self._numbered_axes():
+            await motor.report_alarm(severity if number == axis else 0)
+
+    async def _break(self, axis: int) -> None:
+        for number, motor in self._numbered_axes():
+            await motor.report_problem(number == axis)
+
+    def _numbered_axes(self) -> Iterator[tuple[int, MotorRecord]]:
+        return iter(enumerate((*self.mask_axes, *self.sample_axes), start=1))
 
     async def _dump(self, dumped: bool) -> None:
         self.light.set(beam=not dumped)

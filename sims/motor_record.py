@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from caproto import SkipWrite
+from caproto import AlarmStatus, ChannelAlarm, SkipWrite
 from caproto.server import PVGroup, PvpropertyDouble, pvproperty
 
 from sims.motion import Travel, follow, legs
@@ -28,6 +28,15 @@ async def _put_stop(fields: Any, instance: Any, value: int) -> int:
     if value:
         await fields.parent.group._halt()
     return 0
+
+
+async def _put_switch(fields: Any, instance: Any, value: str) -> None:
+    await instance.write(value, verify_value=False)
+    group = fields.parent.group
+    if value == "Stop":
+        await group._halt()
+    group.wake()
+    raise SkipWrite
 
 
 async def _put_home(fields: Any, instance: Any, value: int) -> int:
@@ -93,7 +102,8 @@ class MotorRecord(PVGroup):
     Notes
     -----
     A put to VAL with completion is answered at the end of the move. A put beyond the limits sets LVIO and moves
-    nothing, as the real record does. A new VAL while moving redirects the stage; STOP halts it where it is and
+    nothing, as the real record does; so does a put while SPMG is Stop, and one is refused while DISP is set. While SPMG is
+    Pause a move waits. A new VAL while moving redirects the stage; STOP halts it where it is and
     sets VAL to that place. `track` tells where the drive was at any recent moment, by the event loop's clock.
     """
 
@@ -101,6 +111,10 @@ class MotorRecord(PVGroup):
         fields = instance.field_inst
         if fields.set_use_switch.value in ("Set", 1):
             await self._redefine(value)
+            raise SkipWrite
+        if self.disabled.value:
+            raise ValueError(f"{instance.pvname}: DISP is set, the record takes no commands")
+        if fields.stop_pause_move_go.value == "Stop":
             raise SkipWrite
         low, high = fields.user_low_limit.value, fields.user_high_limit.value
         violated = low < high and not low <= value <= high
@@ -120,7 +134,10 @@ class MotorRecord(PVGroup):
         put=_put_value,
         doc="Desired position (VAL) in mm; its fields are those of a motor record",
     )
+    # A number, where caproto's own field is text.
+    disabled = pvproperty(name=".DISP", value=0, doc="1: the record takes no commands (DISP)")
     motor.fields.stop.putter(_put_stop)
+    motor.fields.stop_pause_move_go.putter(_put_switch)
     motor.fields.home_forward.putter(_put_home)
     motor.fields.home_reverse.putter(_put_home)
     motor.fields.user_offset.putter(_put_offset)
@@ -148,6 +165,7 @@ class MotorRecord(PVGroup):
         self._drive = self._stage = 0.0  # dial positions in mm: of the drive, and of what it moves
         self.track = Track()
         self._error = 0.0
+        self._severity = 0
         self._moves = 0
         self._goals: list[float] = []
         self._wake = asyncio.Event()
@@ -168,7 +186,24 @@ class MotorRecord(PVGroup):
     @stalled.setter
     def stalled(self, value: bool) -> None:
         self._stalled = value
+        self.wake()
+
+    def wake(self) -> None:
+        """Let a move under way notice that something has changed."""
         self._wake.set()
+
+    @property
+    def _held(self) -> bool:
+        return self._stalled or self.motor.field_inst.stop_pause_move_go.value == "Pause"
+
+    async def report_alarm(self, severity: int) -> None:
+        """Put the readback in alarm: 0 none, 1 MINOR, 2 MAJOR, 3 INVALID."""
+        self._severity = severity
+        await self._report()
+
+    async def report_problem(self, problem: bool) -> None:
+        """Say in MSTA whether the controller reports a problem."""
+        await self.motor.field_inst.motor_status.write(_PROBLEM if problem else 0)
 
     async def initialise(self) -> None:
         """Fill the fields; call it before the server answers."""
@@ -176,6 +211,9 @@ class MotorRecord(PVGroup):
         await fields.velocity.write(self._velocity)
         await fields.seconds_to_velocity.write(0.05)
         await fields.engineering_units.write("mm")
+        await fields.stop_pause_move_go.write("Go", verify_value=False)
+        # Its own: every write to another field would clear one that all share.
+        fields.user_readback_value.alarm = ChannelAlarm()
         await fields.user_low_limit.write(self._limits[0])
         await fields.user_high_limit.write(self._limits[1])
         await fields.motor_step_size.write(1e-5)
@@ -244,8 +282,8 @@ class MotorRecord(PVGroup):
             self._wake.clear()
             if not self._goals or self._redirected:
                 break
-            if stalled != self._stalled:
-                stalled = self._stalled
+            if stalled != self._held:
+                stalled = self._held
                 self.track.go(mark, travel, elapsed, 0.0 if stalled else self._speed)
             await _wait(self._wake, None if stalled else min((duration - elapsed) / self._speed, REFRESH_S))
             now = clock()
@@ -270,9 +308,12 @@ class MotorRecord(PVGroup):
             await self.motor.write(self._drive + offset, verify_value=False, update_fields=False)
         dial = self._stage + self._error
         await fields.dial_readback_value.write(dial)
-        await fields.user_readback_value.write(dial + offset)
+        status = AlarmStatus.STATE if self._severity else AlarmStatus.NO_ALARM
+        # Not verified: caproto would judge the alarm anew.
+        await fields.user_readback_value.write(dial + offset, verify_value=False, severity=self._severity, status=status)
 
 
+_PROBLEM = 1 << 9
 _POSITION_FIELDS = ("RBV", "DRBV", "OFF", "HLM", "LLM", "BDST")
 
 

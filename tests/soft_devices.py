@@ -56,10 +56,19 @@ class SoftMotor(SynAxis):
     def user_setpoint(self) -> Signal:
         return self.setpoint
 
-    def set(self, value: float, *, timeout: float | None = None) -> Any:
+    def why_blocked(self) -> str | None:
+        return None
+
+    def trouble(self) -> list[str]:
+        return []
+
+    def deadbands(self) -> dict[str, float]:
+        return {"MDEL": 0.0}
+
+    def begin(self, value: float, *, timeout: float | None = None) -> Any:
         if self.stalled:
             return MoveStatus(self, value, timeout=0.02)
-        return super().set(value + self.offset_mm)
+        return self.set(value + self.offset_mm)
 
     def stop(self, *, success: bool = False) -> None:
         self.stops += 1

@@ -57,7 +57,16 @@ class SoftIOC:
 
     def clear_faults(self) -> None:
         """Put everything right again."""
-        beamline = ("LostTrigger", "LateTrigger", "StalledAxis", "ShutterStuck", "BeamDump", "DiodeSaturation")
+        beamline = (
+            "LostTrigger",
+            "LateTrigger",
+            "StalledAxis",
+            "AxisAlarm",
+            "AxisProblem",
+            "ShutterStuck",
+            "BeamDump",
+            "DiodeSaturation",
+        )
         frames = ("MissedTrigger", "DroppedFrame", "PositionJitter", "FileClosesEarly", "FullDisk")
         for fault in (*beamline, *frames):
             self.put(f"FAULT:{fault}", 0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from beamline.motion.units import LengthUnit, why_wrong_unit
+
 SETTLE_S = 0.05
 """How long an axis runs at its velocity before the first trigger of a line, and after the last, in s."""
 
@@ -143,7 +145,7 @@ class Axis:
         Its engineering units (EGU).
     um_per_unit : float
         Micrometres in one of the units that the configuration says it has.
-    expected_units : str
+    expected_units : {"mm", "um"}
         Those units.
     low_um, high_um : float
         Soft limits; both the same: none.
@@ -160,7 +162,7 @@ class Axis:
     name: str
     units: str
     um_per_unit: float
-    expected_units: str
+    expected_units: LengthUnit
     low_um: float
     high_um: float
     max_velocity_um_s: float
@@ -184,11 +186,8 @@ def why_impossible(scan: LineScan, y: Axis, x: Axis) -> str | None:
     y, x : Axis
     """
     for axis in (y, x):
-        if axis.units.strip().lower() not in _SPELLINGS[axis.expected_units]:
-            return (
-                f"{axis.name}.EGU says {axis.units!r}, but [sample_stage] units is {axis.expected_units!r}: positions would be "
-                "wrong by orders of magnitude. Correct whichever is wrong"
-            )
+        if wrong := why_wrong_unit(axis.name, axis.units, axis.expected_units, "sample_stage"):
+            return wrong
     velocity = scan.velocity_um_s
     if 0 < x.max_velocity_um_s < velocity:
         fastest_hz = x.max_velocity_um_s / scan.step_um
@@ -210,9 +209,3 @@ def why_impossible(scan: LineScan, y: Axis, x: Axis) -> str | None:
                 f"({axis.low_um:.6g} to {axis.high_um:.6g} um, {axis.name}.LLM and .HLM): move the scan, or widen the limits"
             )
     return None
-
-
-_SPELLINGS = {
-    "mm": ("mm", "millimeter", "millimetre", "millimeters", "millimetres"),
-    "um": ("um", "\u00b5m", "\u03bcm", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"),
-}

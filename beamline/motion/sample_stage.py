@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from ophyd import Component as Cpt
-from ophyd import Device, EpicsMotor, EpicsSignalRO
+from ophyd import Device
 from ophyd import FormattedComponent as FCpt
-from ophyd.status import StatusBase
 
 from beamline.motion.lines import Axis
+from beamline.motion.stage_axis import StageAxis
+from beamline.motion.units import UM_PER_UNIT, LengthUnit, why_wrong_unit
 from beamline.numpy_types import NumpyTyped
-from beamline.statuses import check_connected, fail_if_lost
-
-UM_PER_UNIT = {"mm": 1000.0, "um": 1.0}
-
-
-class StageAxis(EpicsMotor):
-    """A motor record whose moves fail as soon as its IOC is lost."""
-
-    max_velocity = Cpt(EpicsSignalRO, ".VMAX", kind="omitted")
-    base_velocity = Cpt(EpicsSignalRO, ".VBAS", kind="omitted")
-
-    def set(self, position: float, **kwargs: Any) -> StatusBase:
-        """Move; see `EpicsMotor.set`."""
-        status: StatusBase = super().set(position, **kwargs)
-        fail_if_lost(status, self)
-        return status
+from beamline.statuses import check_connected
 
 
 class SampleStage(NumpyTyped, Device):
@@ -53,12 +38,12 @@ class SampleStage(NumpyTyped, Device):
         *,
         y: str = "SAMPLE:Y",
         x: str = "SAMPLE:X",
-        units: Literal["mm", "um"] = "mm",
+        units: LengthUnit = "mm",
         move_timeout_s: float = 60.0,
         **kwargs: Any,
     ):
         self._y_suffix, self._x_suffix = y, x
-        self.units = units
+        self.units: LengthUnit = units
         self.move_timeout_s = move_timeout_s
         super().__init__(prefix, **kwargs)
         for motor in (self.y, self.x):
@@ -68,6 +53,19 @@ class SampleStage(NumpyTyped, Device):
     def um_per_unit(self) -> float:
         """Micrometres in one unit of the motors."""
         return UM_PER_UNIT[self.units]
+
+    def why_unusable(self) -> str | None:
+        """Say which motor record counts in another unit than the configuration says; None if both are right."""
+        wrong = (why_wrong_unit(axis.prefix, axis.unit(), self.units, "sample_stage") for axis in (self.y, self.x))
+        return next(filter(None, wrong), None)
+
+    def why_not_ready(self) -> str | None:
+        """Say what keeps an axis from moving, before anything moves; None if nothing does."""
+        return next(filter(None, (axis.why_blocked() for axis in (self.y, self.x))), None)
+
+    def trouble(self) -> str | None:
+        """Say what the motor records tell of a move that failed; None if nothing."""
+        return "; ".join(text for axis in (self.y, self.x) for text in axis.trouble()) or None
 
     def axes(self) -> tuple[Axis, Axis]:
         """Read from the motor records what a scan must know of y and x before it moves them."""

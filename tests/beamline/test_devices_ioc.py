@@ -8,9 +8,10 @@ from ophyd.utils import DisconnectedError, UnknownStatusFailure
 from soft_ioc import soft_ioc
 
 from beamline.config import GhostbeamConfig, MaskStageSection
-from beamline.factory import DevicesNotConnected, connect, make_devices, make_mask_stage
+from beamline.factory import DevicesNotConnected, DevicesUnusable, connect, make_devices, make_mask_stage
 from beamline.mask_designs import hadamard, make_plate
 from beamline.mask_stage import MaskLimitError
+from beamline.motion.stage_axis import AxisBlocked
 from beamline.shutter import ShutterError
 
 pytestmark = pytest.mark.ioc
@@ -179,3 +180,74 @@ def test_devices_that_do_not_answer_are_all_named(running):
     with pytest.raises(DevicesNotConnected, match=r"(?s)2 of the devices.*shutter: .*NOSHUTTER:.*ring_current: .*NORING.*prefix"):
         connect(devices, 1.5)
     assert time.monotonic() - began < 3, "the waiting must be for all together"
+
+
+@pytest.mark.parametrize(("record", "section"), [("MASK:X", "mask_stage"), ("SAMPLE:Y", "sample_stage")])
+def test_a_stage_that_counts_in_another_unit_is_refused_when_it_connects(ioc, running, record, section):
+    ioc.put(f"{record}.EGU", "um")
+    try:
+        with pytest.raises(DevicesUnusable, match=rf"{record}\.EGU says 'um', but \[{section}\] units is 'mm'"):
+            connect(running[1], 5)
+    finally:
+        ioc.put(f"{record}.EGU", "mm")
+
+
+def test_a_mask_stage_in_um_goes_to_the_same_places(ioc, running, monkeypatch):
+    # The simulated stage counts in mm whatever EGU says: 1000 times less than it is told here.
+    config = config_for(ioc.prefix)
+    section = MaskStageSection(units="um", move_timeout_s=0.5)
+    stage = make_mask_stage(config.model_copy(update={"mask_stage": section}))
+    stage.wait_for_connection(timeout=20)
+    small = make_plate("small", hadamard(2), 10.0)
+    stage.mount(small)
+    limits = {axis: axis.limits for axis in (stage.y, stage.x)}
+    try:
+        for axis in limits:
+            axis.high_limit_travel.set(0.0).wait(5)
+            axis.low_limit_travel.set(0.0).wait(5)
+            axis.velocity.set(1000.0).wait(5)
+        monkeypatch.setattr("beamline.motion.stage_axis.StageAxis.limits", (0.0, 0.0))
+        stage.set(3).wait(5)
+        assert stage.y.user_readback.get() == pytest.approx(1000 * small.positions_mm[3, 0], abs=0.01)
+        assert stage.position == 3
+    finally:
+        monkeypatch.undo()
+        for axis, (low, high) in limits.items():
+            axis.user_setpoint.set(0.0).wait(5)
+            axis.low_limit_travel.set(low).wait(5)
+            axis.high_limit_travel.set(high).wait(5)
+            axis.velocity.set(5.0).wait(5)
+
+
+@pytest.mark.parametrize("state", ["Stop", "Pause"])
+def test_a_record_that_is_stopped_or_paused_is_named_when_it_is_told_to_move(ioc, devices, state):
+    ioc.put("MASK:X.SPMG", state)
+    try:
+        deadline = time.monotonic() + 5
+        while devices.mask_stage.why_not_ready() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with pytest.raises(AxisBlocked, match=rf"mask_stage_x cannot move: .*MASK:X\.SPMG is {state}: set it to Go"):
+            devices.mask_stage.set(60)
+    finally:
+        ioc.put("MASK:X.SPMG", "Go")
+    deadline = time.monotonic() + 5
+    while devices.mask_stage.why_not_ready() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    devices.mask_stage.set(60).wait(5)
+
+
+def test_a_minor_alarm_fails_no_move_and_a_major_one_does(ioc, devices):
+    ioc.put("FAULT:AxisAlarm", 21)
+    devices.mask_stage.set(17).wait(5)
+    assert devices.mask_stage.position == 17
+    assert "MASK:X.RBV is in MINOR alarm" in devices.mask_stage.trouble()
+    ioc.put("FAULT:AxisAlarm", 22)
+    with pytest.raises(UnknownStatusFailure):
+        devices.mask_stage.set(20).wait(5)
+    assert "MASK:X.RBV is in MAJOR alarm" in devices.mask_stage.trouble()
+
+
+def test_a_problem_of_the_controller_is_told(ioc, devices):
+    assert devices.mask_stage.trouble() is None
+    ioc.put("FAULT:AxisProblem", 1)
+    assert "MASK:Y.MSTA is 512: its controller reports a problem" in devices.mask_stage.trouble()

@@ -90,7 +90,7 @@ def test_an_impossible_plate_is_refused(plate, change, says):
         MaskPlate("bad", **fields)
 
 
-@pytest.mark.parametrize("index", [-1, 16, True, 1.0, "1", None])
+@pytest.mark.parametrize("index", [-1, 16, True, 1.5, 16.0, float("nan"), float("inf"), "1", None])
 def test_a_mask_that_is_not_there_is_refused(plate, index):
     with pytest.raises(MaskPlateError, match="mask"):
         plate.checked_index(index)

@@ -6,6 +6,8 @@ import threading
 import time
 from pathlib import Path
 
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
 import numpy as np
 import pytest
 from bluesky import RunEngine
@@ -19,6 +21,7 @@ from beamline.factory import connect, make_devices
 from beamline.mask_designs import hadamard, make_plate
 from plans import dark_scan, ghost_scan
 from plans.preprocessors import use_devices
+from plans.refusal import PlanRequestError
 from plans.stubs import MaskNotReached, ShutterFailed, TriggersLost
 from plans.suspenders import beam_suspenders
 
@@ -231,6 +234,93 @@ def test_a_scan_can_be_paused(session, ending):
 def test_dark_scan(session):
     session.engine(dark_scan([session.devices.diode], num=3, exposure=0.1, shutter=session.devices.shutter))
     assert (buckets(session.documents, stream="dark") < 1000).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rest", "says"),
+    [
+        ("MASK:X.SPMG", "Pause", "Go", r"mask_stage is not ready: .*MASK:X\.SPMG is Pause"),
+        ("MASK:Y.DISP", 1, 0, r"MASK:Y\.DISP is 1: the record takes no commands"),
+        ("FAULT:AxisAlarm", 13, 0, r"MASK:Y\.RBV is in INVALID alarm.*not to be believed"),
+        ("MASK:X.MDEL", 0.004, 0.0, r"MASK:X\.MDEL lets the stage be 4 um away.*2\.5 um off its place at most"),
+        ("MASK:Y.RDBD", 0.01, 0.0, r"MASK:Y\.RDBD lets the stage be 10 um away"),
+    ],
+)
+def test_a_stage_that_is_not_ready_is_refused_before_anything_moves(session, name, value, rest, says):
+    session.ioc.put(name, value)
+    try:
+        deadline = time.monotonic() + 5
+        while session.devices.mask_stage.why_not_ready() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with pytest.raises(PlanRequestError, match=says):
+            session.scan()
+    finally:
+        session.ioc.put(name, rest)
+        while session.devices.mask_stage.why_not_ready() is not None:
+            time.sleep(0.01)
+    assert session.documents == []
+
+
+def test_counters_that_would_begin_at_0_again_are_refused_before_anything_moves(session):
+    with pytest.raises(PlanRequestError, match=r"exposure is 60 s, but a counter of diode begins at 0 again after 42\.95 s"):
+        session.scan(exposure=60.0)
+    session.devices.diode.saturation_rate, before = None, session.devices.diode.saturation_rate
+    try:
+        with pytest.raises(PlanRequestError, match=r"429\.5 s, since its clock runs at 1e\+07 Hz .*SCALER\.FREQ"):
+            session.scan(exposure=430.0)
+    finally:
+        session.devices.diode.saturation_rate = before
+    assert session.documents == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rest", "says"),
+    [
+        ("FAULT:AxisAlarm", 22, 0, r"did not bring mask 3 into the beam.*MASK:X\.RBV is in MAJOR alarm"),
+        ("MASK:X.SPMG", "Stop", "Go", r"mask_stage_x cannot move: .*MASK:X\.SPMG is Stop: set it to Go"),
+    ],
+)
+def test_what_keeps_the_stage_from_moving_in_mid_scan_is_named(session, name, value, rest, says):
+    session.at_event(3, lambda: (session.ioc.put(name, value), time.sleep(0.2)))
+    try:
+        with pytest.raises(RuntimeError, match=says):
+            session.scan()
+    finally:
+        session.ioc.put(name, rest)
+    assert len(buckets(session.documents)) == 3
+    assert session.stop["exit_status"] == "fail"
+
+
+def test_a_minor_alarm_with_the_stage_in_place_ends_no_scan(session):
+    session.at_event(3, lambda: session.ioc.put("FAULT:AxisAlarm", 21))
+    session.scan(num=8)
+    np.testing.assert_array_equal(buckets(session.documents, "mask_stage_index"), np.arange(8))
+
+
+def test_blueskys_own_scans_move_the_mask_stage(session):
+    here = session.devices
+    here.diode.exposure.set(0.1).wait(5)
+    session.engine(bp.scan([here.diode], here.mask_stage, 0, 5, 6))
+    np.testing.assert_array_equal(buckets(session.documents, "mask_stage_index"), np.arange(6))
+    session.documents.clear()
+    session.engine(bps.mv(here.mask_stage, 7.0))
+    assert here.mask_stage.position == 7
+    session.engine(bp.rel_scan([here.diode], here.mask_stage, -2, 2, 5))
+    np.testing.assert_array_equal(buckets(session.documents, "mask_stage_index"), np.arange(5, 10))
+    assert here.mask_stage.position == 7
+    session.documents.clear()
+    session.engine(bp.grid_scan([here.diode], here.mask_stage, 1, 2, 2, here.sample_stage.x, 0, 0.1, 2))
+    np.testing.assert_array_equal(buckets(session.documents, "mask_stage_index"), [1, 1, 2, 2])
+    with pytest.raises(Exception, match="whole number"):
+        session.engine(bps.mv(here.mask_stage, 7.5))
+
+
+def test_a_step_of_the_users_own_takes_the_place_of_the_plans(session):
+    session.scan(num=4, per_step=bps.one_1d_step)
+    np.testing.assert_array_equal(buckets(session.documents, "mask_stage_index"), np.arange(4))
+    assert (buckets(session.documents) > 1000).all()
+    start = next(doc for name, doc in session.documents if name == "start")
+    assert start["plan_args"]["per_step"] == "one_1d_step"
 
 
 DYING = """

@@ -1,0 +1,94 @@
+"""A motor record that says why it does not move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ophyd import Component as Cpt
+from ophyd import EpicsMotor, EpicsSignalRO
+from ophyd.status import StatusBase
+from ophyd.utils.epics_pvs import AlarmSeverity
+
+from beamline.statuses import fail_if_lost
+
+# Bits of MSTA, the motor's status word.
+_STATUS_BITS = {6: "slips or stalls", 9: "its controller reports a problem", 12: "its controller does not answer"}
+
+
+class AxisBlocked(RuntimeError):
+    """An axis was told to move while its record lets nobody move it."""
+
+
+class StageAxis(EpicsMotor):
+    """A motor record whose moves fail as soon as its IOC is lost, and that says what keeps it from moving.
+
+    A readback in MINOR alarm does not fail a move: whether the stage is in its place is decided by the place.
+    """
+
+    tolerated_alarm = AlarmSeverity.MINOR
+
+    max_velocity = Cpt(EpicsSignalRO, ".VMAX", kind="omitted")
+    base_velocity = Cpt(EpicsSignalRO, ".VBAS", kind="omitted")
+    go_switch = Cpt(EpicsSignalRO, ".SPMG", string=True, auto_monitor=True, kind="omitted")
+    commands_disabled = Cpt(EpicsSignalRO, ".DISP", kind="omitted")
+    status_word = Cpt(EpicsSignalRO, ".MSTA", kind="omitted")
+    readback_deadband = Cpt(EpicsSignalRO, ".MDEL", kind="omitted")
+    retry_deadband = Cpt(EpicsSignalRO, ".RDBD", kind="omitted")
+
+    def set(self, position: float, **kwargs: Any) -> StatusBase:
+        """Move; see `EpicsMotor.set`.
+
+        Raises
+        ------
+        AxisBlocked
+            If the record would not move; the error names the field that says so.
+        """
+        status = self.begin(position, **kwargs)
+        fail_if_lost(status, self)
+        return status
+
+    def begin(self, position: float, **kwargs: Any) -> StatusBase:
+        """Move, for a caller who watches by himself whether the IOC is lost; else as `set`."""
+        if halted := self._halted():
+            raise AxisBlocked(f"{self.name} cannot move: {halted}")
+        status: StatusBase = super().set(position, **kwargs)
+        return status
+
+    def unit(self) -> str:
+        """Read what the record counts in (EGU) now."""
+        return str(self.motor_egu.get(use_monitor=False))
+
+    def why_blocked(self) -> str | None:
+        """Say why no scan should begin with this axis, with the field that tells so; None if it may."""
+        if halted := self._halted():
+            return halted
+        if self.commands_disabled.get():
+            return f"{self.prefix}.DISP is {self.commands_disabled.get()}: the record takes no commands. Set it to 0"
+        if self.user_readback.alarm_severity == AlarmSeverity.INVALID:
+            return f"{self._alarm()}: its position is not to be believed. Is its controller switched on?"
+        return None
+
+    def trouble(self) -> list[str]:
+        """Say everything that the record tells of a move that failed."""
+        found = [blocked] if (blocked := self.why_blocked()) else []
+        word = int(self.status_word.get())
+        found += [f"{self.prefix}.MSTA is {word}: {text}" for bit, text in _STATUS_BITS.items() if word >> bit & 1]
+        for field, switch in (("LLS", self.low_limit_switch), ("HLS", self.high_limit_switch)):
+            if switch.get():
+                found.append(f"{self.prefix}.{field} is 1: it is on a limit switch")
+        if AlarmSeverity.NO_ALARM < self.user_readback.alarm_severity < AlarmSeverity.INVALID:
+            found.append(self._alarm())
+        return found
+
+    def deadbands(self) -> dict[str, float]:
+        """How far the stage may be from what is read (MDEL), and from where it was sent (RDBD), in the motor's unit."""
+        return {f"{self.prefix}.MDEL": self.readback_deadband.get(), f"{self.prefix}.RDBD": self.retry_deadband.get()}
+
+    def _halted(self) -> str | None:
+        state = self.go_switch.get()
+        return f"{self.prefix}.SPMG is {state}: set it to Go" if state in ("Stop", "Pause") else None
+
+    def _alarm(self) -> str:
+        readback = self.user_readback
+        status = getattr(readback.alarm_status, "name", readback.alarm_status)
+        return f"{readback.pvname} is in {AlarmSeverity(readback.alarm_severity).name} alarm ({status})"
