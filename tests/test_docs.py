@@ -171,10 +171,10 @@ def derived(request: pytest.FixtureRequest, raw_starts) -> dict[str, dict[str, A
     raw = starts[request.param]
     run = technique_of(raw).open(raw, ReferenceStore(state_dir))
     recipe = Recipe("any")
-    about = {"rows": run.rows, "metadata": run.metadata, "remarks": run.remarks}
+    about = {"rows": run.rows, "metadata": run.metadata(recipe), "remarks": run.remarks}
     start = derived_start(raw, recipe, uid="0" * 32, purpose="live", recipes=[recipe], refused="mask_set", **about)
     documents: dict[str, dict[str, Any]] = {}
-    written = DerivedRun(documents.__setitem__, start, run.quantities)
+    written = DerivedRun(documents.__setitem__, start, run.quantities(recipe))
     written.estimate(Estimate({}), Standing(), final=True, elapsed_s=0.1)
     written.close(Ledger(), options={})
     return documents

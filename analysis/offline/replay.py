@@ -107,13 +107,13 @@ def replay(
                         uid=uid,
                         purpose="replay",
                         rows=run.rows,
-                        metadata=run.metadata,
+                        metadata=run.metadata(recipe),
                         remarks=run.remarks,
                         options=one.options,
                         threads=threads,
                         recipes=[recipe],
                     )
-                    derived = DerivedRun(writer, begin, run.quantities, expected=run.expected)
+                    derived = DerivedRun(writer, begin, run.quantities(recipe), expected=run.expected)
                 timed = one.timed
                 derived.estimate(timed.estimate, timed.standing, final=timed.final, elapsed_s=timed.elapsed_s)
                 if timed.final:

@@ -70,13 +70,11 @@ class Run(Protocol):
     def expected(self) -> int | None:
         """Rows that the run should have."""
 
-    @property
-    def quantities(self) -> Mapping[str, Quantity]:
-        """Every array and figure of an estimate, arrays first, the one to look at first of all."""
+    def quantities(self, recipe: Recipe) -> Mapping[str, Quantity]:
+        """Every array and figure of an estimate by a valid recipe, arrays first, the one to look at first of all."""
 
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """What a derived run's start document says of this run."""
+    def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
+        """What the start document of a derived run by a valid recipe says of this run."""
 
     @property
     def remarks(self) -> Sequence[str]:

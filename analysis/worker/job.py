@@ -173,8 +173,8 @@ def _reconstruct(job: Job, raw: LogReader, writer: LogWriter, progress: Progress
         DerivedRun(writer, job.start_doc(raw_start, rows=rows), {}, progress=progress).close(failure=str(error))
         return Outcome.FAILED, str(error)
 
-    start = job.start_doc(raw_start, rows=run.rows, metadata=run.metadata, remarks=run.remarks, options=drive.options)
-    derived = DerivedRun(writer, start, run.quantities, expected=run.expected, progress=progress)
+    start = job.start_doc(raw_start, rows=run.rows, metadata=run.metadata(job.recipe), remarks=run.remarks, options=drive.options)
+    derived = DerivedRun(writer, start, run.quantities(job.recipe), expected=run.expected, progress=progress)
     try:
         for timed in drive.estimates():
             derived.estimate(timed.estimate, timed.standing, final=timed.final, elapsed_s=timed.elapsed_s)

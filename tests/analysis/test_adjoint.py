@@ -15,6 +15,8 @@ from analysis.ghost import MaskOperator
 from analysis.ghost.masks import Masks
 from analysis.ghost.wavelet_network import haar, inverse_haar
 from analysis.imaging.gradient import ScreenedPoisson, gradient, gradient_adjoint
+from analysis.ptychography.backend import Backend
+from analysis.ptychography.geometry import Geometry
 
 Map = Callable[[np.ndarray], np.ndarray]
 
@@ -62,7 +64,32 @@ def haar_transform(height: int, width: int, rng: np.random.Generator) -> Operato
     )
 
 
-@pytest.mark.parametrize("make", [masks, compact_masks, differences, screened_poisson, haar_transform])
+def far_field(height: int, width: int, rng: np.random.Generator) -> Operator:
+    return _propagation(Geometry((height, width), 0.05))
+
+
+def near_field(height: int, width: int, rng: np.random.Generator) -> Operator:
+    return _propagation(Geometry((height, width), 0.05, fresnel=3.0))
+
+
+def _propagation(geometry: Geometry) -> Operator:
+    shape = (2, *geometry.shape)  # real and imaginary part
+    propagator = geometry.propagator(Backend(), geometry.shape)
+
+    def of_parts(propagate: Callable[[np.ndarray], np.ndarray]) -> Map:
+        def applied(parts: np.ndarray) -> np.ndarray:
+            wave = propagate((parts[0] + 1j * parts[1]).astype(np.complex64))
+            return np.stack([wave.real, wave.imag])
+
+        return applied
+
+    return Operator(shape, shape, of_parts(propagator.forward), of_parts(propagator.backward), tolerance=1e-5)
+
+
+MAKERS = [masks, compact_masks, differences, screened_poisson, haar_transform, far_field, near_field]
+
+
+@pytest.mark.parametrize("make", MAKERS)
 @settings(max_examples=30, deadline=None)
 @given(height=st.integers(1, 11), width=st.integers(1, 11), seed=st.integers(0, 5))
 def test_the_adjoint_is_one(make: Callable[..., Operator], height: int, width: int, seed: int) -> None:

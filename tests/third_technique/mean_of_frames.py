@@ -18,15 +18,16 @@ ROW = np.dtype([("number", "<i8"), ("time", "<f8"), ("frame", "<f8", SHAPE)])
 
 class MeanRun:
     rows = "exposures"
-    quantities: ClassVar = {
-        "mean": image_quantity("mean of the frames", SHAPE, "counts"),
-        "brightest": Quantity("brightest pixel"),
-    }
-    metadata: ClassVar[dict[str, Any]] = {"caption": "4x5 pixels"}
     remarks = ()
 
     def __init__(self, start: Any, store: Any) -> None:
         self.uid, self.expected = str(start["uid"]), start.get("num_points")
+
+    def quantities(self, recipe: Any) -> dict[str, Quantity]:
+        return {"mean": image_quantity("mean of the frames", SHAPE, "counts"), "brightest": Quantity("brightest pixel")}
+
+    def metadata(self, recipe: Any) -> dict[str, Any]:
+        return {"caption": "4x5 pixels"}
 
     def intake(self, *, wait_for_end: bool = False) -> Intake:
         return Intake(self, wait_for_end)

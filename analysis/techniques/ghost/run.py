@@ -56,10 +56,9 @@ class GhostRun:
         """Realizations that the run should have."""
         return self.spec.expected
 
-    @property
-    def quantities(self) -> Mapping[str, Quantity]:
+    def quantities(self, recipe: Recipe) -> Mapping[str, Quantity]:
         """Image and spread in the unit of the image, and figures of trust."""
-        units = self.metadata["image"]["units"]
+        units = self.metadata(recipe)["image"]["units"]
         return {
             "image": image_quantity("the object", self.spec.shape, units),
             "spread": image_quantity("standard error of the image", self.spec.shape, units),
@@ -68,8 +67,7 @@ class GhostRun:
             "dose": Quantity("monitor counts so far", "counts"),
         }
 
-    @property
-    def metadata(self) -> Mapping[str, Any]:
+    def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
         """Which mask set it was measured with, and what the image is."""
         absolute = self.spec.monitor is not None and self.spec.open_beam_ratio is not None
         return {

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from analysis.documents.batch import Batch
-from analysis.documents.frames import FrameFile, FramesUnreadable
+from analysis.documents.frames import FrameFile, FramesUnreadable, path_of
 from analysis.documents.ledger import MAX_DETAILS, Ledger
 from analysis.documents.refusal import RunRefused
 from analysis.documents.streams import Datum, Numbered, Streams, column, gaps, whole_numbers
@@ -52,6 +52,7 @@ class Triggers:
     The columns of a batch:
 
     frames : (B, H, W), counts.
+    row : int64, the frame's row in the detector's file.
     cell : int64, the cell of the scan's grid.
     y, x : float64, position, um.
     dose : float64, counts in all frames up to and including this one.
@@ -118,9 +119,42 @@ class Triggers:
             if batch is not None:
                 return batch
         if self._ended:
-            for file in self._files.values():
-                file.close()
+            self.close()
         return None
+
+    def pixels(self, rows: np.ndarray) -> np.ndarray:
+        """Frames that were handed out before, (B, H, W), by their rows in the file.
+
+        Raises
+        ------
+        ValueError
+            If one cannot be read any more.
+        """
+        order = np.argsort(rows, kind="stable")
+        frames, readable = self._files[self.layout.image].read(rows[order])
+        if len(readable) != len(rows):
+            lost = np.setdiff1d(rows, readable)
+            raise ValueError(f"frame {lost[0] + 1} of the detector's file was read before, and cannot be read any more")
+        if (np.diff(order) == 1).all():
+            return frames
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return frames[back]
+
+    def pixels_marked_in(self, dataset: str) -> np.ndarray:
+        """Where a data set (H, W) of the detector's file isn't zero, bool.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be read.
+        """
+        return self._files[self.layout.image].beside(dataset) != 0
+
+    def close(self) -> None:
+        """Close the detector's file; it is opened again when it is read."""
+        for file in self._files.values():
+            file.close()
 
     def ledger(self) -> Ledger:
         """What became of every trigger so far; complete when everything has been taken after `end()`."""
@@ -246,7 +280,7 @@ class Triggers:
             return None
         rows, frames = rows[good], frames if good.all() else frames[good]
         self._counts.used += len(rows)
-        columns = {"frames": frames, "cell": rows["cell"], "y": rows["y"], "x": rows["x"], "dose": dose[good]}
+        columns = {"frames": frames, "row": rows["row"], "cell": rows["cell"], "y": rows["y"], "x": rows["x"], "dose": dose[good]}
         return Batch(rows["number"], columns, rows["received"])
 
 
@@ -280,6 +314,15 @@ class _AnnouncedRows:
         if not parts:
             return np.empty((0, *self._shape)), np.empty(0, dtype=np.int64)
         return np.concatenate(parts) if len(parts) > 1 else parts[0], np.concatenate(readable)
+
+    def beside(self, dataset: str) -> np.ndarray:
+        """A data set (H, W) of the same file."""
+        assert self._resource is not None, "nothing is read before it is announced"
+        try:
+            with FrameFile(path_of(self._resource), dataset, self._folders, shape=self._shape[1:]) as file:
+                return file.read(0, self._shape[0])
+        except FramesUnreadable as error:
+            raise ValueError(str(error)) from error
 
     def _blocks(self, first: int, last: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Rows first to last - 1 at once; one by one, and without waiting any more, once something could not be read."""

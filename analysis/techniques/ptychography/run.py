@@ -13,6 +13,8 @@ from analysis.documents.batch import Batch
 from analysis.documents.recipe import Recipe
 from analysis.estimate import Estimate, Quantity, image_quantity
 from analysis.ptychography import SumMaps
+from analysis.techniques.ptychography.epie import DEFAULTS, EpieReconstruction, checked_options, epie_quantities
+from analysis.techniques.ptychography.experiment import Experiment
 from analysis.techniques.ptychography.intake import Triggers
 from analysis.techniques.ptychography.layout import ENTRY, Layout
 
@@ -29,6 +31,7 @@ class MethodInfo:
 
 METHODS = {
     "sums": MethodInfo("sums", True, "Maps of the counts of each frame, and of those outside the direct beam (dark field)."),
+    "epie": MethodInfo("epie", False, "Phase and amplitude of the object, and the probe, by ePIE.", DEFAULTS),
 }
 """The methods by name."""
 
@@ -55,15 +58,17 @@ class PtychographyRun:
         self.layout = Layout.of(start)
         self._start = start
         self._folders = folders
+        self._intake: Triggers | None = None  # the latest, which knows where the frames are
 
     @property
     def expected(self) -> int | None:
         """Frames that the run should have."""
         return self.layout.expected
 
-    @property
-    def quantities(self) -> Mapping[str, Quantity]:
-        """The maps on the scan's grid."""
+    def quantities(self, recipe: Recipe) -> Mapping[str, Quantity]:
+        """The maps on the scan's grid, or object and probe."""
+        if recipe.method == "epie":
+            return epie_quantities(Experiment.of(self._start, self.layout), checked_options(recipe.options))
         shape = self.layout.grid.shape
         return {
             "counts": image_quantity("counts of a frame", shape, "counts"),
@@ -72,19 +77,23 @@ class PtychographyRun:
             "dose": Quantity("counts in all frames so far", "counts"),
         }
 
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """What the maps are, and how the scan was taken."""
+    def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
+        """What the images are, and how the scan was taken."""
         entry = self._start[ENTRY]
-        step_y, step_x = self.layout.pixel_size_um
-        ny, nx = self.layout.grid.shape
         height, width = self.layout.shape
-        caption = f"map of {ny}x{nx} cells, frames of {height}x{width} pixels"
-        if rate := entry.get("rate_hz"):
-            caption += f", {rate:g} Hz"
+        rate = f", {rate:g} Hz" if (rate := entry.get("rate_hz")) else ""
+        frames = f"frames of {height}x{width} pixels{rate}"
+        if recipe.method == "epie":
+            canvas = Experiment.of(self._start, self.layout).canvas
+            rows, columns = canvas.shape
+            return {
+                "image": {"quantity": "phase of the object", "units": "rad", "pixel_size_um": canvas.pixel_um},
+                "caption": f"object of {rows}x{columns} pixels of {1e3 * canvas.pixel_um:.3g} nm, {frames}",
+            }
+        ny, nx = self.layout.grid.shape
         return {
-            "image": {"quantity": "counts of a frame", "units": "counts", "pixel_size_um": [step_y, step_x]},
-            "caption": caption,
+            "image": {"quantity": "counts of a frame", "units": "counts", "pixel_size_um": list(self.layout.pixel_size_um)},
+            "caption": f"map of {ny}x{nx} cells, {frames}",
         }
 
     @property
@@ -94,15 +103,23 @@ class PtychographyRun:
 
     def intake(self, *, wait_for_end: bool = False) -> Triggers:
         """A new intake."""
-        return Triggers(self._start, self._folders, wait_for_end=wait_for_end)
+        self._intake = Triggers(self._start, self._folders, wait_for_end=wait_for_end)
+        return self._intake
 
-    def reconstruction(self, recipe: Recipe) -> Sums:
+    def reconstruction(self, recipe: Recipe) -> Sums | EpieReconstruction:
         """A new reconstruction. Raises ValueError for a recipe that isn't valid."""
         if recipe.method not in METHODS:
             raise ValueError(f"unknown method {recipe.method!r}; the methods of ptychography are {', '.join(METHODS)}")
+        if recipe.method == "epie":
+            experiment = Experiment.of(self._start, self.layout)
+            return EpieReconstruction(experiment, self.layout.saturation, self.layout.grid.shape[1], self._latest, recipe)
         if recipe.options:
             raise ValueError(f"{recipe.method} has no option {', '.join(map(str, recipe.options))}: leave it out")
         return Sums(self.layout)
+
+    def _latest(self) -> Triggers:
+        assert self._intake is not None, "there are no frames before there is an intake"
+        return self._intake
 
 
 class Sums:

@@ -308,7 +308,7 @@ def test_several_pairs_of_motors_are_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_method_of_another_technique_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(IngestError, match="reconstructed by sums, not by tv"):
+    with pytest.raises(IngestError, match="reconstructed by sums, epie, not by tv"):
         ingest(npz(tmp_path / "data.npz"), tmp_path / "state", recipes=[Recipe("tv")])
     assert written_nothing(tmp_path / "state")
 

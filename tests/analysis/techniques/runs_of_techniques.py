@@ -86,5 +86,7 @@ CASES = [
         for method in GHOST_METHODS
     ),
     Case("ptychography-sums", Recipe("sums"), _fly, _is_datum),
+    Case("ptychography-epie", Recipe("epie", {"sweeps": 3, "averaged": 2, "orientation": "+y+x"}), _fly, _is_datum),
+    Case("ptychography-epie-binned", Recipe("epie", {"sweeps": 2, "binning": 3, "modes": 2}), _fly, _is_datum),
     Case("mean-mean", Recipe("mean"), _mean),
 ]

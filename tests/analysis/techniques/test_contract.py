@@ -68,13 +68,13 @@ def bits(timed: Timed) -> dict[str, bytes]:
 def test_estimates_are_as_they_were_declared(case: Case, tmp_path: Path) -> None:
     documents = case.make(tmp_path)
     run = technique_of(documents[0][1]).open(documents[0][1], ReferenceStore(tmp_path))
-    assert next(iter(run.quantities.values())).is_array  # the one to look at
+    assert next(iter(run.quantities(case.recipe).values())).is_array  # the one to look at
     made, drive = driven(case, tmp_path, documents, Points([[70]]))
     assert [one.final for one in made] == [False, True]
     for one in made:
-        assert next(iter(one.estimate.arrays)) == next(iter(run.quantities))
+        assert next(iter(one.estimate.arrays)) == next(iter(run.quantities(case.recipe)))
         for name, value in {**one.estimate.arrays, **one.estimate.figures}.items():
-            quantity = run.quantities[name]
+            quantity = run.quantities(case.recipe)[name]
             assert np.shape(value) == quantity.shape and quantity.meaning
             assert np.ndim(value) == 0 or np.asarray(value).dtype == np.dtype(quantity.dtype)
     assert drive.ledger.received == drive.ledger.used + drive.ledger.rejected.total()

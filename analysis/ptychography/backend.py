@@ -1,0 +1,83 @@
+"""Where arrays live and how they are transformed: numpy on the CPU, torch on any other device, under one set of names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.fft
+
+_LARGE = 96  # pixels; from here on torch's Fourier transform is the faster one on the CPU
+
+
+class Backend:
+    """Arrays of one device, and their Fourier transforms over the last two axes (unitary).
+
+    Functions that numpy and torch call alike are found in `xp`.
+
+    Parameters
+    ----------
+    device : str
+        "cpu", or a device of torch.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device here.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.xp: Any = np
+        self._device = None
+        if device != "cpu":
+            import torch
+
+            try:
+                self._device = torch.device(device)
+                torch.ones(1, device=self._device).item()
+            except (RuntimeError, AssertionError) as error:
+                raise ValueError(f"device {device!r} can't be used: {str(error).splitlines()[0]}; use cpu") from error
+            self.xp = torch
+
+    def asarray(self, values: np.ndarray) -> Any:
+        """A copy of an array on this device."""
+        if self._device is None:
+            own = self.empty(values.shape, values.dtype)
+            own[...] = values
+            return own
+        return self.xp.tensor(values, device=self._device)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """A new array.
+
+        Its memory begins at a multiple of 64 bytes, without which the bits of a Fourier transform may differ.
+        """
+        dtype = np.dtype(dtype)
+        if self._device is not None:
+            return self.xp.empty(shape, dtype=getattr(self.xp, dtype.name), device=self._device)
+        size = int(np.prod(shape)) * dtype.itemsize
+        raw = np.empty(size + 64, dtype=np.uint8)
+        first = -raw.ctypes.data % 64
+        return raw[first : first + size].view(dtype).reshape(shape)
+
+    def numpy(self, array: Any) -> np.ndarray:
+        """The array as one of numpy, a copy."""
+        return np.array(array) if self._device is None else array.cpu().numpy().copy()
+
+    def transforms(self, shape: tuple[int, ...]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        """The Fourier transform and its inverse for arrays (..., H, W), complex64; what they are given may be overwritten."""
+        if self._device is not None:
+            fft = self.xp.fft
+            return (lambda wave: fft.fft2(wave, norm="ortho")), (lambda wave: fft.ifft2(wave, norm="ortho"))
+        if max(shape[-2:]) >= _LARGE:
+            import torch
+
+            return (
+                lambda wave: torch.fft.fft2(torch.from_numpy(wave), norm="ortho").numpy(),
+                lambda wave: torch.fft.ifft2(torch.from_numpy(wave), norm="ortho").numpy(),
+            )
+        return (
+            lambda wave: scipy.fft.fft2(wave, norm="ortho", overwrite_x=True),
+            lambda wave: scipy.fft.ifft2(wave, norm="ortho", overwrite_x=True),
+        )

@@ -1,0 +1,107 @@
+"""How a wave behind the sample becomes the one on the detector: pixel of the object, and propagation.
+
+Lengths are in um, energies in keV.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis.ptychography.backend import Backend
+
+KEV_UM = 1.2398419843320026e-3
+"""Energy times wavelength."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """From object to detector.
+
+    Attributes
+    ----------
+    shape : (H, W)
+        Pixels of a frame, and of the probe.
+    pixel_um : float
+        Pixel of the object.
+    fresnel : float or None
+        Near field: wavelength times distance over the square of the pixel. None: far field.
+    """
+
+    shape: tuple[int, int]
+    pixel_um: float
+    fresnel: float | None = None
+
+    @classmethod
+    def far_field(cls, shape: tuple[int, int], energy_kev: float, distance_um: float, detector_pixel_um: float) -> Geometry:
+        """Detector far behind the sample: its width resolves a pixel of the object. Frames that aren't square are padded."""
+        side = max(shape)
+        return cls((side, side), KEV_UM / energy_kev * distance_um / (side * detector_pixel_um))
+
+    @classmethod
+    def near_field(
+        cls, shape: tuple[int, int], energy_kev: float, distance_um: float, detector_pixel_um: float, focus_um: float | None
+    ) -> Geometry:
+        """Detector near the sample, or the sample so far behind a focus that the beam is a cone.
+
+        A cone that magnifies M = (focus + distance) / focus is as parallel light on an object M times as large, seen at the
+        distance over M (Paganin, Coherent X-ray Optics, section 1.7).
+        """
+        magnification = 1.0 if focus_um is None else (focus_um + distance_um) / focus_um
+        pixel_um = detector_pixel_um / magnification
+        return cls(shape, pixel_um, KEV_UM / energy_kev * distance_um / magnification / pixel_um**2)
+
+    def first_probe(self, intensity: np.ndarray) -> np.ndarray:
+        """A probe to begin with, complex64 (H, W), from the mean of some frames (H, W) with zero frequency at [0, 0].
+
+        Near field: the square root of it, propagated back. Far field: the same, with the curvature of a beam that is behind
+        its focus by as much as makes its shadow on the sample as many pixels wide as on the detector. How far really, and how
+        the aperture looks, the reconstruction finds.
+        """
+        height, width = self.shape
+        amplitude = np.sqrt(intensity)
+        if self.fresnel is not None:
+            return np.asarray(np.fft.ifft2(np.fft.fft2(amplitude) * self._kernel().conj()), dtype=np.complex64)
+        squared = np.fft.fftfreq(height)[:, None] ** 2 * height + np.fft.fftfreq(width)[None, :] ** 2 * width
+        wave = np.fft.ifft2(amplitude * np.exp(-1j * np.pi * squared), norm="ortho")
+        return np.fft.fftshift(wave).astype(np.complex64)
+
+    def propagator(self, backend: Backend, waves: tuple[int, ...]) -> Propagator:
+        """What propagates waves of this shape, (..., H, W)."""
+        return Propagator(backend, waves, None if self.fresnel is None else self._kernel())
+
+    def _kernel(self) -> np.ndarray:
+        assert self.fresnel is not None
+        height, width = self.shape
+        squared = np.fft.fftfreq(height)[:, None] ** 2 + np.fft.fftfreq(width)[None, :] ** 2
+        return np.exp(-1j * np.pi * self.fresnel * squared).astype(np.complex64)
+
+
+class Propagator:
+    """Propagates waves from object to detector and back; both directions are unitary, so that one is the other's adjoint.
+
+    Far field: one Fourier transform. Near field: a product with exp(-i pi wavelength distance nu^2) between two of them.
+    """
+
+    def __init__(self, backend: Backend, waves: tuple[int, ...], kernel: np.ndarray | None) -> None:
+        self._fft, self._ifft = backend.transforms(waves)
+        self._kernel = None if kernel is None else backend.asarray(kernel)
+        self._back = None if kernel is None else backend.asarray(kernel.conj())
+
+    def forward(self, wave: Any) -> Any:
+        """From the object to the detector; `wave` may be overwritten."""
+        if self._kernel is None:
+            return self._fft(wave)
+        wave = self._fft(wave)
+        wave *= self._kernel
+        return self._ifft(wave)
+
+    def backward(self, wave: Any) -> Any:
+        """From the detector to the object; `wave` may be overwritten."""
+        if self._back is None:
+            return self._ifft(wave)
+        wave = self._fft(wave)
+        wave *= self._back
+        return self._ifft(wave)
