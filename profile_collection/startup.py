@@ -43,7 +43,7 @@ from ghostbeam.prompt.catalogue import LoggedCatalogue
 from ghostbeam.prompt.errors import keep_log_short, tell_in_one_line
 from ghostbeam.prompt.facts import session_facts
 from ghostbeam.prompt.magics import add_magics
-from ghostbeam.prompt.plots import choose_plots
+from ghostbeam.prompt.plots import NowAndThen, choose_plots
 from ghostbeam.prompt.progress import ScanProgress
 from ghostbeam.scan_lock import ScanLock
 from plans.preprocessors import use_devices, use_methods
@@ -94,7 +94,7 @@ if not LISTING:
     table.disable_plots()
     progress = ScanProgress(table, Live(config.state_dir).doubts)
     RE.subscribe(progress)
-    RE.subscribe(bec)
+    RE.subscribe(NowAndThen(bec))
     RE.waiting_hook = progress.waiting
 
     catalogue = catalog.connect(services.uri, services.key)

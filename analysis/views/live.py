@@ -20,6 +20,7 @@ from analysis.views.table import table
 from analysis.worker.pace import FIRST_UPDATE
 
 SHOWN = 6
+_FLAT_IN_A_ROW = 3
 _DISPLAYS = ("WAYLAND_DISPLAY", "DISPLAY")
 _INSTEAD = '`ghostbeam page` in a shell shows the scan in a browser, live.plot().savefig("live.png") makes a picture'
 _FAILED, _DONE, _RUNNING = "failed", "done", "running"
@@ -135,22 +136,32 @@ class LiveRun:
 
     @property
     def flat(self) -> str | None:
-        """The figure by which the newest estimate is no better than a flat image; None where it is better."""
-        for key, value in self.figures.items():
-            limit = self.data_keys[key].get("useless_from")
-            if limit is not None and value >= limit:
-                return f"{self.data_keys[key].get('meaning', key)} {figure_text(value)}"
-        return None
+        """Why the newest estimate is no better than a flat image; None where it is better."""
+        if self.image is not None and np.nanmin(self.image) == np.nanmax(self.image):
+            return "it is the same everywhere"
+        return self._flat_by(self.figures)
 
     @property
     def doubts(self) -> list[str]:
-        """Why the newest estimate is not to be trusted, in sentences."""
-        if self.flat is None:
+        """Why the newest estimate is not to be trusted, in sentences.
+
+        The first estimates of a good scan may be no better than a flat image: while it runs, three in a row must be so.
+        """
+        before = [figures for _, figures in self.history[-_FLAT_IN_A_ROW:]]
+        lasting = len(before) == _FLAT_IN_A_ROW and all(map(self._flat_by, before))
+        if self.flat is None or (self.stop is None and not lasting and self._flat_by(self.figures)):
             return []
         return [
             f"{self.method} is no better than a flat image after {self.used} {self.rows} ({self.flat}). Is there light on the "
             "sample, is the sample in the beam, and is everything in place that the scan names?"
         ]
+
+    def _flat_by(self, figures: dict[str, float]) -> str | None:
+        for key, value in figures.items():
+            limit = self.data_keys[key].get("useless_from")
+            if limit is not None and value >= limit:
+                return f"{self.data_keys[key].get('meaning', key)} {figure_text(value)}"
+        return None
 
     @property
     def figures_told(self) -> list[str]:

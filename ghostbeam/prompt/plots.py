@@ -6,6 +6,8 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 _QT = "PySide6"
@@ -39,6 +41,35 @@ def choose_plots(shell: Any) -> str | None:
 
     matplotlib.use("agg")
     return reason
+
+
+class NowAndThen:
+    """Passes documents on to a callback that draws, events at most once a second: drawing each would slow the scan.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes documents; a figure is drawn once, however many come together.
+    every_s : float
+        How often events are passed on, in s.
+    """
+
+    def __init__(self, draw: Callable[[str, dict[str, Any]], None], every_s: float = 1.0) -> None:
+        self._draw = draw
+        self._every_s = every_s
+        self._kept: list[tuple[str, dict[str, Any]]] = []
+        self._passed_on = 0.0
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Take one document."""
+        self._kept.append((name, doc))
+        now = time.monotonic()
+        if name in ("event", "event_page") and now - self._passed_on < self._every_s:
+            return
+        self._passed_on = now
+        kept, self._kept = self._kept, []
+        for one in kept:
+            self._draw(*one)
 
 
 def display() -> str | None:

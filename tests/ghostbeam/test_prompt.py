@@ -94,6 +94,16 @@ def test_without_a_display_plots_are_off_and_it_is_said_why(monkeypatch):
     assert plots.choose_plots(SimpleNamespace(kernel=None)).startswith("off in a notebook")
 
 
+def test_plots_get_all_documents_but_not_each_event_by_itself():
+    passed_on = []
+    callback = plots.NowAndThen(lambda name, doc: passed_on.append(name), every_s=3600.0)
+    for name in ("start", "descriptor", *["event"] * 5):
+        callback(name, {})
+    assert passed_on == ["start", "descriptor"]
+    callback("stop", {})
+    assert passed_on == ["start", "descriptor", *["event"] * 5, "stop"]
+
+
 def test_a_display_that_has_gone_does_not_end_the_session(monkeypatch):
     pytest.importorskip("PySide6")
     for name in ("WAYLAND_DISPLAY", "MPLBACKEND"):

@@ -114,6 +114,8 @@ class Reconstructed:
 
     def estimate(self, used: int, loss: float, *, final: bool = False) -> None:
         image = np.full((8, 8), used, np.float32)
+        image[0] = 0
+        image *= not np.isnan(loss)
         self.run.estimate(
             Estimate({"image": image}, {"heldout_loss": loss}), Standing(used, used, used), final=final, elapsed_s=0.0
         )
@@ -128,7 +130,10 @@ def test_live_flat_and_aborted_estimates_are_told_from_final_ones(tmp_path: Path
     live = Live(tmp_path)
     made.estimate(64, 1.02)
     assert live["tv"].verdict == "live, no better than flat"
-    assert "tv is no better than a flat image after 64 realizations (held-out loss 1.02)" in repr(live)
+    assert not live.doubts(made.uid)  # the first ones may be
+    made.estimate(80, 1.01)
+    made.estimate(96, 1.0)
+    assert "tv is no better than a flat image after 96 realizations (held-out loss 1)" in repr(live)
     assert live.doubts(made.uid) and not live.doubts("another run")
     made.estimate(128, 0.4)
     assert live["tv"].verdict == "live" and not live.doubts(made.uid)
@@ -138,7 +143,10 @@ def test_live_flat_and_aborted_estimates_are_told_from_final_ones(tmp_path: Path
     assert live["tv"].verdict == "final, scan aborted"
     assert "done, scan aborted" in repr(live) and "128/200" in repr(live)
     assert "reconstructions" in runs_table(tmp_path) and "abort: by hand" in runs_table(tmp_path)
-    assert live._ipython_key_completions_() == ["tv", made.uid[:8]]
+    dark = Reconstructed(tmp_path)
+    dark.estimate(64, np.nan)
+    assert "(it is the same everywhere)" in live.doubts(dark.uid)[0]
+    assert live._ipython_key_completions_() == ["tv", dark.uid[:8], made.uid[:8]]
 
 
 def test_a_window_grows_with_the_scan(tmp_path: Path) -> None:
