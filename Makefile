@@ -28,6 +28,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), once: 2.6 GB on the disk, and some minutes. pip says below what it brings."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $(INSTALLED)
