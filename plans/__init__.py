@@ -3,5 +3,7 @@
 from plans.dark import dark_scan
 from plans.fly import fly_scan
 from plans.ghost import ghost_scan
+from plans.open_beam import open_beam_scan
+from plans.shutter import close_shutter, open_shutter
 
-__all__ = ["dark_scan", "fly_scan", "ghost_scan"]
+__all__ = ["close_shutter", "dark_scan", "fly_scan", "ghost_scan", "open_beam_scan", "open_shutter"]

@@ -74,6 +74,20 @@ def dark_scan_metadata(detectors: list[str], num: int, plan_args: dict[str, Any]
     return metadata | md
 
 
+def open_beam_scan_metadata(detectors: list[str], num: int, plan_args: dict[str, Any], md: dict[str, Any]) -> dict[str, Any]:
+    """Build what `open_beam_scan` adds to its start document."""
+    metadata = {
+        "plan_name": "open_beam_scan",
+        "plan_args": plan_args,
+        "technique": TECHNIQUE,
+        "detectors": detectors,
+        "num_points": num,
+        "num_intervals": num - 1,
+        "hints": {"dimensions": [(["time"], "primary")]},
+    }
+    return metadata | md
+
+
 def fly_scan_metadata(request: FlyScanRequest, plan_args: dict[str, Any], md: dict[str, Any]) -> dict[str, Any]:
     """Build what `fly_scan` adds to its start document.
 

@@ -193,6 +193,22 @@ def measure_dark(detectors: Sequence[Readable]) -> MsgGenerator[bool]:
     return lost
 
 
+def measure_light(detectors: Sequence[Readable], shutter: Movable) -> MsgGenerator[bool]:
+    """Expose once with the shutter open, into the stream "primary".
+
+    Returns
+    -------
+    bool
+        Whether a trigger was lost.
+    """
+    yield Msg("checkpoint")
+    # Each time, and not only before the first: after a pause or a suspension it is closed.
+    yield from open_shutter(shutter)
+    lost = yield from expose(detectors)
+    yield from record(detectors, "primary")
+    return lost
+
+
 def count_lost(steps: Iterable[MsgGenerator[bool]]) -> MsgGenerator[None]:
     """Run measuring steps one after the other.
 

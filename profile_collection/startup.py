@@ -23,9 +23,10 @@ import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 from bluesky import RunEngine
 from bluesky.callbacks.best_effort import BestEffortCallback
-from bluesky.plans import count, scan
+from bluesky.plan_stubs import mv
+from bluesky.plans import count, grid_scan, rel_scan, scan
 from bluesky.preprocessors import SupplementalData
-from IPython import get_ipython
+from IPython import InteractiveShell, get_ipython
 
 import plans
 from analysis.archive import catalog
@@ -47,11 +48,14 @@ from ghostbeam.prompt.plots import NowAndThen, choose_plots
 from ghostbeam.prompt.progress import ScanProgress
 from ghostbeam.scan_lock import ScanLock
 from plans.preprocessors import use_devices, use_methods
+from plans.queue_devices import with_devices_named
 from plans.session_metadata import SessionMetadata
 from plans.suspenders import beam_suspenders
 
 LISTING = Path(sys.argv[0]).name == "qserver-list-plans-devices"
-shell = get_ipython()  # None in a queueserver's worker, and in a script
+shell = get_ipython()
+if not isinstance(shell, InteractiveShell):  # in a script; in a queueserver's worker, which has a dummy of its own
+    shell = None
 
 if not LISTING:
     if shell is not None:
@@ -69,6 +73,18 @@ mask_stage.mount(masks)
 ghost_scan = use_methods(use_devices(plans.ghost_scan, shutter=shutter), OPTIONS)
 fly_scan = use_devices(plans.fly_scan, trigger_box=trigger_box, shutter=shutter)
 dark_scan = use_devices(plans.dark_scan, shutter=shutter)
+open_beam_scan = use_devices(plans.open_beam_scan, shutter=shutter)
+open_shutter = use_devices(plans.open_shutter, shutter=shutter)
+close_shutter = use_devices(plans.close_shutter, shutter=shutter)
+with_devices_named(ghost_scan, lists={"detectors": ["diode"]}, mask_stage=["mask_stage"], shutter=["shutter"])
+with_devices_named(
+    fly_scan, pixel_detector=["pixel_detector"], sample_stage=["sample_stage"], trigger_box=["trigger_box"], shutter=["shutter"]
+)
+for plan in (dark_scan, open_beam_scan):
+    with_devices_named(plan, lists={"detectors": ["diode"]}, shutter=["shutter"])
+for plan in (open_shutter, close_shutter):
+    with_devices_named(plan, shutter=["shutter"])
+del plan
 
 if not LISTING:
     connect(devices, config.epics.connection_timeout_s)
