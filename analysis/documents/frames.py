@@ -12,8 +12,7 @@ from __future__ import annotations
 import ctypes
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import unquote, urlparse
@@ -220,48 +219,6 @@ class FrameFile:
 
     def __str__(self) -> str:
         return f"frames of {self.dataset} in {self.path} cannot be read"
-
-
-@dataclass(frozen=True)
-class Frames:
-    """Rows of a file that were announced, and are read when somebody asks for them.
-
-    Attributes
-    ----------
-    file : FrameFile
-        Where they are.
-    first, last : int
-        Rows first to last - 1.
-    """
-
-    file: FrameFile
-    first: int
-    last: int
-
-    def __len__(self) -> int:
-        return self.last - self.first
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, ...), as that of the array that they would be."""
-        return (len(self), *self.file.shape)
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the array that they would be."""
-        return self.file.dtype
-
-    def blocks(self, max_bytes: int) -> Iterator[np.ndarray]:
-        """All rows in order, as arrays of at most so many bytes, but at least one row, each."""
-        rows = max(1, max_bytes // max(1, self.dtype.itemsize * int(np.prod(self.file.shape))))
-        first = self.first
-        while first < self.last:
-            last = first + rows
-            if rows >= self.file.chunk:  # then no chunk is unpacked twice
-                last -= last % self.file.chunk
-            last = min(last, self.last)
-            yield self.file.read(first, last)
-            first = last
 
 
 def frame_folders(state_dir: Path | str) -> list[Path]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fly_runs import DATASETS, IMAGE, NUMBER, SHAPE, DetectorProcess, fly_run, frame
 
-from analysis.documents.frames import FrameFile, Frames, FramesRefused, FramesUnreadable
+from analysis.documents.frames import FrameFile, FramesRefused, FramesUnreadable
 
 
 @pytest.fixture
@@ -64,18 +64,6 @@ def test_what_a_killed_writer_flushed_is_read(path):
         assert numbers.read(0, 100).tolist() == list(range(1, 101))
         with pytest.raises(FramesUnreadable, match=r"scan\.h5 cannot be read: it holds \d+ frames, 1000000 were announced"):
             images.read(0, 1_000_000)
-
-
-def test_blocks_are_bounded_and_unpack_no_chunk_twice(path):
-    fly_run(path)
-    row = 2 * SHAPE[0] * SHAPE[1]
-    with opened(path) as images:
-        for max_bytes, lengths in [(70 * row, [54, 64, 64, 8]), (10 * row, [10] * 19), (1, [1] * 190)]:
-            blocks = list(Frames(images, 10, 200).blocks(max_bytes))
-            assert [len(block) for block in blocks] == lengths
-            np.testing.assert_array_equal(np.concatenate(blocks), expected(10, 200))
-        assert list(Frames(images, 5, 5).blocks(1000)) == []
-        assert Frames(images, 10, 200).shape == (190, *SHAPE)
 
 
 def test_a_truncated_file_is_named_and_gives_no_zeros(path):
