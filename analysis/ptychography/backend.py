@@ -6,13 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.fft
-
-_LARGE = 96  # pixels; from here on torch's Fourier transform is the faster one on the CPU
 
 
 class Backend:
-    """Arrays of one device, and their Fourier transforms over the last two axes (unitary).
+    """Arrays of one device, and their Fourier transforms.
 
     Functions that numpy and torch call alike are found in `xp`.
 
@@ -65,19 +62,16 @@ class Backend:
         """The array as one of numpy, a copy."""
         return np.array(array) if self._device is None else array.cpu().numpy().copy()
 
-    def transforms(self, shape: tuple[int, ...]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-        """The Fourier transform and its inverse for arrays (..., H, W), complex64; what they are given may be overwritten."""
-        if self._device is not None:
-            fft = self.xp.fft
-            return (lambda wave: fft.fft2(wave, norm="ortho")), (lambda wave: fft.ifft2(wave, norm="ortho"))
-        if max(shape[-2:]) >= _LARGE:
-            import torch
+    def transforms(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        """The Fourier transform and its adjoint over the last two axes, neither of them divided by anything.
 
-            return (
-                lambda wave: torch.fft.fft2(torch.from_numpy(wave), norm="ortho").numpy(),
-                lambda wave: torch.fft.ifft2(torch.from_numpy(wave), norm="ortho").numpy(),
-            )
+        On the CPU too they are those of torch: scipy's take up to 1.7 times as long for frames of 64x64 to 192x192.
+        """
+        import torch
+
+        if self._device is not None:
+            return torch.fft.fft2, lambda wave: torch.fft.ifft2(wave, norm="forward")
         return (
-            lambda wave: scipy.fft.fft2(wave, norm="ortho", overwrite_x=True),
-            lambda wave: scipy.fft.ifft2(wave, norm="ortho", overwrite_x=True),
+            lambda wave: torch.fft.fft2(torch.from_numpy(wave)).numpy(),
+            lambda wave: torch.fft.ifft2(torch.from_numpy(wave), norm="forward").numpy(),
         )

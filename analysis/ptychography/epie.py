@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from analysis.ptychography.backend import Backend
-from analysis.ptychography.geometry import Geometry
+from analysis.ptychography.geometry import Geometry, Propagator
 
 _DARK = np.float32(1e-3)  # square root of photons: less of a wave than this has no phase to keep
 _EXPLODED = 1e3  # times the power in the frames
@@ -61,8 +61,15 @@ class Epie:
         self.backend = backend
         self._geometry = geometry
         self.object = backend.asarray(np.ones(canvas, dtype=np.complex64))
-        self.probe = backend.asarray(probe)
+        self._propagator = geometry.propagator(backend)
+        # In such units the propagated wave is the square root of counts, and needs no factor.
+        self._probe = backend.asarray((probe / self._propagator.gain).astype(np.complex64))
         self._workspaces: dict[int, _Workspace] = {}
+
+    @property
+    def probe(self) -> np.ndarray:
+        """The modes, complex64 (M, H, W); the square of their modulus is in counts."""
+        return self.backend.numpy(self._probe) * np.float32(self._propagator.gain)
 
     def update(self, frames: Frames, order: np.ndarray, step: float, *, probe_step: float | None = None) -> np.ndarray:
         """Improve object and probe by some frames, in this order.
@@ -87,55 +94,55 @@ class Epie:
         ValueError
             If the power of the probe explodes.
         """
-        errors = np.empty(len(order))
-        object_step = step / float((abs(self.probe) ** 2).sum(0).max())
-        probe_step = (step if probe_step is None else probe_step) / float((abs(self.object) ** 2).max())
-        for number, index in enumerate(order.tolist()):
+        gain = self._propagator.gain
+        object_step = step / float((abs(self._probe) ** 2).sum(0).max()) / gain**2
+        probe_step = (step if probe_step is None else probe_step) / float((abs(self.object) ** 2).max()) / gain**2
+        missed = []
+        for index in order.tolist():
             places = frames.places[index]
             work = self._workspaces.get(len(places))
             if work is None:
-                work = self._workspaces[len(places)] = _Workspace(self.backend, self._geometry, self.probe.shape, len(places))
-            missed = work.step(
-                self.object,
-                self.probe,
-                frames.amplitude[index],
-                places.tolist(),
-                complete=bool(frames.complete[index]),
-                object_step=object_step,
-                probe_step=probe_step,
-            )
-            errors[number] = missed / max(frames.counts[index], 1.0)
-        power = float((abs(self.probe) ** 2).sum())
+                work = _Workspace(self.backend, self._propagator, self._geometry.shape, len(self._probe), len(places))
+                self._workspaces[len(places)] = work
+            amplitude, complete = frames.amplitude[index], bool(frames.complete[index])
+            missed.append(work.step(self.object, self._probe, amplitude, complete, places.tolist(), object_step, probe_step))
+        power = float((abs(self._probe) ** 2).sum()) * gain**2
         if not power < _EXPLODED * max(float(frames.counts.max(initial=0.0)), 1.0):
             raise ValueError(
                 f"the probe's power has grown to {power:.3g} where a frame has {frames.counts.max():.3g} counts: positions, "
                 "distances or the orientation don't fit the frames"
             )
-        return errors
+        return np.array(missed) / np.maximum(frames.counts[order], 1.0)
 
     def orthogonalise(self) -> None:
         """Replace the modes of the probe by orthogonal ones with the same sum of intensities, the strongest first."""
-        modes = len(self.probe)
+        modes = len(self._probe)
         if modes == 1:
             return
-        probe = self.backend.numpy(self.probe)
+        probe = self.backend.numpy(self._probe)
         flat = probe.reshape(modes, -1).astype(np.complex128)
         _, mixing = np.linalg.eigh(flat.conj() @ flat.T)
-        self.probe[...] = self.backend.asarray((mixing[:, ::-1].T @ flat).reshape(probe.shape).astype(np.complex64))
+        self._probe[...] = self.backend.asarray((mixing[:, ::-1].T @ flat).reshape(probe.shape).astype(np.complex64))
 
 
 class _Workspace:
     """Arrays that are used anew for each frame with so many places on its path."""
 
-    def __init__(self, backend: Backend, geometry: Geometry, probe: tuple[int, ...], places: int) -> None:
+    def __init__(self, backend: Backend, propagator: Propagator, frame: tuple[int, int], modes: int, places: int) -> None:
+        probe = (modes, *frame)
         self._xp = backend.xp
-        self._propagator = geometry.propagator(backend, (places, *probe))
+        self._conj = np.conjugate if backend.xp is np else _conjugate_of_torch
+        self._propagator = propagator
         self._waves = backend.empty((places, *probe), np.complex64)
-        self._windows = backend.empty((places, *geometry.shape), np.complex64)
-        self._product = backend.empty(probe, np.complex64)
-        self._conjugate = backend.empty(probe, np.complex64)
+        self._for_probe = backend.empty((places, *probe), np.complex64)
+        self._for_object = backend.empty(probe, np.complex64)
+        self._conjugate = backend.empty(frame, np.complex64)
+        self._conjugate_probe = backend.empty(probe, np.complex64)
         self._modulus = backend.empty((places, *probe), np.float32)
-        self._factor = backend.empty(geometry.shape, np.float32)
+        self._total = backend.empty(frame, np.float32)
+        # numpy multiplies complex by complex numbers several times as fast as by real ones
+        self._factor = backend.asarray(np.zeros(frame, dtype=np.complex64))
+        self._real_factor = self._factor.real
         self._share = places**-0.5  # of the amplitude
 
     def step(
@@ -143,57 +150,55 @@ class _Workspace:
         object_: Any,
         probe: Any,
         amplitude: Any,
-        places: list[list[int]],
-        *,
         complete: bool,
+        places: list[list[int]],
         object_step: float,
         probe_step: float,
     ) -> float:
-        xp, waves, windows, product = self._xp, self._waves, self._windows, self._product
-        height, width = windows.shape[-2:]
-        for number, (row, column) in enumerate(places):
-            windows[number] = object_[row : row + height, column : column + width]
-            xp.multiply(probe, windows[number], out=waves[number])
-        if len(places) > 1:
+        xp, conj, waves = self._xp, self._conj, self._waves
+        height, width = self._factor.shape
+        windows = [object_[row : row + height, column : column + width] for row, column in places]
+        for window, wave in zip(windows, waves, strict=True):
+            xp.multiply(probe, window, out=wave)
+        if len(windows) > 1:
             waves *= self._share
         far = self._propagator.forward(waves)
-        factor = self._relative_change(far, amplitude)
-        if not complete:
-            factor[amplitude < 0] = 0.0
-        far *= factor
-        missed = float(xp.vdot(far.reshape(-1), far.reshape(-1)).real)
+        far *= self._relative_change(far, amplitude, complete)
+        flat = far.reshape(-1)
+        missed = float(xp.vdot(flat, flat).real)
         change = self._propagator.backward(far)
 
-        conjugate = self._conjugated(probe)
-        for number, (row, column) in enumerate(places):
-            xp.multiply(conjugate, change[number], out=product)
-            product *= object_step * self._share
-            window = object_[row : row + height, column : column + width]
-            for mode in product:
-                window += mode
+        if probe_step:  # by the object before its update
+            for window, own, product in zip(windows, change, self._for_probe, strict=True):
+                xp.multiply(own, conj(window, out=self._conjugate), out=product)
+        change *= object_step * self._share
+        conjugate = conj(probe, out=self._conjugate_probe)
+        for window, own in zip(windows, change, strict=True):
+            for mode in xp.multiply(conjugate, own, out=self._for_object):
+                xp.add(window, mode, out=window)
         if probe_step:
-            change *= probe_step * self._share
-            for number in range(len(places)):
-                xp.multiply(change[number], self._conjugated(windows[number]), out=product)
+            self._for_probe *= probe_step * self._share
+            for product in self._for_probe:
                 probe += product
         return missed
 
-    def _relative_change(self, far: Any, amplitude: Any) -> Any:
+    def _relative_change(self, far: Any, amplitude: Any, complete: bool) -> Any:
         """What to multiply the wave on the detector by for its change: measured over computed amplitude, less 1."""
-        xp, factor = self._xp, self._factor
+        xp, total, factor = self._xp, self._total, self._real_factor
         if far.shape[0] == far.shape[1] == 1:
-            xp.abs(far[0, 0], out=factor)
+            xp.abs(far[0, 0], out=total)
         else:
             xp.abs(far, out=self._modulus)
             self._modulus *= self._modulus
-            factor[...] = self._modulus.sum((0, 1))
-            xp.sqrt(factor, out=factor)
-        factor += _DARK
-        xp.divide(amplitude, factor, out=factor)
-        factor -= 1.0
-        return factor
+            total[...] = self._modulus.sum((0, 1))
+            xp.sqrt(total, out=total)
+        total += _DARK
+        xp.divide(amplitude, total, out=total)
+        xp.subtract(total, 1.0, out=factor)
+        if not complete:
+            factor[amplitude < 0] = 0.0
+        return self._factor
 
-    def _conjugated(self, values: Any) -> Any:
-        if self._xp is not np:
-            return values.conj()
-        return np.conjugate(values, out=self._conjugate if values.ndim == 3 else self._conjugate[0])
+
+def _conjugate_of_torch(values: Any, *, out: Any) -> Any:
+    return values.conj()  # a view, which costs nothing

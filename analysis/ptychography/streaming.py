@@ -113,7 +113,7 @@ class StreamingEpie:
     def picture(self) -> Picture:
         """Object and probe now."""
         backend = self._epie.backend
-        return Picture(backend.numpy(self._epie.object), backend.numpy(self._epie.probe), self._residual)
+        return Picture(backend.numpy(self._epie.object), self._epie.probe, self._residual)
 
     def finish(self, sweeps: Sweeps) -> Picture:
         """Sweep over all blocks, and return the mean of the last sweeps."""

@@ -74,7 +74,7 @@ def near_field(height: int, width: int, rng: np.random.Generator) -> Operator:
 
 def _propagation(geometry: Geometry) -> Operator:
     shape = (2, *geometry.shape)  # real and imaginary part
-    propagator = geometry.propagator(Backend(), geometry.shape)
+    propagator = geometry.propagator(Backend())
 
     def of_parts(propagate: Callable[[np.ndarray], np.ndarray]) -> Map:
         def applied(parts: np.ndarray) -> np.ndarray:

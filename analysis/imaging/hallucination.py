@@ -1,0 +1,90 @@
+"""Whether a denoised image holds what its input does not: lattices, and structure that was taken away with the noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import maximum_filter, median_filter
+
+_STANDS_OUT = 25.0  # times the median power around: noise, distributed as chi squared, does so once in 10^7 pixels
+_CORRELATED = 5.0  # standard errors of a correlation
+_COARSE = 4  # cycles across the image: slower ones are its own shape
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What was found in a denoised image.
+
+    Attributes
+    ----------
+    lattice : tuple of (float, float)
+        Frequencies (y, x), cycles a pixel, of peaks that stand out of the spectrum, and did not in the input's.
+    pitch : bool
+        Whether one of them is that of the scan, or a multiple of it.
+    residual_correlation : float
+        Largest correlation of what was removed with itself one pixel further, in standard errors; 0 for white noise.
+    """
+
+    lattice: tuple[tuple[float, float], ...]
+    pitch: bool
+    residual_correlation: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found. What is removed from correlated noise is correlated, so that this is told apart."""
+        return not self.lattice
+
+    @property
+    def remarks(self) -> list[str]:
+        """What people should know, in sentences."""
+        remarks = []
+        if self.lattice:
+            periods = ", ".join(f"{1 / np.hypot(*peak):.3g}" for peak in self.lattice[:4])
+            remarks.append(f"the denoised image holds a lattice that its input doesn't, with periods of {periods} pixels")
+        if self.pitch:
+            remarks.append("a lattice has the pitch of the scan")
+        if self.residual_correlation > _CORRELATED:
+            remarks.append("what was removed is no white noise: structure may have gone with it")
+        return remarks
+
+
+def check_denoised(image: np.ndarray, denoised: np.ndarray, *, pitch_px: tuple[float, float] | None = None) -> Checks:
+    """Look for what a denoiser has made up, or taken away.
+
+    Parameters
+    ----------
+    image, denoised : ndarray, (H, W)
+        Before and after.
+    pitch_px : (float, float), optional
+        Distance of lines and points of the scan, pixels.
+    """
+    before, after = _standing_out(image), _standing_out(denoised)
+    new = after & ~maximum_filter(before, 3)
+    height, width = image.shape
+    rows, columns = np.nonzero(new)
+    frequencies = [
+        (float(y), float(x)) for y, x in zip(np.fft.fftfreq(height)[rows], np.fft.fftfreq(width)[columns], strict=True) if y >= 0
+    ]
+    pitch = pitch_px is not None and any(_is_multiple(peak, pitch_px, (height, width)) for peak in frequencies)
+    removed = image.astype(np.float64) - denoised
+    removed -= removed.mean()
+    variance = float((removed**2).mean()) or 1.0
+    neighbours = [(removed[1:] * removed[:-1]).mean() / variance, (removed[:, 1:] * removed[:, :-1]).mean() / variance]
+    return Checks(tuple(frequencies), pitch, float(max(map(abs, neighbours)) * np.sqrt(image.size)))
+
+
+def _standing_out(image: np.ndarray) -> np.ndarray:
+    """Fourier pixels, bool (H, W), that are local maxima far above what is around them."""
+    height, width = image.shape
+    window = np.hanning(height)[:, None] * np.hanning(width)[None, :]
+    power = np.abs(np.fft.fft2((image - image.mean()) * window)) ** 2
+    around = median_filter(power, size=9, mode="wrap")
+    index = np.hypot(np.fft.fftfreq(height)[:, None] * height, np.fft.fftfreq(width)[None, :] * width)
+    peak = (power > _STANDS_OUT * around) & (power == maximum_filter(power, 5, mode="wrap")) & (index > _COARSE)
+    return np.asarray(peak)
+
+
+def _is_multiple(peak: tuple[float, float], pitch: tuple[float, float], shape: tuple[int, int]) -> bool:
+    off = [abs(frequency * step - round(frequency * step)) / step for frequency, step in zip(peak, pitch, strict=True)]
+    return all(distance * size < 1 for distance, size in zip(off, shape, strict=True))
