@@ -50,16 +50,20 @@ def tell_in_one_line(shell: Any) -> None:
     shell.set_custom_exc((Exception,), show)
 
 
-class _NotTwice(logging.Filter):
-    """The RunEngine logs an error with its traceback, and then raises it."""
+_NOISE = {
+    "Run aborted",  # with the traceback of an error that the RunEngine raises as well
+    "No open traces left to close!",  # after each abort, of a telemetry that nobody has set up
+}
 
+
+class _NoNoise(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.msg != "Run aborted"
+        return record.msg not in _NOISE
 
 
 def keep_log_short(engine: Any) -> None:
     """Let the RunEngine's log leave out the errors that it raises as well."""
-    engine.log.logger.addFilter(_NotTwice())
+    engine.log.logger.addFilter(_NoNoise())
 
 
 def _raised_in(trace: TracebackType | None) -> str:

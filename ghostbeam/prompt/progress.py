@@ -85,6 +85,7 @@ class ScanProgress:
         assert self._bar is not None
         if self._bar.n == 0:  # what came before, such as dark exposures, says nothing of the points
             self._bar.initial, self._bar.start_t = rows, time.time()
+        self._bar.set_postfix_str("", refresh=False)
         self._bar.update(rows)
 
     def _end(self) -> None:
@@ -107,8 +108,8 @@ class ScanProgress:
                         bar.write(f"ATTENTION: {doubt}")
                 waiting = self._waiting
                 waited = 0.0 if waiting is None else time.monotonic() - waiting[1]
-                slow = waiting is not None and waited > _LONG_S
-                bar.set_postfix_str(f"waiting for {waiting[0]} ({waited:.0f} s)" if slow and waiting else "")
+                if waiting is not None and waited > _LONG_S:  # never at the prompt, while a plan is paused
+                    bar.set_postfix_str(f"waiting for {waiting[0]} ({waited:.0f} s)")
 
 
 def _names(statuses: Any) -> str:
