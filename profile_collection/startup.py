@@ -44,7 +44,7 @@ from ghostbeam.prompt.catalogue import LoggedCatalogue
 from ghostbeam.prompt.errors import keep_log_short, tell_in_one_line
 from ghostbeam.prompt.facts import session_facts
 from ghostbeam.prompt.magics import add_magics
-from ghostbeam.prompt.plots import NowAndThen, choose_plots
+from ghostbeam.prompt.plots import NowAndThen, choose_plots, is_notebook
 from ghostbeam.prompt.progress import ScanProgress
 from ghostbeam.scan_lock import ScanLock
 from plans.preprocessors import use_devices, use_methods
@@ -108,10 +108,15 @@ if not LISTING:
         bec.disable_plots()
     table = BestEffortCallback(use_teleporter=False)  # prints
     table.disable_plots()
-    progress = ScanProgress(table, Live(config.state_dir).doubts)
-    RE.subscribe(progress)
+    if shell is None:
+        RE.subscribe(table)
+    else:
+        if is_notebook(shell):
+            table.disable_table()  # the line that counts would stand between the rows
+        progress = ScanProgress(table, Live(config.state_dir).doubts)
+        RE.subscribe(progress)
+        RE.waiting_hook = progress.waiting
     RE.subscribe(NowAndThen(bec))
-    RE.waiting_hook = progress.waiting
 
     catalogue = catalog.connect(services.uri, services.key)
     atexit.register(catalogue.close)

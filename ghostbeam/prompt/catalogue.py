@@ -14,8 +14,10 @@ from analysis.archive.catalog import CatalogError
 from analysis.archive.client_classes import with_own_classes
 from analysis.documents.log import LogReader
 from analysis.documents.log_reader import RunInfo
+from analysis.documents.status import is_running, read_status
 
-_PATIENCE_S = 30.0
+_PATIENCE_S = 120.0
+_WITHOUT_ARCHIVER_S = 5.0  # it is started again at once when it died
 _SAY_SO_AFTER_S = 1.5
 _POLL_S = 0.1
 
@@ -28,7 +30,7 @@ class LoggedCatalogue:
     """A catalogue of runs that waits for the archiver where the log knows more.
 
     `runs[uid]`, `runs[-1]` and `runs[5]` (the scan number) are those of the log. What has just been measured is waited for, for
-    half a minute, and never is another run returned in its place. Everything else is as with the Tiled client.
+    two minutes at most, and never is another run returned in its place. Everything else is as with the Tiled client.
 
     Parameters
     ----------
@@ -43,7 +45,8 @@ class LoggedCatalogue:
     def __init__(self, client: Any, log: Path, say: Callable[[str], None] = print) -> None:
         self._client = with_own_classes(client)
         self._reader = LogReader(log)
-        self._ledger = ArchiveLedger(log.parent.parent)
+        self._state_dir = log.parent.parent
+        self._ledger = ArchiveLedger(self._state_dir)
         self._say = say
         self._runs: list[RunInfo] = []
         self._whole: set[str] = set()  # uids of ended runs that are all there
@@ -102,6 +105,8 @@ class LoggedCatalogue:
                 waited = time.monotonic() - began
                 if problem := self._problem(run.uid):
                     raise NotYetArchived(f"{_name(run)} could not be stored in the catalogue: {problem}. It is safe in the log")
+                if waited > _WITHOUT_ARCHIVER_S and (problem := self._archiver_problem()):
+                    raise NotYetArchived(f"{_name(run)} is safe in the log, but not in the catalogue yet: {problem}")
                 if waited > _PATIENCE_S:
                     raise NotYetArchived(
                         f"{_name(run)} is safe in the log, but not in the catalogue after {waited:.0f} s of waiting: `ghostbeam "
@@ -127,6 +132,13 @@ class LoggedCatalogue:
             return False
         self._whole.add(run.uid)
         return True
+
+    def _archiver_problem(self) -> str | None:
+        """Why the archiver brings nothing into the catalogue now, if it says so."""
+        said = read_status(self._state_dir, "archiver")
+        if said is None or not is_running(said):
+            return "the archiver does not run. `ghostbeam up` starts the services"
+        return said.get("problem")
 
     def _problem(self, uid: str) -> str | None:
         return (self._ledger.problems() | self._ledger.acknowledged()).get(uid)

@@ -30,7 +30,7 @@ def choose_plots(shell: Any) -> str | None:
     str or None
         Why there are no plots, and what to do about it; None if there are.
     """
-    if shell is not None and hasattr(shell, "kernel"):
+    if shell is not None and is_notebook(shell):
         return "off in a notebook, where each reading would draw the figure anew. live.plot() draws when you ask it to"
     reason = "off: nobody looks" if shell is None else _obstacle()
     if reason is None:
@@ -41,6 +41,11 @@ def choose_plots(shell: Any) -> str | None:
 
     matplotlib.use("agg")
     return reason
+
+
+def is_notebook(shell: Any) -> bool:
+    """Whether this IPython shell serves a notebook, and not a terminal."""
+    return hasattr(shell, "kernel")
 
 
 class NowAndThen:

@@ -32,6 +32,7 @@ def said() -> list[str]:
 @pytest.fixture
 def cat(catalog, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> LoggedCatalogue:
     monkeypatch.setattr(catalogue_module, "_SAY_SO_AFTER_S", 0.0)
+    monkeypatch.setattr(catalogue_module, "_WITHOUT_ARCHIVER_S", 60.0)  # there is none in these tests
     return LoggedCatalogue(catalog.raw, log_paths(tmp_path).raw, said.append)
 
 
@@ -66,6 +67,13 @@ def test_a_run_that_does_not_come_is_an_error_and_never_another_run(cat, catalog
     assert cat[old].metadata["start"]["uid"] == old
     with pytest.raises(KeyError, match="neither in the catalogue nor in the log"):
         cat["ffffffff"]
+
+
+def test_without_an_archiver_it_is_said_what_to_do(cat, tmp_path, monkeypatch):
+    measure(tmp_path, 2)
+    monkeypatch.setattr(catalogue_module, "_WITHOUT_ARCHIVER_S", 0.2)
+    with pytest.raises(NotYetArchived, match=r"safe in the log.*the archiver does not run. `ghostbeam up`"):
+        cat[-1]
 
 
 def test_a_run_that_was_given_up_is_not_waited_for(cat, tmp_path):
