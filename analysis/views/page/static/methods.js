@@ -6,6 +6,8 @@ import { downloads } from "./downloads.js";
 import { Panel } from "./image.js";
 import { follow } from "./tiled.js";
 
+const VERIFIED_MS = 3000; // between questions whether a reconstruction was verified
+
 /** The cards of all methods of the run that is shown. */
 export class Methods {
   constructor(element) {
@@ -41,6 +43,7 @@ class Card {
     this.uid = uid;
     this.panels = [];
     this.endings = [];
+    this.askAgain = 0;
     this.mark = make("span", { className: "mark" });
     this.count = make("span", { className: "count" });
     this.images = make("div", { className: "images" });
@@ -51,6 +54,7 @@ class Card {
     this.element = make("article", {},
       make("h2", {}, make("span", { textContent: purpose === "replay" ? `${method} (replay)` : method }), this.mark, this.verified, this.count),
       this.images, this.remarks, this.figures, this.foot);
+    this.element.dataset.run = uid;
   }
 
   show(told) {
@@ -62,11 +66,12 @@ class Card {
       make("dt", { textContent: units ? `${meaning} (${units})` : meaning }), make("dd", { textContent: number(value) }))));
     this.remarks.replaceChildren(...[told.reason, ...told.remarks].filter(Boolean).map((textContent) => make("p", { textContent })));
     if (!this.panels.length && told.arrays.length) this.open(told);
-    if (told.state !== "running" && this.verified.hidden) this.verify();
+    if (told.state !== "running" && this.verified.hidden && Date.now() > this.askAgain) this.verify();
   }
 
   /** Say so once the archiver has read it back from Tiled and compared it with the log. */
   async verify() {
+    this.askAgain = Date.now() + VERIFIED_MS;
     const { verified_against_log: verified, not_as_logged: lost } = await metadata(`processed/${this.uid}`).catch(() => ({}));
     if (verified === undefined) return;
     this.verified.hidden = false;
@@ -79,9 +84,16 @@ class Card {
     const { arrays, pixel_size_um: pixelSize } = told;
     this.panels = arrays.map((array, place) => new Panel(array, pixelSize, place ? "heat" : "gray"));
     this.images.append(...this.panels.map(({ element }) => element));
-    this.endings = this.panels.map((panel, place) =>
-      follow(`processed/${this.uid}/primary/${arrays[place].name}`, (entry) => panel.show(entry)));
+    const [first, ...others] = this.panels.map((panel, place) => [`processed/${this.uid}/primary/${arrays[place].name}`, panel]);
+    this.follow(first, () => others.splice(0).forEach((other) => this.follow(other))); // all come into Tiled together
     this.foot.append(downloads(told, this.panels), details("all of it", `processed/${this.uid}`));
+  }
+
+  follow([path, panel], then = () => {}) {
+    this.endings.push(follow(path, (entry) => {
+      panel.show(entry);
+      then();
+    }));
   }
 
   end() {

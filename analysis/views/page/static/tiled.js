@@ -49,7 +49,7 @@ export function follow(path, show) {
   };
   const connect = async () => {
     try {
-      await read(); // the websocket of an array that isn't there yet would fail loudly
+      await ask(`/api/v1/metadata/${path}`); // the websocket of an array that isn't there yet would fail loudly
     } catch {
       again();
       return;

@@ -1,0 +1,146 @@
+"""How soon an estimate in Tiled is seen on the live page, and what three open pages cost a scan of 64x64 pixels.
+
+The whole chain, with two fast methods and a scan that is ten times as fast as in life: once without browsers, once with three
+headless Chromium, each with the page open, on the same machine, and once more without. In each browser the time is taken when an
+image has been drawn; another process follows the images by Tiled's websocket, and what it sees counts as being in Tiled.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import Any
+
+from analysis.archive.read_key import read_key
+from analysis.documents.log import LogReader
+from analysis.documents.status import read_status
+from benchmarks._browser import Browser
+from benchmarks._common import Claim, add_speed, arguments_parser, percentile, report
+from benchmarks._image_watcher import ImageWatcher
+from benchmarks._services import Services, wait_until
+from benchmarks._session import SessionProcess
+
+CLAIMS = (
+    Claim("page_p95_s", "s from an estimate in Tiled to its pixels in the browser, p95 of three browsers", below=1.0),
+    Claim("first_image_s", "s from the first estimate in the document log to its pixels in the slowest browser", below=2.0),
+    Claim("scan_slowdown", "time of the scan with three browsers, in units of that without", at_most=1.1),
+)
+METHODS = ("differential", "tv")
+BROWSERS = 3
+EXPOSURE_S = 0.1
+_PATIENCE_S = 60.0
+
+_WATCH = """
+window.drawn = [];
+new MutationObserver((changes) => changes.forEach(({ target }) => {
+  const [run, array] = [target.closest("article").dataset.run, target.closest("figure").dataset.array];
+  requestAnimationFrame(() => window.drawn.push([run, array, Number(target.dataset.count), Date.now() / 1000]));
+})).observe(document.body, { subtree: true, attributeFilter: ["data-count"] });
+"""
+
+Seen = list[tuple[str, int, float]]
+"""Reconstruction, number of the estimate, and when it was there (s since the epoch)."""
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = arguments_parser(__doc__)
+    add_speed(parser)
+    arguments = parser.parse_args()
+    num = 200 if arguments.quick else 1024
+    with Services(methods=METHODS, seed=arguments.seed, speed=arguments.speed) as services:
+        services.start("repeater", "simulation", "tiled", "archiver", "worker")
+        session = SessionProcess(services.config_file)
+        try:
+            alone = [scan(services, session, num)]
+            seconds, stored, drawn = scan_with_browsers(services, session, num)
+            alone.append(scan(services, session, num))
+        finally:
+            session.kill()
+        logged = estimates(services)
+    late = [delay for seen in drawn for delay in delays(stored, seen)]
+    first_logged = min(at for run, _, at in logged if run in {run for run, _, _ in stored})
+    figures = {
+        "page_p95_s": percentile(late, 0.95),
+        "first_image_s": max(min(at for _, _, at in seen) for seen in drawn) - first_logged,
+        "scan_slowdown": 2 * seconds / sum(alone),
+    }
+    details = [
+        f"{num} realizations at {num / seconds:.0f}/s with {BROWSERS} browsers, {2 * num / sum(alone):.0f}/s without",
+        f"{len(stored)} images in Tiled, of which {' and '.join(str(len(seen)) for seen in drawn)} were drawn",
+        f"from Tiled to pixels: median {percentile(late, 0.5):.2f} s, longest {max(late):.2f} s",
+    ]
+    report(CLAIMS, figures, details, arguments.json)
+
+
+def scan(services: Services, session: SessionProcess, num: int) -> float:
+    """Scan, wait until all that is made of it is in Tiled and verified, and return how long the scan took (s)."""
+    seconds = float(session.scan(num=num, exposure=EXPOSURE_S, logged=True)["seconds"])
+    ended = len(METHODS) * len(LogReader(services.logs.raw).runs())
+    wait_until(
+        lambda: sum(run.stop is not None for run in LogReader(services.logs.processed).runs()) == ended, _PATIENCE_S, "images"
+    )
+    wait_until(lambda: settled(services), _PATIENCE_S, "all that was logged is in Tiled")
+    return seconds
+
+
+def settled(services: Services) -> bool:
+    """Whether the archiver has nothing to do."""
+    said = read_status(services.state_dir, "archiver") or {}
+    return said.get("lag_documents") == 0 and said.get("unsettled_runs") == 0
+
+
+def scan_with_browsers(services: Services, session: SessionProcess, num: int) -> tuple[float, Seen, list[Seen]]:
+    """Scan while browsers show it. Returns how long it took, when images came into Tiled, and when each browser drew them."""
+    watcher = ImageWatcher(services.uri, services.key, len(METHODS))
+    with ExitStack() as stack:
+        stack.callback(watcher.kill)
+        browsers = [stack.enter_context(Browser()) for _ in range(BROWSERS)]
+        for browser in browsers:
+            browser.open(f"{services.uri}/custom/page/#key={read_key(services.state_dir)}")
+            browser.wait("document.querySelector('.pixels[data-count]') && window.Plotly", _PATIENCE_S)
+            browser.value(_WATCH)
+        watcher.wait_until_ready()
+        seconds = scan(services, session, num)
+        counted = numbered(watcher.result())
+        ends = {run: count for run, count, _ in counted}
+        for browser in browsers:
+            ended = " && ".join(
+                f"drawn.some(([run,, count]) => run === '{run}' && count >= {count})" for run, count in ends.items()
+            )
+            browser.wait(ended, _PATIENCE_S)
+        time.sleep(0.2)
+        drawn = [of_images(browser.value("drawn"), set(ends)) for browser in browsers]
+    return seconds, counted, drawn
+
+
+def of_images(drawn: list[list[Any]], runs: set[str]) -> Seen:
+    """What a browser drew of the images of these reconstructions."""
+    return [(run, int(count), float(at)) for run, array, count, at in drawn if array == "image" and run in runs]
+
+
+def numbered(stored: list[tuple[str, float, int]]) -> Seen:
+    """The images that came into Tiled with the number of their estimate instead of that of their last realization."""
+    counts: dict[str, int] = {}
+    seen: Seen = []
+    for run, at, _ in stored:
+        counts[run] = counts.get(run, 0) + 1
+        seen.append((run, counts[run], at))
+    return seen
+
+
+def estimates(services: Services) -> Seen:
+    """Every estimate in the document log."""
+    records = LogReader(services.logs.processed).documents(None, arrays=False)
+    return [(record.run, record.doc["seq_num"], record.logged_at) for record in records if record.name == "event"]
+
+
+def delays(stored: Seen, drawn: Seen) -> list[float]:
+    """How long after each image came into Tiled it, or a newer one, was drawn (s)."""
+    return [
+        max(0.0, min(when for other, newer, when in drawn if other == run and newer >= count) - at) for run, count, at in stored
+    ]
+
+
+if __name__ == "__main__":
+    main()
