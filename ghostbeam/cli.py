@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -9,7 +10,7 @@ import stat
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -27,7 +28,6 @@ app = typer.Typer(
     help="Ghost imaging at a beamline: acquired and reconstructed together.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 console = Console(highlight=False)
 _EXPECTED = (ConfigError, MaskPlateError, ServiceError, CatalogError, LogError, NoProfileError)
@@ -52,6 +52,15 @@ def _fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
+def _print_json(result: dict[str, Any]) -> None:
+    typer.echo(json.dumps(result))
+
+
+def _quiet(as_json: bool) -> Console:
+    """Where to tell what happens meanwhile: nowhere, if the result is JSON."""
+    return Console(quiet=True) if as_json else console
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"ghostbeam {version('ghostbeam')}")
@@ -71,15 +80,21 @@ def _choose_configuration(
         os.environ[CONFIG_VARIABLE] = str(config)
 
 
+_Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
+
+
 @app.command()
-def up() -> None:
+def up(as_json: _Json = False) -> None:
     """Start the services (Tiled, archiver, worker, and the simulated beamline if the configuration says so)."""
     from ghostbeam.control import ensure_up
     from ghostbeam.services import page_link
 
     config = load_config()
-    with console.status("starting") as spinner:
+    with _quiet(as_json).status("starting") as spinner:
         running = ensure_up(config, progress=spinner.update)
+    if as_json:
+        _print_json({"started": running.started, "uri": running.uri, "key_file": _where_key(config)})
+        return
     console.print(f"The services {'are up' if running.started else 'were up already'}.")
     console.print(f"  catalogue   {running.uri}", soft_wrap=True)
     if config.tiled.uri is None:
@@ -112,13 +127,33 @@ def page() -> None:
 
 
 @app.command()
-def status() -> None:
+def status(as_json: _Json = False) -> None:
     """Show each service's health, its lag behind the document log and its counters."""
-    from ghostbeam.status_table import status_table
+    from ghostbeam.status_table import service_states, status_table
 
-    table, healthy = status_table(load_config())
-    console.print(table)
+    states, healthy = service_states(load_config())
+    if as_json:
+        _print_json({"healthy": healthy, "services": {state["service"]: state for state in states}})
+    else:
+        console.print(status_table(load_config(), states))
     raise typer.Exit(0 if healthy else 1)
+
+
+@app.command()
+def runs(
+    num: Annotated[int, typer.Option("--num", "-n", help="How many, the newest first.", min=1)] = 10,
+    as_json: _Json = False,
+) -> None:
+    """List the last runs: scan number, plan, sample, when each began, how it ended, and its reconstructions."""
+    from dataclasses import asdict
+
+    from analysis.views.runs import last_runs, runs_table
+
+    state_dir = load_config().state_dir
+    if as_json:
+        _print_json({"runs": [asdict(run) for run in last_runs(state_dir, num)]})
+    else:
+        typer.echo(runs_table(state_dir, num))
 
 
 @app.command()
@@ -248,6 +283,7 @@ def ingest(
     ] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of the positions, if the file says none: m, mm, um or nm.")] = None,
     output: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path("ingested"),
+    as_json: _Json = False,
 ) -> None:
     """Take in data measured elsewhere: they become a raw run, and are reconstructed like any other."""
     from ghostbeam.ingest_command import run_ingest
@@ -263,6 +299,7 @@ def ingest(
         unit=unit,
         output=output,
         console=console,
+        as_json=as_json,
     )
 
 
@@ -270,6 +307,7 @@ def ingest(
 def recover(
     check: Annotated[bool, typer.Option("--check", help="Read back every stored run too, and name what is damaged.")] = False,
     forget: Annotated[str | None, typer.Option(help="Leave this run, which was given up, out of Tiled, and do no more.")] = None,
+    as_json: _Json = False,
 ) -> None:
     """Bring into Tiled whatever is in the document log and did not get there."""
     from ghostbeam import reprocess
@@ -277,15 +315,22 @@ def recover(
     config = load_config()
     if forget is not None:
         uid = reprocess.forget(config.state_dir, forget)
-        console.print(f"{uid} stays out of Tiled; it is in the document log.")
+        if as_json:
+            _print_json({"forgotten": uid})
+        else:
+            console.print(f"{uid} stays out of Tiled; it is in the document log.")
         return
-    with console.status("starting") as spinner, reprocess.services(config, spinner.update) as running:
+    with _quiet(as_json).status("starting") as spinner, reprocess.services(config, spinner.update) as running:
         spinner.update("comparing the catalogue with the document log")
         found = reprocess.recover(config, running, check=check, progress=spinner.update)
         for uid, differences in found.damaged.items():
-            console.print(f"{uid} is damaged in Tiled: {'; '.join(differences)}", soft_wrap=True, markup=False)
+            _quiet(as_json).print(f"{uid} is damaged in Tiled: {'; '.join(differences)}", soft_wrap=True, markup=False)
         spinner.update(f"bringing in {len(found.uids)} runs")
         waiting = reprocess.wait_until_archived(config.state_dir, found.uids)
+    if as_json:
+        brought = [uid for uid in found.uids if uid not in waiting]
+        _print_json({"brought_in": brought, "damaged": found.damaged, "still_missing": waiting})
+        raise typer.Exit(1 if waiting else 0)
     console.print(f"{len(found.uids) - len(waiting)} runs were brought into Tiled." if found.uids else "Nothing was missing.")
     for uid in waiting:
         console.print(f"  [red]still missing[/red] {uid}: see {config.state_dir / 'services' / 'archiver.log'}", soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ def run_ingest(
     unit: str | None,
     output: Path,
     console: Console,
+    as_json: bool,
 ) -> None:
     """Store what a file holds as a raw run, wait for its reconstructions, and draw them.
 
@@ -51,7 +53,7 @@ def run_ingest(
         for named in (methods, config.reconstruction.methods)
     )
     output.mkdir(parents=True, exist_ok=True)  # before anything is stored
-    with console.status("reading the file") as spinner:
+    with (Console(quiet=True) if as_json else console).status("reading the file") as spinner:
         try:
             uid = ingest(
                 file,
@@ -74,8 +76,13 @@ def run_ingest(
             wait_until_archived(config.state_dir, [uid, *(run.uid for run in ended)])
     picture = output / f"{file.stem}_{uid[:8]}.png"
     draw_story(config.state_dir, uid, [run.uid for run in ended], picture)
+    remarks = start.get("ptychography", {}).get("remarks", [])
+    if as_json:
+        derived = [{"uid": run.uid, "method": run.method} for run in ended]
+        print(json.dumps({"uid": uid, "reconstructions": derived, "picture": str(picture), "remarks": remarks}))
+        return
     console.print(f"Ingested {file.name} as run {uid}.")
-    for remark in start.get("ptychography", {}).get("remarks", []):
+    for remark in remarks:
         console.print(f"  note             {remark}", soft_wrap=True)
     console.print(f"  reconstructions  {', '.join(f'{run.method} {run.uid[:8]}' for run in ended)}")
     console.print(f"  picture          {picture}", soft_wrap=True)

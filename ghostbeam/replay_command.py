@@ -22,6 +22,8 @@ from beamline.config import GhostbeamConfig
 from ghostbeam.method_options import parsed_options
 from ghostbeam.reprocess import find_run, reconstructions_of, references_of, services, wait_until_archived
 
+_SHORTEST_UID = 5
+
 Documents = Generator[tuple[str, dict[str, Any]], None, None]
 
 
@@ -35,6 +37,7 @@ def replay_again(
     CatalogError
         If there is no such run or method, or the options make no sense.
     """
+    _check_uid(uid)
     quiet = Console(quiet=True) if as_json else console
     try:
         chosen = parsed_options(options)
@@ -49,10 +52,15 @@ def replay_again(
         try:
             rows = technique_of(start).rows
             recipe = _recipe(start, config, method, chosen, seed)
-            spinner.update(f"reconstructing {start['uid'][:8]} by {recipe.method}")
+            doing = f"reconstructing {start['uid'][:8]} by {recipe.method}"
+            spinner.update(doing)
             references = references_of(catalog, start, config.state_dir)
             done = replay_documents(
-                _told(documents, spinner), config.state_dir, recipe, threads=config.reconstruction.threads, references=references
+                _told(documents, spinner, doing),
+                config.state_dir,
+                recipe,
+                threads=config.reconstruction.threads,
+                references=references,
             )
         except (RunRefused, LookupError, ValueError) as error:
             raise CatalogError(str(error)) from error
@@ -71,6 +79,7 @@ def replay_again(
 
 def verify_stored(config: GhostbeamConfig, uid: str, *, console: Console, as_json: bool) -> int:
     """Recompute stored reconstructions; 0 if every stored array came out the same to the last bit, else 1."""
+    _check_uid(uid)
     quiet = Console(quiet=True) if as_json else console
     results = []
     with (
@@ -83,23 +92,37 @@ def verify_stored(config: GhostbeamConfig, uid: str, *, console: Console, as_jso
         if not uids:
             raise CatalogError(f"run {uid} has no stored reconstruction to verify: make one with `ghostbeam replay {uid}`")
         for number, derived in enumerate(uids, start=1):
-            spinner.update(f"recomputing {derived[:8]} ({number} of {len(uids)})")
-            results.append(_verify_one(catalog, config, derived))
+            title = _title(catalog, derived)
+            results.append(_verify_one(catalog, config, derived, spinner, f"recomputing {title} ({number} of {len(uids)})"))
             if not as_json:
-                console.print(str(results[-1]), soft_wrap=True)
+                console.print(f"{title}: {results[-1]}", soft_wrap=True, markup=False)
     identical = all(result.identical for result in results)
     if as_json:
         print(json.dumps({"identical": identical, "runs": {result.uid: result.identical for result in results}}))
     return 0 if identical else 1
 
 
-def _verify_one(catalog: Catalog, config: GhostbeamConfig, uid: str) -> Any:
+def _check_uid(uid: str) -> None:
+    """Refuse what cannot be looked up, before services are started for it."""
+    if len(uid) < _SHORTEST_UID:
+        raise CatalogError(f"{uid!r} is too short: give {_SHORTEST_UID} or more of the uid's first characters")
+
+
+def _title(catalog: Catalog, uid: str) -> str:
+    """A reconstruction in words: its method, and the scan that it is of."""
+    start = catalog.processed[uid].metadata["start"]
+    scan = f"scan {start['scan_id']}" if "scan_id" in start else f"run {start['derived_from'][:8]}"
+    return f"{start.get('method', 'a reconstruction')} of {scan}"
+
+
+def _verify_one(catalog: Catalog, config: GhostbeamConfig, uid: str, spinner: Any, doing: str) -> Any:
+    spinner.update(doing)
     derived = catalog.processed[uid]
     raw = catalog.raw[derived.metadata["start"]["derived_from"]]
     try:
         references = references_of(catalog, raw.metadata["start"], config.state_dir)
         with closing(stored_documents(derived)) as stored, closing(_documents_of(config, raw)) as measured:
-            return verify(stored, measured, config.state_dir, references=references)
+            return verify(stored, _told(measured, spinner, doing), config.state_dir, references=references)
     except (RunRefused, LookupError) as error:
         raise CatalogError(str(error)) from error
 
@@ -142,12 +165,14 @@ def _logged_documents(config: GhostbeamConfig, uid: str) -> Documents:
             yield record.name, record.doc
 
 
-def _told(documents: Documents, spinner: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _told(documents: Documents, spinner: Any, doing: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Pass documents on, and tell how many there were."""
     with closing(documents):
-        for number, (name, doc) in enumerate(documents):
-            if number % 5000 == 4999:
-                spinner.update(f"reading the run: {number + 1} documents")
+        for number, (name, doc) in enumerate(documents, start=1):
+            if number % 500 == 0:
+                spinner.update(f"{doing}: {number} documents read")
             yield name, doc
+    spinner.update(f"{doing}: all documents read")
 
 
 def _recipe(

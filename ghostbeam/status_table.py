@@ -33,16 +33,20 @@ _NOT_COUNTERS = {
 }
 
 
-def status_table(config: GhostbeamConfig) -> tuple[Table, bool]:
-    """A table of the services, and whether all is well."""
-    table = Table(title=f"ghostbeam services of {config.state_dir}", title_justify="left")
-    for heading in ("service", "state", "pid", "starts", "lag", "what it says"):
-        table.add_column(heading, overflow="fold")
+def service_states(config: GhostbeamConfig) -> tuple[list[dict[str, Any]], bool]:
+    """How each service is, and whether all is well.
+
+    Returns
+    -------
+    list of dict
+        Of each service: its name (`service`), `state`, whether that is `well`, `pid`, `starts`, `lag_documents` behind the log,
+        and its `remark`. Empty if no services run.
+    bool
+    """
     supervisor = supervisor_status(config.state_dir)
     if supervisor is None:
-        table.add_row("all", "[red]down[/red]", "", "", "", "start them with `ghostbeam up`")
-        return table, False
-    healthy = True
+        return [], False
+    states = []
     for name, figures in supervisor["services"].items():
         said = read_status(config.state_dir, name) or {}
         state, remark = figures["state"], figures["last_words"]
@@ -56,20 +60,31 @@ def status_table(config: GhostbeamConfig) -> tuple[Table, bool]:
                 state = "hangs"
             elif name == "tiled" and not is_healthy(tiled_uri(config)):
                 state, remark = "no answer", f"{tiled_uri(config)} does not answer"
-        well = state in ("running", "elsewhere")
-        healthy = healthy and well
-        colour = "green" if well else "red"
-        lag = f"{said['lag_documents']} documents" if "lag_documents" in said else ""
-        table.add_row(
-            name, f"[{colour}]{state}[/{colour}]", str(figures["pid"] or ""), str(figures["restarts"] + 1), lag, escape(remark)
-        )
+        told = {"service": name, "state": state, "well": state in ("running", "elsewhere"), "pid": figures["pid"]}
+        states.append({**told, "starts": figures["restarts"] + 1, "lag_documents": said.get("lag_documents"), "remark": remark})
+    return states, all(state["well"] for state in states)
+
+
+def status_table(config: GhostbeamConfig, states: list[dict[str, Any]]) -> Table:
+    """A table of the services, and of the document log."""
+    table = Table(title=f"ghostbeam services of {config.state_dir}", title_justify="left")
+    for heading in ("service", "state", "pid", "starts", "lag", "what it says"):
+        table.add_column(heading, overflow="fold")
+    if not states:
+        table.add_row("all", "[red]down[/red]", "", "", "", "start them with `ghostbeam up`")
+        return table
+    for one in states:
+        colour = "green" if one["well"] else "red"
+        lag = "" if one["lag_documents"] is None else f"{one['lag_documents']} documents"
+        state = f"[{colour}]{one['state']}[/{colour}]"
+        table.add_row(one["service"], state, str(one["pid"] or ""), str(one["starts"]), lag, escape(one["remark"]))
     paths = log_paths(config.state_dir)
     for label, path in (("raw", paths.raw), ("processed", paths.processed)):
         with closing(LogReader(path)) as reader:
             runs = reader.runs()
         open_runs = sum(run.stop is None for run in runs)
         table.add_row(f"log {label}", "", "", "", "", f"{len(runs)} runs, {open_runs} open, {_size(path)}")
-    return table, healthy
+    return table
 
 
 def _remark(said: dict[str, Any]) -> str:

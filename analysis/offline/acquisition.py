@@ -18,7 +18,7 @@ from analysis.documents.references import ReferenceMissing, ReferenceStore
 from analysis.documents.refusal import NothingUsable, RunRefused
 from analysis.offline.ingest import REFERENCE
 from analysis.offline.ingest_file import IngestError, read_measurement
-from analysis.techniques import ghost
+from analysis.techniques import ghost, technique_of
 from analysis.techniques.ghost.run import GhostRun
 
 LAST = "last"
@@ -195,7 +195,7 @@ def _whole_uid(state_dir: Path, beginning: str) -> str:
     if not scans:
         raise RunUnknown(f"the document log in {state_dir} holds no run: scan, or choose another log with --config")
     if beginning == LAST:
-        return list(scans)[-1]
+        return _newest(state_dir)
     if len(beginning) < _SHORTEST_UID:
         raise RunUnknown(f"{beginning!r} is too short: give {_SHORTEST_UID} or more of the uid's first characters, or {LAST!r}")
     derived = {run.uid: str(run.start.get("derived_from")) for run in LogReader(paths.processed).runs()}
@@ -207,6 +207,17 @@ def _whole_uid(state_dir: Path, beginning: str) -> str:
     if len(found) > 1:
         raise RunUnknown(f"{len(found)} runs begin with {beginning!r}: give more of the uid's characters")
     return found.pop()
+
+
+def _newest(state_dir: Path) -> str:
+    """The newest run that a reconstruction can be made of."""
+    for run in reversed(LogReader(log_paths(state_dir).raw).runs()):
+        try:
+            technique_of(run.start)
+        except RunRefused:
+            continue  # such as a dark scan
+        return run.uid
+    raise RunUnknown(f"the document log in {state_dir} holds no run that can be reconstructed: scan, or give a file")
 
 
 def _count(number: int, fraction: float) -> int:

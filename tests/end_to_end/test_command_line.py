@@ -330,3 +330,36 @@ def test_a_session_that_is_killed_leaves_a_run_that_ends_and_is_reconstructed(co
     stop = list(reader.documents(uid))[-1].doc
     assert stop["exit_status"] == "fail"
     assert "cut short" in stop["reason"]
+
+
+def test_results_as_json_for_other_programs(config, measured):
+    up = json.loads(succeed(config, "up", "--json"))
+    assert up["started"] is False and up["uri"].startswith("http://127.0.0.1:") and Path(up["key_file"]).is_file()
+    status = json.loads(succeed(config, "status", "--json"))
+    assert status["healthy"] and {"tiled", "archiver", "worker"} <= set(status["services"])
+    assert all(service["well"] for service in status["services"].values())
+    last = json.loads(succeed(config, "runs", "--json", "--num", "1"))["runs"]
+    assert [run["uid"] for run in last] == [measured]
+    assert measured[:8] in succeed(config, "runs")
+    recovered = json.loads(succeed(config, "recover", "--json"))
+    assert recovered["still_missing"] == [] and recovered["damaged"] == {}
+
+
+def test_verification_names_method_and_scan(config, measured):
+    succeed(config, "replay", measured, "--method", "differential")
+    assert re.search(r"differential of (scan|run) \w+: ", succeed(config, "replay", measured, "--verify"))
+
+
+def test_a_uid_that_is_too_short_is_refused_before_services_start(tmp_path):
+    (tmp_path / "beamline.toml").write_text("")
+    for arguments in (("replay", "abc"), ("replay", "abc", "--verify")):
+        done = ghostbeam(tmp_path / "beamline.toml", *arguments)
+        assert done.returncode == 1 and "'abc' is too short: give 5 or more" in done.stderr
+    assert not (tmp_path / ".ghostbeam" / "services").exists()
+
+
+def test_a_shell_can_complete_commands(tmp_path):
+    environment = os.environ | {"_GHOSTBEAM_COMPLETE": "complete_bash", "COMP_WORDS": "ghostbeam re", "COMP_CWORD": "1"}
+    code = "import sys; sys.argv[0] = 'ghostbeam'; from ghostbeam.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert {"replay", "reconstruct", "recover"} <= set(done.stdout.split())
