@@ -86,7 +86,9 @@ class SampleStageSection(_Section):
 class ShutterSection(_Section):
     """The shutter: two buttons and a status."""
 
-    pv: str = Field("SHUTTER:", description="Text before Cmd:Opn-Cmd, Cmd:Cls-Cmd, Pos-Sts and the failure flags.")
+    pv: str = Field(
+        "SHUTTER:", description="Text before Cmd:Opn-Cmd, Cmd:Cls-Cmd, Pos-Sts and the failure flags; empty: there is no shutter."
+    )
     timeout_s: float = Field(10.0, gt=0, le=600, description="Longest time that opening or closing may take, in s.")
 
 
@@ -149,7 +151,7 @@ class BeamSection(_Section):
 
     energy_kev: float = Field(11.1, gt=0, description="Photon energy, in keV.")
 
-    ring_current: str = Field("RING:Current", description="Ring current, in mA.")
+    ring_current: str = Field("RING:Current", description="Ring current, in mA; empty: there is none.")
     minimum_ma: float = Field(20.0, ge=0, description="Ring current below which scans wait, in mA; 0: never wait for it.")
     minimum_monitor_rate: float = Field(
         0.0, ge=0, description="Monitor counts per second below which an exposure is repeated later; 0: not checked."

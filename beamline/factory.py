@@ -37,9 +37,9 @@ class Devices:
 
     mask_stage: MaskStage
     sample_stage: SampleStage
-    shutter: Shutter
+    shutter: Shutter | None
     diode: BucketDiode
-    ring_current: RingCurrent
+    ring_current: RingCurrent | None
     pixel_detector: PixelDetector | None
     trigger_box: TriggerBox | None
 
@@ -74,8 +74,10 @@ def make_sample_stage(config: GhostbeamConfig) -> SampleStage:
     )
 
 
-def make_shutter(config: GhostbeamConfig) -> Shutter:
-    """Build the shutter."""
+def make_shutter(config: GhostbeamConfig) -> Shutter | None:
+    """Build the shutter, if there is one."""
+    if not config.shutter.pv:
+        return None
     return Shutter(config.epics.prefix + config.shutter.pv, timeout_s=config.shutter.timeout_s, name="shutter")
 
 
@@ -93,8 +95,10 @@ def make_diode(config: GhostbeamConfig) -> BucketDiode:
     )
 
 
-def make_ring_current(config: GhostbeamConfig) -> RingCurrent:
-    """Build the ring current, in mA."""
+def make_ring_current(config: GhostbeamConfig) -> RingCurrent | None:
+    """Build the ring current, in mA, if it can be read."""
+    if not config.beam.ring_current:
+        return None
     return RingCurrent(config.epics.prefix + config.beam.ring_current, auto_monitor=True, name="ring_current")
 
 

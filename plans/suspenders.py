@@ -116,16 +116,20 @@ def beam_suspenders(ring_current: Any, diode: Any, shutter: Any, limits: BeamSec
     Parameters
     ----------
     ring_current, diode, shutter : devices
+        Ring current and shutter may be None: there is none.
     limits : BeamSection
         The section [beam] of the configuration.
     """
     suspenders: list[SuspenderBase] = []
-    if limits.minimum_ma > 0:
+    if ring_current is not None and limits.minimum_ma > 0:
         suspenders.append(RingCurrentSuspender(ring_current, limits.minimum_ma, limits.settle_s))
     if limits.minimum_monitor_rate > 0:
         suspenders.append(
             MonitorSuspender(
-                diode.monitor_rate, limits.minimum_monitor_rate, is_open=lambda: shutter.is_open, retry_s=limits.settle_s
+                diode.monitor_rate,
+                limits.minimum_monitor_rate,
+                is_open=lambda: shutter is None or shutter.is_open,
+                retry_s=limits.settle_s,
             )
         )
     return suspenders

@@ -93,7 +93,8 @@ if not LISTING:
     md = SessionMetadata(config.state_dir / "session.json", session_facts(config))
     RE = RunEngine(md, scan_id_source=md.next_scan_id)
     RE.subscribe(LogWriter(log_paths(config.state_dir).raw))
-    RE.preprocessors.append(SupplementalData(baseline=[sample_stage, ring_current, shutter]))
+    baseline = [device for device in (sample_stage, ring_current, shutter) if device is not None]
+    RE.preprocessors.append(SupplementalData(baseline=baseline))
     for suspender in beam_suspenders(ring_current, diode, shutter, config.beam):
         RE.install_suspender(suspender)
     scan_lock = ScanLock(config.state_dir)

@@ -251,3 +251,15 @@ def test_a_problem_of_the_controller_is_told(ioc, devices):
     assert devices.mask_stage.trouble() is None
     ioc.put("FAULT:AxisProblem", 1)
     assert "MASK:Y.MSTA is 512: its controller reports a problem" in devices.mask_stage.trouble()
+
+
+def test_a_beamline_without_shutter_and_ring_current_connects(running):
+    config = config_for(running[0].prefix)
+    without = {
+        "shutter": config.shutter.model_copy(update={"pv": ""}),
+        "beam": config.beam.model_copy(update={"ring_current": ""}),
+    }
+    devices = make_devices(config.model_copy(update=without))
+    connect(devices, 20)
+    assert devices.shutter is None and devices.ring_current is None
+    assert {device.name for device in devices} == {"mask_stage", "sample_stage", "diode", "pixel_detector", "trigger_box"}

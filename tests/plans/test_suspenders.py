@@ -75,3 +75,17 @@ def test_an_exposure_with_too_little_on_the_monitor_is_repeated():
 @pytest.mark.parametrize(("limits", "number"), [({}, 1), ({"minimum_ma": 0}, 0), ({"minimum_monitor_rate": 5}, 2)])
 def test_only_what_is_configured_is_watched(limits, number):
     assert len(Session(**limits).suspenders) == number
+
+
+def test_where_neither_ring_current_nor_shutter_is_there_the_monitor_alone_is_watched():
+    here = SoftBeamline(size=2)
+    (suspender,) = beam_suspenders(None, here.diode, None, BeamSection(minimum_monitor_rate=1e5, settle_s=0.05))
+    engine = RunEngine({})
+    engine.install_suspender(suspender)
+    here.diode.counts = lambda: setattr(here.diode, "monitor_counts", 10 if here.diode.triggers == 2 else 2000) or 1000
+    documents = []
+    engine(
+        ghost_scan([here.diode], here.mask_stage, here.plate, exposure=0.01),
+        lambda name, doc: documents.append((name, dict(doc))),
+    )
+    assert (buckets(documents, "diode_monitor") == 2000).all() and here.diode.triggers == 5
