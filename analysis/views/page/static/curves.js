@@ -28,12 +28,14 @@ export class Curves {
         this.plots.delete(name);
       }
     }
-    for (const [name, figure] of figures) {
-      if (!this.plots.has(name)) {
-        this.plots.set(name, make("div", { className: "plot" }));
-        this.element.append(this.plots.get(name));
-      }
+    for (const name of figures.keys()) {
+      if (this.plots.has(name)) continue;
+      this.plots.set(name, make("div", { className: "plot" }));
       this.plots.get(name).dataset.figure = name;
+      this.element.append(this.plots.get(name));
+    }
+    // Each is as wide as there is room for all of them.
+    for (const [name, figure] of figures) {
       Plotly.react(this.plots.get(name), traces(reconstructions, name), layout(reconstructions, figure),
         { displayModeBar: false, responsive: true });
     }
