@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow
 from bluesky_tiled_plugins.utils import split_table
 from bluesky_tiled_plugins.writing.tiled_writer import MAX_TABLE_COLUMNS, RunNormalizer, _RunWriter
+from event_model import DocumentNames
 from tiled.client.utils import handle_error
 from tiled.serialization.table import serialize_arrow
 from tiled.structures.core import Spec
@@ -39,11 +40,19 @@ _NODES = ("array", "uint")  # what isn't a column of the table
 class Normalizer(RunNormalizer):
     """bluesky-tiled-plugins' translation of former kinds of documents, here only for those of files.
 
-    It doesn't refuse what breaks the documents' schemas: odd documents are archived as they are.
+    It doesn't refuse what breaks the documents' schemas: odd documents are archived as they are. Configurations too: the plugin
+    would add types to their data keys, which devices need not give.
     """
+
+    def descriptor(self, doc: Any) -> None:
+        """Pass a descriptor on, its configuration as it is."""
+        self._configuration = doc.get("configuration", {})
+        super().descriptor({**doc, "configuration": {}})
 
     def emit(self, name: Any, doc: Any) -> None:
         """Pass a document on."""
+        if name == DocumentNames.descriptor:
+            doc = {**doc, "configuration": self._configuration}
         self.dispatcher.process(name, doc)
 
 

@@ -172,6 +172,16 @@ def test_a_detector_whose_files_nobody_can_read_costs_its_own_column_alone(tiled
     np.testing.assert_array_equal(run["primary"].read()["diode"], np.arange(3) / 3)
 
 
+def test_a_configuration_whose_data_keys_have_no_types_is_stored_as_it_is(tiled_server, catalog):
+    """As that of an EpicsMotor which is no ghostbeam device."""
+    _, documents = odd_run({"x": (NUMBER, [1.0, 2.0, 3.0])})
+    keys = {"offset": NUMBER, "old": {**NUMBER, "dtype_str": "<f8"}, "odd": {**NUMBER, "shape": None}}
+    configuration = {"x": {"data": dict.fromkeys(keys, 0.5), "timestamps": dict.fromkeys(keys, 1.0), "data_keys": keys}}
+    documents = [(name, doc | {"configuration": configuration} if name == "descriptor" else doc) for name, doc in documents]
+    run = stored(tiled_server, catalog, documents)
+    assert run["primary"].metadata["configuration"] == configuration
+
+
 @pytest.mark.parametrize("uid", ["../masks", "?%2e%2e", "short", "B24F9056-3522-4E2D-BF9B-5825F5D21A99"])
 def test_a_uid_that_is_no_uuid_never_reaches_the_catalogue(tiled_server, catalog, uid, monkeypatch):
     monkeypatch.setattr("analysis.documents.log.check_document", lambda name, doc: None, raising=False)
