@@ -121,8 +121,12 @@ def main() -> None:
     scan = FlyScan(lines, points, arguments.seed)
     nm = 1e3 * scan.geometry.pixel_um
 
-    def denoised(phase: np.ndarray) -> np.ndarray:
-        return deep_image_prior(phase, learning_rate=1e-3, max_steps=steps, seed=arguments.seed).image
+    def denoised(phases: list[np.ndarray]) -> list[np.ndarray]:
+        # Each has a network of its own: of one and the same, what it makes up would be alike in both halves.
+        return [
+            deep_image_prior(phase, learning_rate=1e-3, max_steps=steps, seed=3 * arguments.seed + number).image
+            for number, phase in enumerate(phases)
+        ]
 
     windows = np.hanning(scan.phase(scan.object).shape[0])
     window = windows[:, None] * windows[None, :]
@@ -139,9 +143,14 @@ def main() -> None:
             ]
             name = f"{'original' if binning == 1 else f'binned {binning}'}{', known path' if known_path else ''}"
             took = time.monotonic() - began
-            for word, treat in (("", None), (", prior", denoised), (", TV", total_variation), (", means", non_local_means)):
-                images = found if treat is None else [treat(one) for one in found]
-                checks = check_denoised(found[0], images[0]).remarks if treat is not None else []
+            treated = {
+                "": found,
+                ", prior": denoised(found),
+                ", TV": [total_variation(one) for one in found],
+                ", means": [non_local_means(one) for one in found],
+            }
+            for word, images in treated.items():
+                checks = check_denoised(found[0], images[0]).remarks if word else []
                 cut = [(image - image.mean()) * window for image in images]
                 resolution = frc_resolution(cut[1], cut[2]) * nm
                 rows[name + word] = scan.error(images[0]), resolution

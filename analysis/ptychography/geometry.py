@@ -53,20 +53,24 @@ class Geometry:
         pixel_um = detector_pixel_um / magnification
         return cls(shape, pixel_um, KEV_UM / energy_kev * distance_um / magnification / pixel_um**2)
 
-    def first_probe(self, intensity: np.ndarray) -> np.ndarray:
+    def first_probe(self, intensity: np.ndarray, spread: float = 1.0) -> np.ndarray:
         """A probe to begin with, complex64 (H, W), from the mean of some frames (H, W) with zero frequency at [0, 0].
 
         Near field: the square root of it, propagated back. Far field: the same, with the curvature of a beam that is behind
-        its focus by as much as makes its shadow on the sample as many pixels wide as on the detector. How far really, and how
-        the aperture looks, the reconstruction finds.
+        its focus by as much as makes its shadow on the sample `spread` times as many pixels wide as on the detector; below 0 it
+        is before its focus. The rest is found by the reconstruction.
         """
         height, width = self.shape
         amplitude = np.sqrt(intensity)
         if self.fresnel is not None:
             return np.asarray(np.fft.ifft2(np.fft.fft2(amplitude) * self._kernel().conj()), dtype=np.complex64)
         squared = np.fft.fftfreq(height)[:, None] ** 2 * height + np.fft.fftfreq(width)[None, :] ** 2 * width
-        wave = np.fft.ifft2(amplitude * np.exp(-1j * np.pi * squared), norm="ortho")
+        wave = np.fft.ifft2(amplitude * np.exp(-1j * np.pi * spread * squared), norm="ortho")
         return np.fft.fftshift(wave).astype(np.complex64)
+
+    def spread(self, wavelength_um: float, defocus_um: float) -> float:
+        """How wide the shadow of the aperture is on the sample, in pixels over those on the detector."""
+        return wavelength_um * defocus_um / (self.shape[0] * self.pixel_um**2)
 
     def propagator(self, backend: Backend) -> Propagator:
         """What propagates waves (..., H, W)."""

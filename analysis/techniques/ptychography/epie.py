@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, Any] = {
     "binning": 1,
     "known_path": True,
     "orientation": None,
+    "defocus_mm": None,
 }
 _LIMITS = {"sweeps": (0, 10_000), "averaged": (1, 10_000), "modes": (1, 32), "binning": (1, 1000)}
 _KEPT_BYTES = 2**27  # of frames that were made ready
@@ -67,6 +68,9 @@ def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
     if chosen["orientation"] is not None and chosen["orientation"] not in ORIENTATIONS:
         named = ", ".join(ORIENTATIONS)
         raise ValueError(f"the option orientation of epie must be null or one of {named}, not {chosen['orientation']!r}")
+    defocus = chosen["defocus_mm"]
+    if defocus is not None and (isinstance(defocus, bool) or not isinstance(defocus, int | float) or not abs(defocus) < 1e5):
+        raise ValueError(f"the option defocus_mm of epie must be null or a distance from -1e5 to 1e5 mm, not {defocus!r}")
     return chosen
 
 
@@ -115,6 +119,13 @@ class EpieReconstruction:
         self.options: dict[str, Any] = checked_options(recipe.options)
         if self.options["orientation"] is None:
             self.options["orientation"] = experiment.orientation
+        self._spread = 1.0
+        if self.options["defocus_mm"] is not None:
+            if experiment.wavelength_um is None or experiment.geometry.fresnel is not None:
+                raise ValueError(
+                    "the option defocus_mm of epie is for scans in the far field whose energy is known: leave it out"
+                )
+            self._spread = experiment.geometry.spread(experiment.wavelength_um, 1e3 * self.options["defocus_mm"])
         self._experiment = experiment
         self._saturation, self._columns = saturation, columns
         self._stored = stored
@@ -194,7 +205,7 @@ class EpieReconstruction:
         amplitude = self._backend.numpy(frames.amplitude).astype(np.float64)
         measured = amplitude >= 0
         intensity = (np.where(measured, amplitude, 0.0) ** 2).sum(axis=0) / np.maximum(measured.sum(axis=0), 1)
-        return self._experiment.geometry.first_probe(intensity)
+        return self._experiment.geometry.first_probe(intensity, self._spread)
 
     def _frames_of(self, block: int) -> Frames:
         kept = self._kept.pop(block, None)

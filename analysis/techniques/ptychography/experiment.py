@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.ptychography.canvas import Canvas
-from analysis.ptychography.geometry import Geometry
+from analysis.ptychography.geometry import KEV_UM, Geometry
 from analysis.ptychography.orientation import ORIENTATIONS
 from analysis.techniques.ptychography.layout import ENTRY, Layout
 
@@ -29,6 +29,8 @@ class Experiment:
         How detector and stage lie to each other, where the start document says so.
     bad_pixels : str or None
         Data set in the file of the frames that marks bad pixels.
+    wavelength_um : float or None
+        None where positions are in pixels of the object.
     """
 
     geometry: Geometry
@@ -37,6 +39,7 @@ class Experiment:
     live_fraction: float
     orientation: str | None
     bad_pixels: str | None
+    wavelength_um: float | None
 
     @classmethod
     def of(cls, start: Mapping[str, Any], layout: Layout) -> Experiment:
@@ -67,6 +70,7 @@ class Experiment:
             live_fraction=min(1.0, float(rate) * float(exposure)) if moving else 0.0,
             orientation=orientation,
             bad_pixels=entry.get("bad_pixels"),
+            wavelength_um=KEV_UM / float(entry["energy_kev"]) if entry.get("energy_kev") else None,
         )
 
 

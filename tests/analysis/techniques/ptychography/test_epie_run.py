@@ -45,6 +45,7 @@ def test_a_real_star_is_found_and_its_orientation_named(name: str, most: float, 
         ({"sweeps": -1}, "sweeps of epie must be a whole number from 0 to 10000"),
         ({"modes": True}, "modes of epie must be a whole number from 1 to 32"),
         ({"orientation": "+x+x"}, "orientation of epie must be null or one of"),
+        ({"defocus_mm": float("nan")}, "defocus_mm of epie must be null or a distance"),
         ({"known_path": 1}, "known_path of epie must be true or false"),
     ],
 )
