@@ -55,6 +55,7 @@ class Terminal:
             timeout=180,
             dimensions=(60, 200),
             echo=False,
+            use_poll=True,  # select() takes no more than 1024 open files, and pytest's process has those of other tests
         )
         self.banner = self._up_to_prompt()
 
