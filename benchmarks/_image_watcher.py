@@ -74,12 +74,14 @@ class Images:
         Reconstructions to wait for.
     image : str
         The array that is watched.
+    before : set of str
+        Derived runs that were there before, and don't count.
     """
 
-    def __init__(self, count: int, image: str) -> None:
+    def __init__(self, count: int, image: str, before: set[str]) -> None:
         self.seen: list[tuple[str, float, int]] = []
         self.ended = threading.Event()
-        self._count, self._image = count, image
+        self._count, self._image, self._before = count, image, before
         self._figures: dict[str, list[tuple[int, bool]]] = {}
         self._images: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -87,6 +89,8 @@ class Images:
     def take(self, update: Any) -> None:
         """Take what Tiled pushes: rows of figures, or images."""
         now = time.time()
+        if update.run_uid in self._before:
+            return
         with self._lock:
             figures = self._figures.setdefault(update.run_uid, [])
             before = self._complete(update.run_uid)
@@ -111,8 +115,8 @@ class Images:
 def main() -> None:
     """Watch until all have ended."""
     uri, count, seconds, image = sys.argv[1:]
-    images = Images(int(count), image)
     with connect(uri, os.environ[API_KEY_VARIABLE]) as catalog:
+        images = Images(int(count), image, set(catalog.processed))
         subscription = subscribe_to_streams(
             catalog.processed, images.take, streams={"primary": (image, "number_last", "final")}, max_size=_LARGEST_MESSAGE
         )
