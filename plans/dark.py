@@ -8,7 +8,7 @@ import bluesky.preprocessors as bpp
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
-from plans.metadata import dark_scan_metadata
+from plans.metadata import exposures_metadata
 from plans.preprocessors import checked_plan, closed_shutter_decorator
 from plans.request import check_count, check_detectors, check_exposure, check_md, check_shutter
 from plans.stubs import close_shutter, count_lost, declare, measure_dark, set_exposure
@@ -58,7 +58,7 @@ def dark_scan(
     names = [detector.name for detector in found]
     plan_args = {"detectors": names, "num": num, "exposure": seconds, "shutter": getattr(closed, "name", None)}
 
-    @bpp.run_decorator(md=dark_scan_metadata(names, num, plan_args, user_md))
+    @bpp.run_decorator(md=exposures_metadata("dark_scan", "dark", names, num, plan_args, user_md))
     @bpp.stage_decorator(list(found))
     @closed_shutter_decorator(closed)
     def measure() -> MsgGenerator[None]:

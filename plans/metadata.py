@@ -60,30 +60,18 @@ def ghost_scan_metadata(request: GhostScanRequest, plan_args: dict[str, Any], md
     return metadata | md
 
 
-def dark_scan_metadata(detectors: list[str], num: int, plan_args: dict[str, Any], md: dict[str, Any]) -> dict[str, Any]:
-    """Build what `dark_scan` adds to its start document."""
+def exposures_metadata(
+    plan_name: str, stream: str, detectors: list[str], num: int, plan_args: dict[str, Any], md: dict[str, Any]
+) -> dict[str, Any]:
+    """Build what a plan that moves nothing adds to its start document; its `num` exposures are in the stream `stream`."""
     metadata = {
-        "plan_name": "dark_scan",
+        "plan_name": plan_name,
         "plan_args": plan_args,
         "technique": TECHNIQUE,
         "detectors": detectors,
         "num_points": num,
         "num_intervals": num - 1,
-        "hints": {"dimensions": [(["time"], "dark")]},
-    }
-    return metadata | md
-
-
-def open_beam_scan_metadata(detectors: list[str], num: int, plan_args: dict[str, Any], md: dict[str, Any]) -> dict[str, Any]:
-    """Build what `open_beam_scan` adds to its start document."""
-    metadata = {
-        "plan_name": "open_beam_scan",
-        "plan_args": plan_args,
-        "technique": TECHNIQUE,
-        "detectors": detectors,
-        "num_points": num,
-        "num_intervals": num - 1,
-        "hints": {"dimensions": [(["time"], "primary")]},
+        "hints": {"dimensions": [(["time"], stream)]},
     }
     return metadata | md
 

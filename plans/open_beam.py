@@ -8,7 +8,7 @@ import bluesky.preprocessors as bpp
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
-from plans.metadata import open_beam_scan_metadata
+from plans.metadata import exposures_metadata
 from plans.preprocessors import checked_plan, closed_shutter_decorator
 from plans.request import check_count, check_detectors, check_exposure, check_md, check_shutter
 from plans.stubs import close_shutter, count_lost, declare, measure_dark, measure_light, set_exposure
@@ -60,7 +60,7 @@ def open_beam_scan(
     names = [detector.name for detector in found]
     plan_args = {"detectors": names, "num": num, "exposure": seconds, "shutter": getattr(driven, "name", None)}
 
-    @bpp.run_decorator(md=open_beam_scan_metadata(names, num, plan_args, user_md))
+    @bpp.run_decorator(md=exposures_metadata("open_beam_scan", "primary", names, num, plan_args, user_md))
     @bpp.stage_decorator(list(found))
     @closed_shutter_decorator(driven)
     def measure() -> MsgGenerator[None]:
