@@ -15,7 +15,8 @@ from analysis.documents.recipe import Recipe
 from analysis.offline.ingest import ingest
 from analysis.offline.ingest_file import IngestError
 from analysis.techniques import recipes_for
-from analysis.views.live import Live, LiveRun
+from analysis.views.live import Live
+from analysis.views.live_run import LiveRun
 from analysis.views.story import draw_story
 from beamline.config import GhostbeamConfig
 from ghostbeam.control import ServiceError

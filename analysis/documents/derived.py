@@ -6,6 +6,7 @@ another one as if nothing had happened.
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -336,6 +337,14 @@ def array_keys(data_keys: Mapping[str, Any]) -> list[str]:
 def quality_figures(data_keys: Mapping[str, Any]) -> list[str]:
     """The figures of quality of a derived run, from its descriptor's data keys; the one that counts most first."""
     return [key for key, data_key in data_keys.items() if data_key.get("lower_is_better") is not None]
+
+
+def is_useless(data_key: Mapping[str, Any], value: float | None) -> bool:
+    """Whether a figure of quality says that its image is no better than a flat one; what is not known says nothing."""
+    limit = data_key.get("useless_from")
+    if limit is None or value is None or math.isnan(value):
+        return False
+    return bool(value >= limit if data_key["lower_is_better"] else value <= limit)
 
 
 def _value(name: str, quantity: Quantity, estimate: Estimate) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from analysis.views.scale import show_image
 
 if TYPE_CHECKING:
-    from analysis.views.live import LiveRun
+    from analysis.views.live_run import LiveRun
 
 _COLOURS = {"live": "darkorange", "final": "darkgreen"}
 _WRONG = "crimson"

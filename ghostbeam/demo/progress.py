@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from analysis.documents.log import LogReader, log_paths
-from analysis.views.live import Live, LiveRun, figure_text, quality_headings
+from analysis.views.live import Live
+from analysis.views.live_run import LiveRun, figure_text, quality_headings
 from ghostbeam.control import ServiceError
 from ghostbeam.demo.demonstration import Demonstration
 

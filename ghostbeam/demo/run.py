@@ -15,7 +15,7 @@ from typing import Any, cast
 from rich.console import Console
 
 from analysis.documents.log import LogWriter, log_paths
-from analysis.views.live import LiveRun
+from analysis.views.live_run import LiveRun
 from beamline.config import CONFIG_VARIABLE, GhostbeamConfig, apply_epics_environment, load_config
 from ghostbeam.control import Running, ServiceError, down, ensure_up
 from ghostbeam.demo.demonstration import Demonstration

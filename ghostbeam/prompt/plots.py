@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from analysis.views.live import display
+
 _QT = "PySide6"
 _PROBE = f"from {_QT}.QtGui import QGuiApplication; QGuiApplication([])"
 
@@ -75,11 +77,6 @@ class NowAndThen:
         kept, self._kept = self._kept, []
         for one in kept:
             self._draw(*one)
-
-
-def display() -> str | None:
-    """The display that windows would open on; None if there is none."""
-    return next((value for name in ("WAYLAND_DISPLAY", "DISPLAY") if (value := os.environ.get(name))), None)
 
 
 def _obstacle() -> str | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from analysis.documents.derived import array_keys, quality_figures
+from analysis.documents.derived import array_keys, is_useless, quality_figures
 from analysis.documents.log import LogReader, Record
 from analysis.documents.log_reader import RunInfo
 
@@ -92,11 +91,7 @@ class Reconstruction:
     @property
     def _useless(self) -> bool:
         """Whether a figure says that the newest image is no better than none."""
-        for key in self._figures:
-            limit, value = self._data_keys[key].get("useless_from"), self._newest.get(key)
-            if limit is not None and value is not None and not math.isnan(value):
-                return bool(value >= limit if self._data_keys[key]["lower_is_better"] else value <= limit)
-        return False
+        return any(is_useless(self._data_keys[key], self._newest.get(key)) for key in self._figures)
 
     def _words(self, key: str) -> dict[str, Any]:
         said = self._data_keys[key]
