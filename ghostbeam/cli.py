@@ -19,7 +19,7 @@ from rich.markup import escape
 from analysis.archive.catalog import API_KEY_VARIABLE, CatalogError, api_key_file
 from analysis.documents.log import LogError, LogReader, log_paths
 from beamline.config import CONFIG_VARIABLE, GhostbeamConfig, load_config
-from beamline.config_errors import ConfigError
+from beamline.config.errors import ConfigError
 from beamline.mask_plate import MaskPlateError
 from ghostbeam.control import ServiceError
 from ghostbeam.session import NoProfileError

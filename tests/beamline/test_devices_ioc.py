@@ -7,7 +7,8 @@ import pytest
 from ophyd.utils import DisconnectedError, UnknownStatusFailure
 from soft_ioc import soft_ioc
 
-from beamline.config import GhostbeamConfig, MaskStageSection
+from beamline.config import GhostbeamConfig
+from beamline.config.stages import MaskStageSection
 from beamline.factory import DevicesNotConnected, DevicesUnusable, connect, make_devices, make_mask_stage
 from beamline.mask_designs import hadamard, make_plate
 from beamline.mask_stage import MaskLimitError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from beamline.config_errors import ConfigError
+from beamline.config.errors import ConfigError
 
 PREFIX = "GHOSTBEAM_"
 

@@ -1,0 +1,26 @@
+"""The simulated beamline."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from beamline.config.section import Section
+
+
+class SimulationSection(Section):
+    """The simulated beamline; used when `simulated` is true."""
+
+    sample: str = Field("CAS", min_length=1, description="Name of a simulated sample, or an image file.")
+    speed: float = Field(1.0, gt=0, le=100_000, description="How many times faster than in life the devices move and count.")
+    seed: int = Field(0, ge=0, description="Seed of the simulated physics.")
+    photons: float = Field(1e4, gt=0, description="Photons per second on one open mask pixel.")
+    coherent_sample: Literal["star", "fibres"] = Field("star", description="What the pixel detector sees the diffraction of.")
+    flux: float = Field(4e7, gt=0, lt=1e12, description="Photons per second in the zone plate's cone, all on the pixel detector.")
+    frames: Literal["diffraction", "pattern"] = Field(
+        "diffraction", description="`pattern` recycles 64 frames, whatever the sample does: for tests of speed."
+    )
+    ca_port: int = Field(
+        5964, ge=1, le=65_534, description="Port at which the simulated PVs are served, on 127.0.0.1; a repeater takes the next."
+    )
