@@ -16,7 +16,7 @@ from ophyd.areadetector.plugins import HDF5Plugin_V34
 IMAGES = "/entry/data/data"
 NUMBERS = "/entry/instrument/NDAttributes/NDArrayUniqueId"
 CHUNK = 64
-"""Frames in one chunk of the file."""
+"""Numbers of frames in one chunk of the file, and frames unless a detector says another number."""
 
 _STREAM = 2  # FileWriteMode
 _EXISTS_S = 1.0  # the IOC has looked already when the folder's name has been put
@@ -58,6 +58,11 @@ class FrameFile(HDF5Plugin_V34):
     """The plugin `HDF1:`, which writes frames into an HDF5 file that others read meanwhile (SWMR).
 
     Only frames that are flushed are told of: `flushed` reads the number captured, then flushes, and returns that number.
+
+    Parameters
+    ----------
+    frames_per_chunk : int
+        Frames in one chunk of the file.
     """
 
     # So that a session finds all that are missing when it connects, and none in the middle of a scan.
@@ -65,9 +70,10 @@ class FrameFile(HDF5Plugin_V34):
 
     flush_now = Cpt(EpicsSignal, "FlushNow", put_complete=True, kind="omitted")
 
-    def __init__(self, *args: Any, timeout_s: float = 10.0, **kwargs: Any):
+    def __init__(self, *args: Any, timeout_s: float = 10.0, frames_per_chunk: int = CHUNK, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._timeout_s = timeout_s
+        self._frames_per_chunk = frames_per_chunk
         self._resources: list[ComposeStreamResourceBundle] = []
         self._announced = 0
         for name in _USED:
@@ -81,7 +87,7 @@ class FrameFile(HDF5Plugin_V34):
                 ("file_number", 0),
                 ("file_write_mode", _STREAM),
                 ("num_capture", 0),
-                ("num_frames_chunks", CHUNK),
+                ("num_frames_chunks", frames_per_chunk),
                 ("store_attr", "Yes"),
                 ("lazy_open", "No"),
                 ("swmr_mode", "On"),
@@ -133,9 +139,9 @@ class FrameFile(HDF5Plugin_V34):
         uri = f"file://localhost{quote(str(self.full_file_name.get()))}"
         self._resources = [
             compose_stream_resource(
-                mimetype="application/x-hdf5", uri=uri, data_key=key, parameters={"dataset": dataset, "chunk_shape": [CHUNK]}
+                mimetype="application/x-hdf5", uri=uri, data_key=key, parameters={"dataset": dataset, "chunk_shape": [chunk]}
             )
-            for key, dataset in zip(data_keys, (IMAGES, NUMBERS), strict=True)
+            for key, dataset, chunk in zip(data_keys, (IMAGES, NUMBERS), (self._frames_per_chunk, CHUNK), strict=True)
         ]
         self._announced = 0
 

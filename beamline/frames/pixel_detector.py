@@ -1,193 +1,34 @@
-"""The pixel detector: takes frames, which its IOC writes into a file, and tells in stream documents where they are."""
+"""The pixel detector: takes a frame for each trigger of the trigger box."""
 
 from __future__ import annotations
 
-import threading
-import time
-import uuid
-from collections.abc import Iterator
-from datetime import date
-from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
-from ophyd import Component as Cpt
-from ophyd import DetectorBase, DeviceStatus, EpicsSignalRO, Signal
-from ophyd.areadetector.base import ADComponent, EpicsSignalWithRBV
-from ophyd.areadetector.cam import CamBase
 from ophyd.status import StatusBase
 
-from beamline.frames.frame_file import FrameFile, FrameFileError
+from beamline.frames.frame_camera import CONTINUOUS, FrameCamera
 from beamline.frames.values import Optics, TriggeredFrames
-from beamline.numpy_types import NumpyTyped
-from beamline.statuses import check_connected, end
-
-_SINGLE, _CONTINUOUS = 0, 2  # ImageMode
-_POLL_S = 0.02
-_PRIMING_EXPOSURE_S = 0.1
-_USED = [
-    "acquire",
-    "acquire_time",
-    "acquire_period",
-    "array_callbacks",
-    "array_counter",
-    "array_size",
-    "data_type",
-    "data_type_disabled",
-    "detector_state",
-    "image_mode",
-    "trigger_mode",
-    "status_message",
-    "port_name",
-    "model",
-    "manufacturer",
-]
 
 
-class DetectorError(RuntimeError):
-    """The detector does not do what it was told."""
-
-
-class PixelCam(CamBase):
-    """The camera, `cam1:`."""
-
-    lazy_wait_for_connection = False
-
-    trigger_mode = ADComponent(EpicsSignalWithRBV, "TriggerMode", string=True)
-    data_type = ADComponent(EpicsSignalWithRBV, "DataType", string=True)
-    detector_state = ADComponent(EpicsSignalRO, "DetectorState_RBV", string=True)
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        for name in _USED:
-            getattr(self, name)
-
-
-class PixelDetector(NumpyTyped, DetectorBase):
-    """An areaDetector, of which frames stay in files and stream documents say where.
-
-    Data keys are `..._image`, the frames, and `..._number`, the number of the trigger that made each. Staging opens a
-    file; it stays open until the detector is unstaged. `trigger` takes one frame; `prepare`, `kickoff` and `complete`
-    take one frame for each trigger of the trigger box.
+class PixelDetector(FrameCamera):
+    """A detector that takes one frame for each trigger; the number of a frame is that of its trigger.
 
     Parameters
     ----------
-    frames_dir : str
-        Folder for files, as the detector's IOC sees it.
     optics : Optics
     trigger_mode : str
         Text of TriggerMode for one frame a trigger.
     max_rate_hz : float
         Most frames a second.
-    dead_time_s : float
-        Time that it needs between exposures.
-    frame_timeout_s : float
-        How long to wait for a frame that does not come.
-    saturation_counts : int, optional
-        Counts from which a pixel is saturated.
+    **kwargs
+        See `FrameCamera`.
     """
 
-    cam = Cpt(
-        PixelCam,
-        "cam1:",
-        kind="config",
-        read_attrs=[],
-        configuration_attrs=["acquire_time", "acquire_period", "trigger_mode", "model", "manufacturer"],
-    )
-    hdf1 = Cpt(FrameFile, "HDF1:", kind="omitted")
-    expected = Cpt(Signal, value=0, kind="omitted", doc="How many frames `complete` waits for")
-
     def __init__(
-        self,
-        prefix: str,
-        *,
-        frames_dir: str,
-        optics: Optics,
-        trigger_mode: str = "External",
-        max_rate_hz: float = 3000.0,
-        dead_time_s: float = 0.0,
-        frame_timeout_s: float = 5.0,
-        saturation_counts: int | None = None,
-        **kwargs: Any,
+        self, prefix: str, *, optics: Optics, trigger_mode: str = "External", max_rate_hz: float = 3000.0, **kwargs: Any
     ):
-        self.frames_dir, self.optics = PurePosixPath(frames_dir), optics
-        self.trigger_mode = trigger_mode
-        self.max_rate_hz, self.dead_time_s = max_rate_hz, dead_time_s
-        self.frame_timeout_s = frame_timeout_s
-        self.saturation_counts = saturation_counts
-        self._flying = self._failed = False
-        super().__init__(prefix, **kwargs)
-        self.stage_sigs.update([("cam.acquire", 0), ("cam.image_mode", _SINGLE), ("cam.trigger_mode", "Internal")])
-
-    @property
-    def image_key(self) -> str:
-        """Data key of the frames."""
-        return f"{self.name}_image"
-
-    @property
-    def number_key(self) -> str:
-        """Data key of the triggers' numbers."""
-        return f"{self.name}_number"
-
-    def frame_shape(self) -> tuple[int, int]:
-        """Read how many rows and columns a frame has."""
-        size = self.cam.array_size
-        return int(size.array_size_y.get()), int(size.array_size_x.get())
-
-    def describe(self) -> dict[str, Any]:
-        """Describe the frames and their numbers."""
-        common = {"source": f"PV:{self.prefix}", "dtype": "array", "external": "STREAM:"}
-        dtype = np.dtype(str(self.cam.data_type.get()).lower()).str
-        return {
-            self.image_key: {**common, "shape": [1, *self.frame_shape()], "dtype_numpy": dtype, "units": "counts"},
-            self.number_key: {**common, "shape": [1], "dtype_numpy": "<i8"},
-        }
-
-    describe_collect = describe
-
-    def read(self) -> dict[str, Any]:
-        """Read nothing: frames are told of in stream documents."""
-        return {}
-
-    @property
-    def hints(self) -> dict[str, Any]:
-        """Nothing to plot against events."""
-        return {"fields": []}
-
-    def stage(self) -> list[object]:
-        """Open a file for frames.
-
-        Raises
-        ------
-        FrameFileError, DetectorError
-            If frames could not be written: it says which PV tells so, and what to do.
-        """
-        self._flying = self._failed = False
-        if 0 in self.hdf1.shape:
-            self._prime()
-        self.hdf1.choose(self.frames_dir / date.today().isoformat(), uuid.uuid4().hex)
-        staged: list[object] = super().stage()
-        try:
-            self.hdf1.open((self.image_key, self.number_key))
-        except Exception:
-            self.unstage()
-            raise
-        return staged
-
-    def unstage(self) -> list[object]:
-        """Stop taking frames and close the file.
-
-        Raises
-        ------
-        DisconnectedError
-            If the detector's IOC is gone. Call this once more when it is back.
-        """
-        self._flying = False
-        check_connected(self)
-        self.cam.acquire.put(0)
-        self.hdf1.close()
-        unstaged: list[object] = super().unstage()
-        return unstaged
+        self.optics, self.trigger_mode = optics, trigger_mode
+        super().__init__(prefix, max_rate_hz=max_rate_hz, **kwargs)
 
     def prepare(self, frames: TriggeredFrames) -> StatusBase:
         """Set up for one frame a trigger.
@@ -197,151 +38,12 @@ class PixelDetector(NumpyTyped, DetectorBase):
         DetectorError
             If the plugin writes frames of another size than the run says.
         """
-        if self.hdf1.shape != frames.shape:
-            raise DetectorError(
-                f"{self.hdf1.height.pvname} and {self.hdf1.width.pvname} say that frames of {self.hdf1.shape} pixels are "
-                f"written, the camera's are {frames.shape}: take one frame, so that the plugin sees the new size, and scan again"
-            )
         self.expected.put(0)
-        cam = self.cam
-        done: StatusBase = cam.acquire_time.set(frames.exposure_s) & cam.acquire_period.set(frames.period_s)
-        done &= cam.image_mode.set(_CONTINUOUS) & cam.trigger_mode.set(self.trigger_mode) & cam.array_counter.set(0)
-        return done
-
-    def kickoff(self) -> StatusBase:
-        """Wait for triggers from now on."""
-        self._flying = True
-        status: StatusBase = self.cam.acquire.set(1, timeout=self.frame_timeout_s)
-        return status
-
-    def complete(self) -> StatusBase:
-        """Wait until as many frames as `expected` says have been written, or until no more come.
-
-        Returns
-        -------
-        StatusBase
-            Also done without an error when some are missing: their triggers stay without a frame.
-        """
-        status = DeviceStatus(self)
-        threading.Thread(target=self._await_frames, args=(int(self.expected.get()), status), daemon=True).start()
-        return status
-
-    def trigger(self) -> StatusBase:
-        """Take one frame.
-
-        Returns
-        -------
-        StatusBase
-            Done when it has been written. It fails with DetectorError if that does not happen in time.
-        """
-        status = DeviceStatus(self)
-        count = self.hdf1.captured() + 1
-        self.cam.acquire.put(1)
-        exposure_s = float(self.cam.acquire_time.get())
-        threading.Thread(target=self._await_frame, args=(count, exposure_s, status), daemon=True).start()
-        return status
-
-    def get_index(self) -> int:
-        """How many frames can be told of: those that are flushed."""
-        check_connected(self)
-        return self.hdf1.flushed()
-
-    def collect_asset_docs(self, index: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the stream documents of the frames that are new since the last call.
-
-        Parameters
-        ----------
-        index : int, optional
-            Number of frames to tell of at most. Default: all that are flushed.
-
-        Raises
-        ------
-        FrameFileError, DetectorError
-            Once, when nothing is left to tell of and the detector cannot go on.
-        """
-        documents = list(self.hdf1.documents(self.get_index() if index is None else index))
-        if not documents and self._flying and not self._failed:
-            error = self._error()
-            if error is not None:
-                self._failed = True
-                raise error
-        yield from documents
-
-    def _error(self) -> Exception | None:
-        """What keeps the detector from taking the frames of the run."""
-        # Asked first: an IOC that cannot write says why before it closes the file.
-        capturing = self.hdf1.capture.get()
-        if (problem := self.hdf1.problem()) is not None:
-            return FrameFileError(problem)
-        if not capturing:
-            return FrameFileError(
-                f"the detector's IOC has closed the file in mid-scan ({self.hdf1.capture.pvname} is 0): has somebody stopped it?"
-            )
-        if not self.cam.acquire.get():
-            state, message = self.cam.detector_state.get(), self.cam.status_message.get()
-            return DetectorError(
-                f"the detector has stopped taking frames in mid-scan ({self.cam.acquire.pvname} is 0; its state is {state!r}, "
-                f"{message!r}): look at it before going on"
-            )
-        return None
-
-    def _await_frames(self, expected: int, status: StatusBase) -> None:
-        try:
-            count, since = self.hdf1.captured(), time.monotonic()
-            while count < expected and self._error() is None and time.monotonic() < since + self.frame_timeout_s:
-                time.sleep(_POLL_S)
-                if (now := self.hdf1.captured()) != count:
-                    count, since = now, time.monotonic()
-            if count < expected:
-                self.log.warning("%s: %d of %d triggers made no frame", self.name, expected - count, expected)
-            end(status)
-        except Exception as error:  # whatever Channel Access raises when the IOC has just died
-            end(status, error)
-
-    def _await_frame(self, count: int, exposure_s: float, status: StatusBase) -> None:
-        try:
-            deadline = time.monotonic() + exposure_s + self.frame_timeout_s
-            # A camera that has not come to rest would not hear the next Acquire.
-            while self.hdf1.captured() < count or self.cam.acquire.get():
-                if time.monotonic() > deadline:
-                    why = self.hdf1.problem() or f"{self.hdf1.num_captured.pvname} stayed {count - 1}: look at the detector"
-                    raise DetectorError(f"{self.name} made no frame within {exposure_s + self.frame_timeout_s:g} s: {why}")
-                time.sleep(_POLL_S)
-            end(status)
-        except Exception as error:
-            end(status, error)
-
-    def _prime(self) -> None:
-        """Take one frame, so that the plugin learns the size of frames: it refuses to open a file before that.
-
-        Raises
-        ------
-        DetectorError
-            If the plugin has seen none.
-        """
-        cam, plugin = self.cam, self.hdf1
-        wanted = [
-            (plugin.enable, "Enable"),
-            (cam.array_callbacks, 1),
-            (cam.acquire, 0),
-            (cam.image_mode, _SINGLE),
-            (cam.trigger_mode, "Internal"),
-            (cam.acquire_time, _PRIMING_EXPOSURE_S),
-        ]
-        before = [(signal, signal.get()) for signal, _ in wanted]
-        try:
-            for signal, value in wanted:
-                signal.set(value).wait(self.frame_timeout_s)
-            cam.acquire.put(1)
-            deadline = time.monotonic() + _PRIMING_EXPOSURE_S + self.frame_timeout_s
-            while 0 in plugin.shape:
-                if time.monotonic() > deadline:
-                    raise DetectorError(
-                        f"{plugin.height.pvname} and {plugin.width.pvname} are 0: the plugin has seen no frame since the IOC "
-                        "started, and one that was taken now did not reach it. Take one by hand, with EnableCallbacks of the "
-                        "plugin and ArrayCallbacks of the camera on"
-                    )
-                time.sleep(_POLL_S)
-        finally:
-            for signal, value in reversed(before):
-                signal.set(value).wait(self.frame_timeout_s)
+        return self._set_up(
+            frames.exposure_s,
+            frames.period_s,
+            frames.shape,
+            image_mode=CONTINUOUS,
+            trigger_mode=self.trigger_mode,
+            array_counter=0,
+        )

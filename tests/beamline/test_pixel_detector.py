@@ -6,8 +6,9 @@ import pytest
 from bluesky.protocols import Flyable, Triggerable, WritesStreamAssets
 from ophyd.sim import make_fake_device
 
+from beamline.frames.frame_camera import DetectorError
 from beamline.frames.frame_file import FrameFileError
-from beamline.frames.pixel_detector import DetectorError, PixelDetector
+from beamline.frames.pixel_detector import PixelDetector
 from beamline.frames.values import Optics, TriggeredFrames
 
 FRAMES = TriggeredFrames(exposure_s=0.001, period_s=0.001, shape=(4, 6))
