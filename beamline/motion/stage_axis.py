@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ophyd import Component as Cpt
-from ophyd import EpicsMotor, EpicsSignalRO
+from ophyd import EpicsMotor, EpicsSignal, EpicsSignalRO
 from ophyd.status import StatusBase
 from ophyd.utils.epics_pvs import AlarmSeverity
 
@@ -19,6 +19,18 @@ class AxisBlocked(RuntimeError):
     """An axis was told to move while its record lets nobody move it."""
 
 
+class _Setpoint(EpicsSignal):
+    """A motor's setpoint that checks a move against the soft limits that the record has now.
+
+    ophyd keeps a copy of them, in which a later update of VAL puts those from the time of connection again.
+    """
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Soft limits (low, high), in the motor's unit; both the same: none."""
+        return self.parent.low_limit_travel.get(), self.parent.high_limit_travel.get()
+
+
 class StageAxis(EpicsMotor):
     """A motor record whose moves fail as soon as its IOC is lost, and that says what keeps it from moving.
 
@@ -27,6 +39,7 @@ class StageAxis(EpicsMotor):
 
     tolerated_alarm = AlarmSeverity.MINOR
 
+    user_setpoint = Cpt(_Setpoint, ".VAL", limits=True, auto_monitor=True)
     max_velocity = Cpt(EpicsSignalRO, ".VMAX", kind="omitted")
     base_velocity = Cpt(EpicsSignalRO, ".VBAS", kind="omitted")
     go_switch = Cpt(EpicsSignalRO, ".SPMG", string=True, auto_monitor=True, kind="omitted")
