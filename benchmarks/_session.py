@@ -98,8 +98,8 @@ class Session:
             self.RE.unsubscribe(token)
         return {"seconds": seconds, "cost_ms": costs, "uid": uids[0]}
 
-    def fly(self, *, lines: int, points: int, rate_hz: float) -> dict[str, Any]:
-        """Take a frame at each point of some lines.
+    def fly(self, *, lines: int, points: int, rate_hz: float, recipes: Any = None) -> dict[str, Any]:
+        """Take a frame at each point of some lines, and ask for reconstructions or leave them to the worker.
 
         Returns
         -------
@@ -116,6 +116,7 @@ class Session:
             rate_hz=rate_hz,
             trigger_box=self.devices.trigger_box,
             shutter=self.devices.shutter,
+            recipes=recipes,
         )
         token = self.RE.subscribe(self.log)
         began = time.perf_counter()

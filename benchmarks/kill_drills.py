@@ -20,8 +20,9 @@ sessions   eight sessions at once
 clock and disk_full need a mount namespace, and are left out with the reason where none is permitted. When all is settled, every
 document that the log took is looked for in the log and in Tiled, and the final images are compared, bit by bit, with those of a
 worker that is given the same documents and left in peace. With --technique fly scans are fly scans, of which the writer of the
-detector is killed too; every frame must be the one that its number says, at the place where its trigger was. With --soak kinds
-are drawn at random while other runs go on.
+detector is killed too; every frame must be the one that its number says, at the place where its trigger was. With --technique
+ptychography they are fly scans of a sample whose object and probe are reconstructed by ePIE. With --soak kinds are drawn at
+random while other runs go on.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from benchmarks._services import Services
 from benchmarks.drills.background import Background
 from benchmarks.drills.bitflip import bitflip
 from benchmarks.drills.chain import SERVICES, Chain
-from benchmarks.drills.fly import fly
+from benchmarks.drills.fly import FLY, PTYCHOGRAPHY, FlyDrill
 from benchmarks.drills.judging import judge
 from benchmarks.drills.limits import limited
 from benchmarks.drills.load import backlog, sessions, tiny_runs
@@ -60,6 +61,7 @@ KINDS: dict[str, Drill] = {
     "tiny_runs": tiny_runs,
     "sessions": sessions,
 }
+FLYING: dict[str, FlyDrill] = {"fly": FLY, "ptychography": PTYCHOGRAPHY}
 NEED_NAMESPACE = ("clock", "disk_full")
 _ROUND = 8  # drills of a soak between two judgements
 
@@ -72,11 +74,11 @@ def main() -> None:
         "--kind", choices=[*KINDS, *NEED_NAMESPACE], default="kill", help="what goes wrong (default: %(default)s)"
     )
     parser.add_argument("--soak", type=float, metavar="HOURS", help="draw kinds at random for so long, while other runs go on")
-    parser.add_argument("--technique", choices=["ghost", "fly"], default="ghost", help="of the scans (default: %(default)s)")
+    parser.add_argument("--technique", choices=["ghost", *FLYING], default="ghost", help="of the scans (default: %(default)s)")
     arguments = parser.parse_args()
-    flying = arguments.technique == "fly"
+    flying = FLYING.get(arguments.technique)
     if flying and (arguments.kind != "kill" or arguments.soak):
-        parser.error("with --technique fly there is the kind kill alone")
+        parser.error(f"with --technique {arguments.technique} there is the kind kill alone")
     refused = None
     if (arguments.soak or arguments.kind in NEED_NAMESPACE) and not Namespace.inside():
         refused = enter("benchmarks.kill_drills")
@@ -90,12 +92,12 @@ def main() -> None:
             machine = Machine(namespace)
             kinds |= {"clock": machine.clock, "disk_full": machine.disk_full}
         if flying:
-            kinds["kill"] = fly
+            kinds["kill"] = flying
         below = None if namespace is None else namespace.disk
-        frames = "pattern" if flying else "diffraction"
-        services = stack.enter_context(Services(seed=arguments.seed, num_masks=256, frames=frames, below=below))
+        frames = {"frames": flying.frames} if flying else {}
+        services = stack.enter_context(Services(seed=arguments.seed, num_masks=256, below=below, **frames))
         services.start(*SERVICES)
-        chain = Chain(services, arguments.seed, quick=arguments.quick, fly=flying)
+        chain = Chain(services, arguments.seed, quick=arguments.quick, **frames)
         stack.callback(chain.close)
         drills = [kinds[arguments.kind]] * number
         found = soak(chain, kinds, arguments.soak) if arguments.soak else drill(chain, drills)

@@ -28,6 +28,7 @@ def fly_scan(
     snake: bool = True,
     trigger_box: Flyable | None = None,
     shutter: Movable | None = None,
+    recipes: list[str | dict[str, typing.Any]] | None = None,
     md: dict[str, typing.Any] | None = None,
 ) -> MsgGenerator[str]:
     """Move the sample in lines at constant velocity and take a frame at each point.
@@ -56,6 +57,9 @@ def fly_scan(
         What triggers the detector and captures positions. A session has its own as the default.
     shutter : device, optional
         Opened for the lines and closed at the end. A session has its own as the default.
+    recipes : list of str or dict, optional
+        Reconstructions to make while the scan runs, such as ["sums", {"method": "epie", "options": {"modes": 2}}]. Default: those
+        that the worker is configured for.
     md : dict, optional
         Metadata for the start document, such as {"sample": "CAS"}.
 
@@ -82,6 +86,7 @@ def fly_scan(
         snake=snake,
         trigger_box=trigger_box,
         shutter=shutter,
+        recipes=recipes,
     )
     scan = request.scan
     plan_args = {
@@ -94,6 +99,7 @@ def fly_scan(
         "snake": snake,
         "trigger_box": request.trigger_box.name,
         "shutter": getattr(request.shutter, "name", None),
+        "recipes": request.recipes or None,
     }
 
     # Staged before the run is opened: a detector that cannot write makes no run.

@@ -9,6 +9,7 @@ from typing import Any
 from beamline.frames.values import LineTriggers
 from beamline.motion.lines import Axis, Line, LineScan, why_impossible
 from plans.protocols import BeamShutter, FrameDetector, LineStage, LineTriggerBox
+from plans.recipes import check_recipes
 from plans.refusal import PlanRequestError
 from plans.request import check_count, check_device, is_number
 
@@ -31,6 +32,8 @@ class FlyScanRequest:
         As the motor records were when it was checked.
     shape : pair of int
         Rows and columns of a frame.
+    recipes : list of dict
+        Which reconstructions are asked for; empty where the worker is to choose.
     """
 
     detector: FrameDetector
@@ -41,6 +44,7 @@ class FlyScanRequest:
     y: Axis
     x: Axis
     shape: tuple[int, int]
+    recipes: list[dict[str, Any]]
 
     def triggers(self, line: Line) -> LineTriggers:
         """Return what the trigger box is to do within a line."""
@@ -68,6 +72,7 @@ def check_fly_scan(
     snake: Any,
     trigger_box: Any,
     shutter: Any,
+    recipes: Any,
 ) -> FlyScanRequest:
     """Check all that a fly scan is asked for; see `plans.fly.fly_scan`.
 
@@ -118,7 +123,7 @@ def check_fly_scan(
     why = why_impossible(scan, y, x)
     if why is not None:
         raise PlanRequestError(why)
-    return FlyScanRequest(pixel_detector, sample_stage, trigger_box, shutter, scan, y, x, shape)
+    return FlyScanRequest(pixel_detector, sample_stage, trigger_box, shutter, scan, y, x, shape, check_recipes(recipes))
 
 
 def _span(value: Any, parameter: str, *, least: int, most: int) -> tuple[float, float, int]:

@@ -124,4 +124,6 @@ def fly_scan_metadata(request: FlyScanRequest, plan_args: dict[str, Any], md: di
             "saturation_counts": detector.saturation_counts,
         },
     }
+    if request.recipes:
+        metadata["recipes"] = request.recipes
     return metadata | md

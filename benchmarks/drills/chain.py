@@ -42,8 +42,8 @@ class Chain:
         Of the data and the moments.
     quick : bool
         Whether outages are short.
-    fly : bool
-        Whether scans are fly scans with frames.
+    frames : str, optional
+        What the detector sees in fly scans; none for ghost scans.
 
     Attributes
     ----------
@@ -61,10 +61,10 @@ class Chain:
         How often each service ended though nobody had asked it to.
     """
 
-    def __init__(self, services: Services, seed: int, *, quick: bool, fly: bool = False) -> None:
+    def __init__(self, services: Services, seed: int, *, quick: bool, frames: str | None = None) -> None:
         self.services = services
         self.quick = quick
-        self.fly = fly
+        self.frames = frames
         self.random = random.Random(seed)
         self.runs: dict[str, list[Any]] = {}
         self.others: list[str] = []

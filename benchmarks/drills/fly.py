@@ -1,6 +1,7 @@
 """A fly scan whose parts are killed: the detector's writer, worker, archiver, Tiled or the session, while frames come.
 
-The simulated detector recycles 64 frames, frame n being number n modulo 64, so that whatever is in a file tells its number.
+For `FLY` the simulated detector recycles 64 frames, frame n being number n modulo 64, so that whatever is in a file tells its
+number. `PTYCHOGRAPHY` takes frames of a sample, of which object and probe are reconstructed while they come.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,42 +25,70 @@ from sims.diffraction import FrameOptions, FrameSource
 from sims.triggers import Triggers
 
 TARGETS = ("writer", "worker", "archiver", "tiled", "session")
-RECIPES: list[Any] = ["sums"]  # what the worker makes of such a run by itself
-LINES, POINTS, RATE_HZ = 20, 100, 200.0
-_SCAN_S = 4.0  # some: it begins when the session is ordered to
+RATE_HZ = 200.0
+PATTERN = "pattern"
+_SCAN_S = 3.0  # some: it begins when the session is ordered to
 _OUTAGE_S = {"worker": 0.5, "archiver": 0.5, "tiled": 30.0}
 _QUICK_OUTAGE_S = 4.0
 _AT_ONCE = 256  # frames in memory
 _FRAMES = 64
 
 
-def fly(chain: Chain) -> str:
-    """A fly scan, and at a random moment of it the next of the five is killed."""
-    target = TARGETS[len(chain.runs) % len(TARGETS)]
+@dataclass(frozen=True)
+class FlyDrill:
+    """A fly scan, and at a random moment the next of the five is killed.
+
+    Attributes
+    ----------
+    frames : str
+        What the simulated detector sees, as `python -m sims --frames` takes it.
+    recipes : list
+        Reconstructions.
+    lines, points : int
+        Lines, and frames of each.
+    after_s : float
+        How long behind the scan a service may still be killed: reconstructions have their last sweeps then.
+    """
+
+    frames: str
+    recipes: list[Any]
+    lines: int
+    points: int
+    after_s: float = 0.0
+
+    def __call__(self, chain: Chain) -> str:
+        """Scan and kill; returns what happened."""
+        target = TARGETS[len(chain.runs) % len(TARGETS)]
+        session = SessionProcess(chain.services.config_file)
+        of_service = target not in ("writer", "session")
+        moment = chain.random.uniform(0.5, _SCAN_S + (self.after_s if of_service else 0.0))
+        try:
+            session.order(lines=self.lines, points=self.points, rate_hz=RATE_HZ, recipes=self.recipes)
+            with chain.meanwhile(moment, lambda: _kill(target, chain, session)):
+                how = _answer(session)
+        finally:
+            session.kill()
+        uid = chain.raw.runs()[-1].uid
+        chain.runs[uid] = self.recipes
+        return f"{target} killed {moment:.1f} s after the scan had begun, which {how}; {chain.settle(uid)}"
+
+
+FLY = FlyDrill(PATTERN, ["sums"], lines=20, points=100)
+_EPIE = {"method": "epie", "options": {"sweeps": 12, "averaged": 4, "orientation": "+y+x", "defocus_mm": 8.0}}
+PTYCHOGRAPHY = FlyDrill("diffraction", [_EPIE], lines=24, points=16, after_s=5.0)
+
+
+def _kill(target: str, chain: Chain, session: SessionProcess) -> None:
     services = chain.services
-    session = SessionProcess(services.config_file)
-    moment = chain.random.uniform(0.5, _SCAN_S)
-
-    def kill() -> None:
-        if target == "writer":
-            put = [sys.executable, "-m", "caproto.commandline.put", f"{services.config.epics.prefix}FAULT:WriterKilled", "1"]
-            subprocess.run(put, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **epics_environment(services.config)})
-        elif target == "session":
-            session.signal(signal.SIGKILL)
-        else:
-            services.kill(target)
-            time.sleep(_QUICK_OUTAGE_S if chain.quick and target == "tiled" else _OUTAGE_S[target])
-            services.start(target)
-
-    try:
-        session.order(lines=LINES, points=POINTS, rate_hz=RATE_HZ)
-        with chain.meanwhile(moment, kill):
-            how = _answer(session)
-    finally:
-        session.kill()
-    uid = chain.raw.runs()[-1].uid
-    chain.runs[uid] = RECIPES
-    return f"{target} killed {moment:.1f} s after the scan had begun, which {how}; {chain.settle(uid)}"
+    if target == "writer":
+        put = [sys.executable, "-m", "caproto.commandline.put", f"{services.config.epics.prefix}FAULT:WriterKilled", "1"]
+        subprocess.run(put, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **epics_environment(services.config)})
+    elif target == "session":
+        session.signal(signal.SIGKILL)
+    else:
+        services.kill(target)
+        time.sleep(_QUICK_OUTAGE_S if chain.quick and target == "tiled" else _OUTAGE_S[target])
+        services.start(target)
 
 
 def _answer(session: SessionProcess) -> str:
@@ -70,21 +100,21 @@ def _answer(session: SessionProcess) -> str:
 
 
 def pairs(chain: Chain, catalog: Any) -> Counter[str]:
-    """Count the frames in Tiled that are another than their number says, and the positions at which no such trigger was.
+    """Count frames in Tiled that are another than their number says, if they tell it, and positions where no such trigger was.
 
     Returns
     -------
     Counter
         "mispaired".
     """
-    patterns = _patterns(chain.services)
+    patterns = _patterns(chain.services) if chain.frames == PATTERN else None
     found: Counter[str] = Counter()
     for uid in chain.runs:
         if uid not in catalog.raw:
             continue
         run = catalog.raw[uid]
         entry = run.metadata["start"]["ptychography"]
-        if "frames" in run:
+        if patterns is not None and "frames" in run:
             parts = run["frames"].base
             numbers, images = parts[entry["frames"]["number"]], parts[entry["frames"]["image"]]
             for first in range(0, numbers.shape[0], _AT_ONCE):

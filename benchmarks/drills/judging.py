@@ -51,7 +51,7 @@ def judge(chain: Chain) -> Counter[str]:
                 found["undetected"] += bool(differences.total()) and ledger.is_verified(uid)
         for uid in chain.runs:
             found["identical"] += all(_are_stored(catalog, one, final_arrays(reference, one)) for one in chain.derived(uid))
-        if chain.fly:
+        if chain.frames is not None:
             found.update(pairs(chain, catalog))
     ledger.close()
     found["lost"] += sum(not_logged(chain.raw, uid, documents) for uid, documents in chain.accepted.items())

@@ -91,3 +91,11 @@ def test_a_clock_that_jumps_under_real_services_loses_nothing(tmp_path):
         pytest.skip(done.stdout.strip())
     figures = json.loads(file.read_text())
     assert figures == {"drills": 1, "lost": 0, "duplicated": 0, "order": 0, "undetected": 0, "identical": 1}
+
+
+@pytest.mark.timeout(1000)
+def test_a_worker_that_is_killed_while_it_reconstructs_object_and_probe_changes_no_bit(tmp_path):
+    figures, printed = quickly("kill_drills", tmp_path, "--technique", "ptychography", "--n", "2")
+    assert "writer killed" in printed and "worker killed" in printed
+    faults = dict.fromkeys(("lost", "duplicated", "order", "mispaired", "undetected"), 0)
+    assert figures == {"drills": 2, **faults, "identical": 2}

@@ -122,6 +122,7 @@ def test_the_start_document(session):
             "snake": True,
             "trigger_box": "trigger_box",
             "shutter": "shutter",
+            "recipes": None,
         },
         "technique": "mine",
         "detectors": ["pixel_detector"],
@@ -151,6 +152,13 @@ def test_the_start_document(session):
         },
         "sample": "star",
     }
+
+
+def test_the_reconstructions_that_are_asked_for_stand_in_the_start_document(session):
+    session.scan(recipes=["sums", {"method": "epie", "options": {"sweeps": 3}}])
+    (start,) = session.of("start")
+    assert start["recipes"] == [{"method": "sums", "options": {}}, {"method": "epie", "options": {"sweeps": 3}}]
+    assert start["plan_args"]["recipes"] == start["recipes"]
 
 
 def test_a_detector_in_a_step_scan_gives_stream_documents_too(session):
@@ -191,6 +199,8 @@ NAN, INF = float("nan"), float("inf")
         ({"md": {"ptychography": {}}}, "taken by the plan"),
         ({"shutter": "shutter"}, "is a name, not a device"),
         ({"trigger_box": "box"}, "is a name, not a device"),
+        ({"recipes": "epie"}, "recipes must be a list"),
+        ({"recipes": [{"options": {}}]}, "names no method"),
     ],
 )
 def test_what_is_impossible_is_said_before_anything_moves(session, changes, says):

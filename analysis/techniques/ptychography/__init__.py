@@ -22,6 +22,9 @@ def open_run(start: Mapping[str, Any], store: ReferenceStore) -> PtychographyRun
     return PtychographyRun(start, frame_folders(store.state_dir))
 
 
+OPTIONS: Mapping[str, Mapping[str, Any]] = {name: method.defaults for name, method in METHODS.items()}
+"""The options of each method with their default values, for whoever writes recipes."""
+
 TECHNIQUE = Technique(
     entry=ENTRY,
     rows=PtychographyRun.rows,
