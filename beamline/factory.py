@@ -12,7 +12,10 @@ from ophyd import Device
 from ophyd.ophydobj import OphydObject
 from ophyd.signal import EpicsSignalBase
 
-from beamline.bucket_diode import BucketDiode
+from beamline.buckets.camera_sum import CameraSum, MonitoredCameraSum
+from beamline.buckets.electrometer import Electrometer, MonitoredElectrometer
+from beamline.buckets.one_shot import OneShotBucket
+from beamline.buckets.scaler import BucketDiode
 from beamline.config import GhostbeamConfig
 from beamline.frames.pixel_detector import PixelDetector
 from beamline.frames.trigger_box import TriggerBox
@@ -20,7 +23,7 @@ from beamline.frames.values import Optics
 from beamline.mask_stage import MaskStage
 from beamline.motion.sample_stage import SampleStage
 from beamline.ring_current import RingCurrent
-from beamline.shutter import Shutter
+from beamline.shutter import Shutter, ShutterWithFailures
 
 
 class DevicesNotConnected(TimeoutError):
@@ -36,15 +39,22 @@ class Devices:
     """The devices of the beamline; iterate over those that there are, or take them by name."""
 
     mask_stage: MaskStage
-    sample_stage: SampleStage
+    sample_stage: SampleStage | None
     shutter: Shutter | None
-    diode: BucketDiode
+    diode: BucketDiode | None
+    electrometer: Electrometer | None
+    camera_sum: CameraSum | None
     ring_current: RingCurrent | None
     pixel_detector: PixelDetector | None
     trigger_box: TriggerBox | None
 
     def __iter__(self) -> Iterator[OphydObject]:
         return (device for field in fields(self) if (device := getattr(self, field.name)) is not None)
+
+    @property
+    def buckets(self) -> list[OneShotBucket]:
+        """The bucket detectors."""
+        return [device for device in self if isinstance(device, OneShotBucket)]
 
 
 def make_mask_stage(config: GhostbeamConfig) -> MaskStage:
@@ -61,9 +71,11 @@ def make_mask_stage(config: GhostbeamConfig) -> MaskStage:
     )
 
 
-def make_sample_stage(config: GhostbeamConfig) -> SampleStage:
-    """Build the sample stage."""
+def make_sample_stage(config: GhostbeamConfig) -> SampleStage | None:
+    """Build the sample stage, if there is one."""
     section = config.sample_stage
+    if not section.y:
+        return None
     return SampleStage(
         config.epics.prefix,
         y=section.y,
@@ -76,14 +88,30 @@ def make_sample_stage(config: GhostbeamConfig) -> SampleStage:
 
 def make_shutter(config: GhostbeamConfig) -> Shutter | None:
     """Build the shutter, if there is one."""
-    if not config.shutter.pv:
+    section = config.shutter
+    if not section.pv:
         return None
-    return Shutter(config.epics.prefix + config.shutter.pv, timeout_s=config.shutter.timeout_s, name="shutter")
+    prefix = config.epics.prefix + section.pv
+    logic: dict[str, Any] = {
+        "open_pv": section.open,
+        "open_value": section.open_value,
+        "close_pv": section.close,
+        "close_value": section.close_value,
+        "status_pv": section.status,
+        "status_open": section.status_open,
+        "timeout_s": section.timeout_s,
+    }
+    if not section.open_failure:
+        return Shutter(prefix, name="shutter", **logic)
+    failures = {"open_failure_pv": section.open_failure, "close_failure_pv": section.close_failure}
+    return ShutterWithFailures(prefix, name="shutter", **logic, **failures)
 
 
-def make_diode(config: GhostbeamConfig) -> BucketDiode:
-    """Build the bucket diode."""
+def make_diode(config: GhostbeamConfig) -> BucketDiode | None:
+    """Build the bucket diode, if there is one."""
     section = config.diode
+    if not section.scaler:
+        return None
     return BucketDiode(
         config.epics.prefix + section.scaler,
         bucket_channel=section.bucket_channel,
@@ -93,6 +121,42 @@ def make_diode(config: GhostbeamConfig) -> BucketDiode:
         count_margin_s=section.count_margin_s,
         name="diode",
     )
+
+
+def make_electrometer(config: GhostbeamConfig) -> Electrometer | None:
+    """Build the electrometer, if there is one."""
+    section = config.electrometer
+    if not section.pv:
+        return None
+    prefix = config.epics.prefix + section.pv
+    settings: dict[str, Any] = {
+        "bucket_channel": section.bucket_channel,
+        "open_beam_ratio": section.open_beam_ratio,
+        "saturation_current": section.saturation_current,
+        "count_margin_s": section.count_margin_s,
+        "name": "electrometer",
+    }
+    if section.monitor_channel is None:
+        return Electrometer(prefix, **settings)
+    return MonitoredElectrometer(prefix, monitor_channel=section.monitor_channel, **settings)
+
+
+def make_camera_sum(config: GhostbeamConfig) -> CameraSum | None:
+    """Build the camera whose pixels are summed, if there is one."""
+    section = config.camera_sum
+    if not section.pv:
+        return None
+    prefix = config.epics.prefix + section.pv
+    settings: dict[str, Any] = {
+        "statistics": section.statistics,
+        "open_beam_ratio": section.open_beam_ratio,
+        "saturation_total": section.saturation_total,
+        "count_margin_s": section.count_margin_s,
+        "name": "camera_sum",
+    }
+    if not section.monitor_statistics:
+        return CameraSum(prefix, **settings)
+    return MonitoredCameraSum(prefix, monitor_statistics=section.monitor_statistics, **settings)
 
 
 def make_ring_current(config: GhostbeamConfig) -> RingCurrent | None:
@@ -138,6 +202,8 @@ def make_devices(config: GhostbeamConfig) -> Devices:
         sample_stage=make_sample_stage(config),
         shutter=make_shutter(config),
         diode=make_diode(config),
+        electrometer=make_electrometer(config),
+        camera_sum=make_camera_sum(config),
         ring_current=make_ring_current(config),
         pixel_detector=make_pixel_detector(config),
         trigger_box=make_trigger_box(config),

@@ -1,4 +1,4 @@
-"""The two-button shutter."""
+"""The shutter."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ophyd import Component as Cpt
 from ophyd import Device, DeviceStatus, EpicsSignal, EpicsSignalRO
+from ophyd import FormattedComponent as FCpt
 from ophyd.status import StatusBase
 
 from beamline.numpy_types import NumpyTyped
@@ -40,35 +40,56 @@ class _Command:
 
 
 class Shutter(NumpyTyped, Device):
-    """A shutter with a button to open it, one to close it, and a status.
+    """A shutter that one PV opens, one closes, and one knows the position of. They may be the same PV.
 
-    Its prefix is the text before `Cmd:Opn-Cmd`. `set("Open")` and `set("Closed")` finish when the status PV says so.
-    While it is staged a plan owns it: `unstage` closes it, and so does `pause`. The RunEngine calls the one at the end
-    of every plan, even a halted one, and the other whenever it pauses or suspends, so a shutter that is staged before
-    it is opened does not stay open.
+    `set("Open")` and `set("Closed")` finish when the status PV says so. While it is staged a plan owns it: `unstage` closes it,
+    and so does `pause`. The RunEngine calls the one at the end of every plan, even a halted one, and the other whenever it
+    pauses or suspends, so a shutter that is staged before it is opened does not stay open.
 
     Parameters
     ----------
+    prefix : str
+        Text before the three names.
+    open_pv, close_pv, status_pv : str
+        Names of the PVs.
+    open_value, close_value : int or str
+        What is written to open and to close.
+    status_open : int or str
+        Value or state of the status PV when the shutter is open.
     timeout_s : float
         Longest time that opening or closing may take, in s.
     """
 
-    open_command = Cpt(EpicsSignal, "Cmd:Opn-Cmd", kind="omitted")
-    close_command = Cpt(EpicsSignal, "Cmd:Cls-Cmd", kind="omitted")
-    status = Cpt(EpicsSignalRO, "Pos-Sts", string=True, auto_monitor=True, kind="hinted")
-    failed_to_open = Cpt(EpicsSignalRO, "Sts:FailOpn-Sts", auto_monitor=True, kind="omitted")
-    failed_to_close = Cpt(EpicsSignalRO, "Sts:FailCls-Sts", auto_monitor=True, kind="omitted")
+    open_command = FCpt(EpicsSignal, "{prefix}{open_pv}", kind="omitted")
+    close_command = FCpt(EpicsSignal, "{prefix}{close_pv}", kind="omitted")
+    status = FCpt(EpicsSignalRO, "{prefix}{status_pv}", string=True, auto_monitor=True, kind="hinted")
+    failed_to_open: EpicsSignalRO | None = None
+    failed_to_close: EpicsSignalRO | None = None
 
-    def __init__(self, *args: Any, timeout_s: float = 10.0, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        open_pv: str = "Cmd:Opn-Cmd",
+        open_value: int | str = 1,
+        close_pv: str = "Cmd:Cls-Cmd",
+        close_value: int | str = 1,
+        status_pv: str = "Pos-Sts",
+        status_open: int | str = "Open",
+        timeout_s: float = 10.0,
+        **kwargs: Any,
+    ):
+        self.open_pv, self.close_pv, self.status_pv = open_pv, close_pv, status_pv
+        super().__init__(prefix, **kwargs)
+        self.open_value, self.close_value, self.status_open = open_value, close_value, status_open
         self.timeout_s = timeout_s
         self._last: _Command | None = None
         self._lock = threading.RLock()
 
     @property
     def is_open(self) -> bool:
-        """Whether the status PV says Open."""
-        return self.status.get() == "Open"
+        """Whether the status PV says that it is open."""
+        return self._says_open(self.status.get())
 
     def set(self, position: str) -> StatusBase:
         """Open or close the shutter.
@@ -125,7 +146,7 @@ class Shutter(NumpyTyped, Device):
         command = self._last = _Command(target, DeviceStatus(self))
 
         def arrived(value: Any, **_: Any) -> None:
-            if (value in ("Open", 0)) == opening and end(command.status):
+            if self._says_open(value) == opening and end(command.status):
                 command.arrived = True
 
         def failed(value: Any, old_value: Any, **_: Any) -> None:
@@ -148,16 +169,25 @@ class Shutter(NumpyTyped, Device):
         def forget(_: Any) -> None:
             clock.cancel()
             self.status.clear_sub(arrived)
-            failure.clear_sub(failed)
+            if failure is not None:
+                failure.clear_sub(failed)
 
         command.status.add_callback(forget)
-        failure.subscribe(failed, run=False)
+        if failure is not None:
+            failure.subscribe(failed, run=False)
         clock.start()
-        button.put(1, wait=False)
+        button.put(self.open_value if opening else self.close_value, wait=False)
         # Only now, so that the position from before this command cannot finish it.
         self.status.subscribe(arrived, run=False)
         arrived(self.status.get())
         return command.status
+
+    def _says_open(self, value: Any) -> bool:
+        states = getattr(self.status, "enum_strs", None) or ()  # of an enumeration: monitors send its numbers, get() its texts
+        value, wanted = (
+            states[one] if isinstance(one, int) and 0 <= one < len(states) else str(one) for one in (value, self.status_open)
+        )
+        return bool(value == wanted)
 
     def _report_failure(self, status: StatusBase) -> None:
         if not status.success:
@@ -174,3 +204,24 @@ class Shutter(NumpyTyped, Device):
         """Close the shutter and release it."""
         self.close_now()
         return super().unstage()
+
+
+class ShutterWithFailures(Shutter):
+    """A shutter with two more PVs, which become 1 when it could not open, or close.
+
+    Parameters
+    ----------
+    open_failure_pv, close_failure_pv : str
+        Names of these PVs.
+    **kwargs
+        See `Shutter`.
+    """
+
+    failed_to_open = FCpt(EpicsSignalRO, "{prefix}{open_failure_pv}", auto_monitor=True, kind="omitted")
+    failed_to_close = FCpt(EpicsSignalRO, "{prefix}{close_failure_pv}", auto_monitor=True, kind="omitted")
+
+    def __init__(
+        self, prefix: str, *, open_failure_pv: str = "Sts:FailOpn-Sts", close_failure_pv: str = "Sts:FailCls-Sts", **kwargs: Any
+    ):
+        self.open_failure_pv, self.close_failure_pv = open_failure_pv, close_failure_pv
+        super().__init__(prefix, **kwargs)

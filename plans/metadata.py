@@ -47,6 +47,7 @@ def ghost_scan_metadata(request: GhostScanRequest, plan_args: dict[str, Any], md
             "shape": list(plate.shape),
             "pixel_size_um": plate.pixel_size_um,
             "exposure": request.exposure,
+            "may_be_negative": bucket.may_be_negative,
             "dark_stream": "dark" if request.dark_num else None,
             "open_beam_ratio": bucket.open_beam_ratio,
             "offset_tolerance_um": stage.offset_tolerance_um,

@@ -87,6 +87,7 @@ class BucketDetector(Readable, Triggerable, Protocol):
     exposure: Movable
     lost: Readable
     open_beam_ratio: float | None
+    may_be_negative: bool
 
     @property
     def bucket_keys(self) -> list[str]:

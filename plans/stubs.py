@@ -223,7 +223,7 @@ def count_lost(steps: Iterable[MsgGenerator[bool]]) -> MsgGenerator[None]:
         in_a_row = in_a_row + 1 if lost else 0
         if in_a_row == MOST_LOST_IN_A_ROW:
             raise TriggersLost(
-                f"{in_a_row} exposures in a row were lost although each was tried twice: is the scaler counting at all?"
+                f"{in_a_row} exposures in a row were lost although each was tried twice: is the detector counting at all?"
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -110,23 +110,26 @@ class MonitorSuspender(SuspenderBase):
         engine.request_suspend(partial(asyncio.sleep, self._sleep), justification=self._tripped_message)
 
 
-def beam_suspenders(ring_current: Any, diode: Any, shutter: Any, limits: BeamSection) -> list[SuspenderBase]:
+def beam_suspenders(ring_current: Any, buckets: Iterable[Any], shutter: Any, limits: BeamSection) -> list[SuspenderBase]:
     """Make the suspenders that the configuration asks for; a minimum of 0 asks for none.
 
     Parameters
     ----------
-    ring_current, diode, shutter : devices
-        Ring current and shutter may be None: there is none.
+    ring_current, shutter : devices
+        None where there is none.
+    buckets : iterable of devices
+        The bucket detectors; the first one with a monitor says whether there is beam.
     limits : BeamSection
         The section [beam] of the configuration.
     """
     suspenders: list[SuspenderBase] = []
     if ring_current is not None and limits.minimum_ma > 0:
         suspenders.append(RingCurrentSuspender(ring_current, limits.minimum_ma, limits.settle_s))
-    if limits.minimum_monitor_rate > 0:
+    monitored = next((detector for detector in buckets if detector.monitor_key is not None), None)
+    if monitored is not None and limits.minimum_monitor_rate > 0:
         suspenders.append(
             MonitorSuspender(
-                diode.monitor_rate,
+                monitored.monitor_rate,
                 limits.minimum_monitor_rate,
                 is_open=lambda: shutter is None or shutter.is_open,
                 retry_s=limits.settle_s,

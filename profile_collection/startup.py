@@ -66,7 +66,8 @@ if not LISTING:
 
 devices = make_devices(config)
 mask_stage, sample_stage, shutter = devices.mask_stage, devices.sample_stage, devices.shutter
-diode, ring_current = devices.diode, devices.ring_current
+diode, electrometer, camera_sum = devices.diode, devices.electrometer, devices.camera_sum
+ring_current = devices.ring_current
 pixel_detector, trigger_box = devices.pixel_detector, devices.trigger_box
 masks = make_plate(config)
 mask_stage.mount(masks)
@@ -77,12 +78,13 @@ dark_scan = use_devices(plans.dark_scan, shutter=shutter)
 open_beam_scan = use_devices(plans.open_beam_scan, shutter=shutter)
 open_shutter = use_devices(plans.open_shutter, shutter=shutter)
 close_shutter = use_devices(plans.close_shutter, shutter=shutter)
-with_devices_named(ghost_scan, lists={"detectors": ["diode"]}, mask_stage=["mask_stage"], shutter=["shutter"])
+bucket_names = [detector.name for detector in devices.buckets]
+with_devices_named(ghost_scan, lists={"detectors": bucket_names}, mask_stage=["mask_stage"], shutter=["shutter"])
 with_devices_named(
     fly_scan, pixel_detector=["pixel_detector"], sample_stage=["sample_stage"], trigger_box=["trigger_box"], shutter=["shutter"]
 )
 for plan in (dark_scan, open_beam_scan):
-    with_devices_named(plan, lists={"detectors": ["diode"]}, shutter=["shutter"])
+    with_devices_named(plan, lists={"detectors": bucket_names}, shutter=["shutter"])
 for plan in (open_shutter, close_shutter):
     with_devices_named(plan, shutter=["shutter"])
 del plan
@@ -96,7 +98,7 @@ if not LISTING:
     RE.subscribe(LogWriter(log_paths(config.state_dir).raw))
     baseline = [device for device in (sample_stage, ring_current, shutter) if device is not None]
     RE.preprocessors.append(SupplementalData(baseline=baseline))
-    for suspender in beam_suspenders(ring_current, diode, shutter, config.beam):
+    for suspender in beam_suspenders(ring_current, devices.buckets, shutter, config.beam):
         RE.install_suspender(suspender)
     scan_lock = ScanLock(config.state_dir)
     RE.preprocessors.append(scan_lock.holds)
@@ -152,7 +154,8 @@ if not LISTING:
 
     if shell is not None:
         keep_log_short(RE)
-        add_magics(shell, scan_lock, motors=[mask_stage, sample_stage], detectors=[diode])
-        print(banner(config, config_file(), (device.name for device in devices), plots_off))
+        stages = [stage for stage in (mask_stage, sample_stage) if stage is not None]
+        add_magics(shell, scan_lock, motors=stages, detectors=devices.buckets)
+        print(banner(config, config_file(), (device.name for device in devices), (bucket_names or ["diode"])[0], plots_off))
 
 sys.path.append("")  # your own modules in that folder come behind all that is installed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,7 +68,7 @@ class Record:
 
 def serve(*records: Record) -> dict[str, pvproperty]:
     """Return the attributes with which a class body serves these records."""
-    return {name.replace(".", "_"): made for record in records for name, made in record.properties()}
+    return {re.sub(r"\W", "_", name): made for record in records for name, made in record.properties()}
 
 
 def inert(names: str, value: Any, doc: str, kind: str = "pair", **options: Any) -> tuple[Record, ...]:

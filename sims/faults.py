@@ -11,7 +11,7 @@ from caproto.server import PVGroup, pvproperty
 
 @dataclass(frozen=True)
 class TriggerFault:
-    """What happens to one trigger of the scaler.
+    """What happens to one trigger of a bucket detector.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Faults(PVGroup):
         name="LostTrigger",
         value=0,
         put=_check_count,
-        doc="So many of the next triggers of the scaler never count: CNT stays 1 until 0 is written. Counts down",
+        doc="So many of the next triggers never count: CNT (or Acquire) stays 1 until 0 is written. Counts down",
     )
     late_trigger = pvproperty(
         name="LateTrigger",

@@ -13,8 +13,11 @@ from typing import Any
 from caproto.asyncio.server import Context
 from caproto.server import PVGroup, pvproperty
 
+from sims.blade import Blade
 from sims.camera import Camera
+from sims.camera_sum import CameraSum
 from sims.diffraction import FrameOptions
+from sims.electrometer import Electrometer
 from sims.experiment import Experiment
 from sims.faults import Faults
 from sims.frame_faults import FrameFaults
@@ -107,7 +110,11 @@ class SimulatedBeamline:
             MotorRecord(f"{prefix}SAMPLE:{name}", limits_mm=_SAMPLE_LIMITS_MM, velocity=2.0, speed=speed) for name in "YX"
         )
         self.shutter = Shutter(f"{prefix}SHUTTER:", light=self.light, faults=self.faults, speed=speed)
-        self.scaler = ScalerRecord(f"{prefix}SCALER", expose=self._expose, light=self.light, faults=self.faults, speed=speed)
+        self.blade = Blade(f"{prefix}BLADE:", light=self.light, speed=speed)
+        counting: dict[str, Any] = {"expose": self._expose, "light": self.light, "faults": self.faults, "speed": speed}
+        self.scaler = ScalerRecord(f"{prefix}SCALER", **counting)
+        self.electrometer = Electrometer(f"{prefix}EM:", **counting)
+        self.camera_sum = CameraSum(f"{prefix}SUM:", **counting)
         frames = frames or FrameOptions(seed=experiment.seed)
         self.frame_faults = FrameFaults(f"{prefix}FAULT:", seed=experiment.seed)
         self.plugin = HdfPlugin(f"{prefix}PIX:HDF1:", options=frames, faults=self.frame_faults)
@@ -141,7 +148,10 @@ class SimulatedBeamline:
             *self.mask_axes,
             *self.sample_axes,
             self.shutter,
+            self.blade,
             self.scaler,
+            self.electrometer,
+            self.camera_sum,
             self.ring,
             self.faults,
             self.frame_faults,

@@ -16,7 +16,7 @@ class Mark:
 
 
 class Light:
-    """Adds up the time with both the shutter open and beam in the ring.
+    """Adds up the time with both shutters open and beam in the ring.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Light:
 
     def __init__(self, clock: Callable[[], float]):
         self._clock = clock
-        self._conditions = {"shutter": False, "beam": True}
+        self._conditions = {"shutter": False, "blade": True, "beam": True}
         self._since = clock()
         self._lit_s = 0.0
         self._changes = 0
@@ -41,16 +41,14 @@ class Light:
         """Whether the ring stores beam."""
         return self._conditions["beam"]
 
-    def set(self, *, shutter: bool | None = None, beam: bool | None = None) -> None:
-        """Note that the shutter opened or closed, or that beam was lost or stored."""
+    def set(self, **conditions: bool) -> None:
+        """Note that a shutter opened or closed, or that beam was lost or stored: `shutter`, `blade` or `beam`."""
         now = self._clock()
         if self.on:
             self._lit_s += now - self._since
         self._since = now
         self._changes += 1
-        for name, value in (("shutter", shutter), ("beam", beam)):
-            if value is not None:
-                self._conditions[name] = value
+        self._conditions.update(conditions)
 
     def mark(self) -> Mark:
         """Start to measure."""

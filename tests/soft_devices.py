@@ -12,7 +12,7 @@ from ophyd import Device, Signal
 from ophyd.sim import SynAxis
 from ophyd.status import MoveStatus
 
-from beamline.bucket_diode import BucketDiode
+from beamline.buckets.scaler import BucketDiode
 from beamline.mask_designs import hadamard, make_plate
 from beamline.mask_stage import MaskStage
 from beamline.shutter import Shutter

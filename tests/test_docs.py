@@ -91,7 +91,7 @@ def _allowed(field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         return ", ".join(f'`"{kind}"`' for kind in kinds)
     names = {bool: "true or false", int: "whole number", float: "number", Path: "path"}
-    kind = "text" if field.annotation is str or str in kinds else names.get(kinds[0], "")
+    kind = "whole number or text" if kinds == [int, str] else "text" if str in kinds else names.get(kinds[0], "")
     if get_origin(field.annotation) in (list, dict):
         kind = "list" if get_origin(field.annotation) is list else "table"
     words = {"gt": "above", "ge": "from", "lt": "below", "le": "to"}

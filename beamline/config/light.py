@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from beamline.config.section import Section
 
 
 class ShutterSection(Section):
-    """The shutter: two buttons and a status."""
+    """The shutter: a PV that opens it, one that closes it, and one that says where it is. They may be the same."""
 
-    pv: str = Field(
-        "SHUTTER:", description="Text before Cmd:Opn-Cmd, Cmd:Cls-Cmd, Pos-Sts and the failure flags; empty: there is no shutter."
-    )
+    pv: str = Field("SHUTTER:", description="Text before the names below; empty: there is no shutter.")
+    open: str = Field("Cmd:Opn-Cmd", description="PV that opens it.")
+    open_value: int | str = Field(1, description="What is written to open it.")
+    close: str = Field("Cmd:Cls-Cmd", description="PV that closes it.")
+    close_value: int | str = Field(1, description="What is written to close it.")
+    status: str = Field("Pos-Sts", description="PV that says where it is.")
+    status_open: int | str = Field("Open", description="What that PV says when the shutter is open; everything else is not open.")
+    open_failure: str = Field("Sts:FailOpn-Sts", description="PV that becomes 1 when it could not open; empty: there is none.")
+    close_failure: str = Field("Sts:FailCls-Sts", description="PV that becomes 1 when it could not close; empty: there is none.")
     timeout_s: float = Field(10.0, gt=0, le=600, description="Longest time that opening or closing may take, in s.")
+
+    @model_validator(mode="after")
+    def _values_differ(self) -> Self:
+        if self.open == self.close and self.open_value == self.close_value:
+            raise ValueError(f"open_value and close_value must differ: {self.open!r} opens and closes with {self.open_value!r}")
+        if bool(self.open_failure) != bool(self.close_failure):
+            raise ValueError("open_failure and close_failure must both be named, or both be empty")
+        return self
 
 
 class BeamSection(Section):

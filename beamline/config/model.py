@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from beamline.config.buckets import DiodeSection
+from beamline.config.buckets import CameraSumSection, DiodeSection, ElectrometerSection
 from beamline.config.checks import PREFIX, expanded
 from beamline.config.connections import EpicsSection, TiledSection
 from beamline.config.frames import PixelDetectorSection, TriggerBoxSection
@@ -42,6 +42,8 @@ class GhostbeamConfig(BaseSettings):
     sample_stage: SampleStageSection = Field(SampleStageSection(), description="The sample stage.")
     shutter: ShutterSection = Field(ShutterSection(), description="The shutter.")
     diode: DiodeSection = Field(DiodeSection(), description="The bucket diode.")
+    electrometer: ElectrometerSection = Field(ElectrometerSection(), description="An electrometer as the bucket detector.")
+    camera_sum: CameraSumSection = Field(CameraSumSection(), description="A camera as the bucket detector.")
     pixel_detector: PixelDetectorSection = Field(PixelDetectorSection(), description="The pixel detector.")
     trigger_box: TriggerBoxSection = Field(TriggerBoxSection(), description="The trigger box.")
     beam: BeamSection = Field(BeamSection(), description="Ring current and the waiting for beam.")

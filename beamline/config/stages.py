@@ -33,7 +33,7 @@ class MaskStageSection(Section):
 class SampleStageSection(Section):
     """The stage that carries the sample."""
 
-    y: str = Field("SAMPLE:Y", description="Motor record of the vertical axis.")
+    y: str = Field("SAMPLE:Y", description="Motor record of the vertical axis; y and x empty: there is no sample stage.")
     x: str = Field("SAMPLE:X", description="Motor record of the horizontal axis, along which lines of fly scans run.")
     units: Literal["mm", "um"] = Field("mm", description="Units of both motor records; EGU must say the same.")
     move_timeout_s: float = Field(
@@ -42,6 +42,8 @@ class SampleStageSection(Section):
 
     @model_validator(mode="after")
     def _axes_differ(self) -> Self:
-        if self.y == self.x:
+        if self.y == self.x and self.y:
             raise ValueError(f"y and x must differ: both name the motor {self.y!r}")
+        if bool(self.y) != bool(self.x):
+            raise ValueError("y and x must both be named, or both be empty where there is no sample stage")
         return self

@@ -9,10 +9,10 @@ from pathlib import Path
 from analysis.views.runs import last_runs
 from beamline.config import DEFAULT_FILE, GhostbeamConfig
 
-_EXAMPLE = 'RE(ghost_scan([diode], mask_stage, masks, num=256, exposure=0.1, md={"sample": "name"}))'
+_EXAMPLE = 'RE(ghost_scan([{detector}], mask_stage, masks, num=256, exposure=0.1, md={{"sample": "name"}}))'
 
 
-def banner(config: GhostbeamConfig, file: Path | None, devices: Iterable[str], plots: str | None) -> str:
+def banner(config: GhostbeamConfig, file: Path | None, devices: Iterable[str], detector: str, plots: str | None) -> str:
     """Say what this session is connected to, where its data go, and what to type first.
 
     Parameters
@@ -22,6 +22,8 @@ def banner(config: GhostbeamConfig, file: Path | None, devices: Iterable[str], p
         The file that it was read from; None where there was none.
     devices : iterable of str
         Names of the devices that are connected.
+    detector : str
+        Name of a bucket detector, for an example.
     plots : str or None
         Why scans draw no plots; None if they do.
     """
@@ -39,7 +41,7 @@ def banner(config: GhostbeamConfig, file: Path | None, devices: Iterable[str], p
         if config.tiled.uri is None
         else "none: the catalogue is served elsewhere",
         "plots": plots or "on, in windows",
-        "type first": _EXAMPLE,
+        "type first": _EXAMPLE.format(detector=detector),
         "then": "live   live.watch()   runs()   cat[-1]   %wa   help(ghost_scan)",
     }
     width = max(map(len, rows))

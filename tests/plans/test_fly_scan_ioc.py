@@ -358,7 +358,7 @@ def test_a_pause_that_cannot_wait_cuts_the_line_short_which_is_then_scanned_anew
 
 def test_no_line_is_measured_without_beam(session, running):
     ioc, devices, config = running
-    for suspender in beam_suspenders(devices.ring_current, devices.diode, devices.shutter, config.beam):
+    for suspender in beam_suspenders(devices.ring_current, devices.buckets, devices.shutter, config.beam):
         session.engine.install_suspender(suspender)
 
     def dump():

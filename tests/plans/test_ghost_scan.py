@@ -102,7 +102,7 @@ def test_a_trigger_lost_once_leaves_no_trace(session):
 
 def test_a_scaler_that_no_longer_counts_ends_the_scan(session):
     session.beamline.diode.lose = 1000
-    with pytest.raises(TriggersLost, match="is the scaler counting"):
+    with pytest.raises(TriggersLost, match="is the detector counting"):
         session.scan(dark_num=0)
     assert np.isnan(buckets(session.documents)).tolist() == [True] * 3
     assert session.of("stop")[0]["exit_status"] == "fail"

@@ -154,7 +154,7 @@ def test_a_stuck_shutter_ends_the_scan(session):
 
 def test_a_beam_dump_suspends_the_scan_and_no_bucket_is_without_beam(session):
     here = session.devices
-    suspenders = beam_suspenders(here.ring_current, here.diode, here.shutter, session.config.beam)
+    suspenders = beam_suspenders(here.ring_current, here.buckets, here.shutter, session.config.beam)
     for suspender in suspenders:
         session.engine.install_suspender(suspender)
     waited = []
@@ -179,7 +179,7 @@ def test_a_beam_dump_suspends_the_scan_and_no_bucket_is_without_beam(session):
 @pytest.mark.parametrize("first", ["dump", "pause"])
 def test_a_scan_that_is_resumed_without_beam_waits_for_it_with_the_shutter_closed(session, first):
     here = session.devices
-    for suspender in beam_suspenders(here.ring_current, here.diode, here.shutter, session.config.beam):
+    for suspender in beam_suspenders(here.ring_current, here.buckets, here.shutter, session.config.beam):
         session.engine.install_suspender(suspender)
 
     def dump():

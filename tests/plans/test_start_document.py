@@ -62,6 +62,7 @@ def test_the_start_document_of_a_ghost_scan():
             "shape": [2, 2],
             "pixel_size_um": 10.0,
             "exposure": 0.5,
+            "may_be_negative": False,
             "dark_stream": "dark",
             "open_beam_ratio": 1.0,
             "offset_tolerance_um": 2.5,

@@ -19,7 +19,7 @@ class Session:
         self.engine = RunEngine({})
         self.engine.subscribe(lambda name, doc: self.documents.append((name, dict(doc))))
         section = BeamSection(**({"settle_s": 0.05} | limits))
-        self.suspenders = beam_suspenders(self.ring_current, self.here.diode, self.here.shutter, section)
+        self.suspenders = beam_suspenders(self.ring_current, [self.here.diode], self.here.shutter, section)
         for suspender in self.suspenders:
             self.engine.install_suspender(suspender)
 
@@ -79,7 +79,7 @@ def test_only_what_is_configured_is_watched(limits, number):
 
 def test_where_neither_ring_current_nor_shutter_is_there_the_monitor_alone_is_watched():
     here = SoftBeamline(size=2)
-    (suspender,) = beam_suspenders(None, here.diode, None, BeamSection(minimum_monitor_rate=1e5, settle_s=0.05))
+    (suspender,) = beam_suspenders(None, [here.diode], None, BeamSection(minimum_monitor_rate=1e5, settle_s=0.05))
     engine = RunEngine({})
     engine.install_suspender(suspender)
     here.diode.counts = lambda: setattr(here.diode, "monitor_counts", 10 if here.diode.triggers == 2 else 2000) or 1000

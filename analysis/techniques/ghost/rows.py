@@ -92,7 +92,7 @@ def rows_of(page: Mapping[str, Any], spec: RunSpec) -> tuple[np.ndarray, int]:
 def dark_level(rows: np.ndarray, spec: RunSpec) -> Dark:
     """Mean dark counts of dark readings."""
     exposure = np.ones(len(rows)) if spec.time is None else rows["exposure"]
-    good = np.isfinite(rows["bucket"]) & (rows["bucket"] >= 0) & np.isfinite(exposure) & (exposure > 0)
+    good = np.isfinite(rows["bucket"]) & (spec.may_be_negative | (rows["bucket"] >= 0)) & np.isfinite(exposure) & (exposure > 0)
     if spec.monitor is not None:
         good &= np.isfinite(rows["monitor"])
     if not good.any():
@@ -137,7 +137,7 @@ def judged(rows: np.ndarray, spec: RunSpec, num_masks: int, *, signed: bool, dar
             reject("position_unknown", ~np.isfinite(rows["offset"]))
             reject("misplaced", rows["offset"] > spec.offset_tolerance_um)
         reject("bucket_missing", ~np.isfinite(rows["bucket"]))
-        if not signed:
+        if not signed and not spec.may_be_negative:
             reject("bucket_negative", rows["bucket"] < 0)
         if spec.saturation is not None:
             reject("saturated", rows["bucket"] >= spec.saturation)

@@ -35,6 +35,8 @@ class RunSpec:
         Realizations with a larger offset are not used.
     saturation : float or None
         Buckets from this level on are not used.
+    may_be_negative : bool
+        Whether a bucket below 0 is possible, as with an electrometer that has an offset.
     dark_stream : str or None
         Name of the stream with buckets taken while the shutter was closed.
     open_beam_ratio : float or None
@@ -54,6 +56,7 @@ class RunSpec:
     offset: tuple[str, ...]
     offset_tolerance_um: float | None
     saturation: float | None
+    may_be_negative: bool
     dark_stream: str | None
     open_beam_ratio: float | None
     expected: int | None
@@ -88,6 +91,7 @@ class RunSpec:
             offset=_offset(ghost.get("offset")),
             offset_tolerance_um=_positive(ghost, "offset_tolerance_um"),
             saturation=_positive(ghost, "saturation_counts"),
+            may_be_negative=ghost.get("may_be_negative") is True,
             dark_stream=_key(ghost, "dark_stream"),
             open_beam_ratio=_positive(ghost, "open_beam_ratio"),
             expected=_expected(start, ghost),
