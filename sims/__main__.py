@@ -36,8 +36,8 @@ process variables, after the prefix:
   SCALER                     scaler record: S1 10 MHz clock, S2 incident-beam monitor, S3 bucket diode;
                              TP seconds to count, CNT starts and completes when counted, T seconds counted
   BLADE:Close BLADE:Closed   a second shutter, with inverted logic: write 1 to close, 0 to open; open at first
-  EM:                        quadEM electrometer: Acquire, AcquireMode (Single), AveragingTime, CurrentOffset1; mean currents
-                             Current1:MeanValue_RBV (the bucket diode) and Current2: (the monitor), A
+  EM:                        quadEM electrometer: Acquire, AcquireMode (Single), AveragingTime, CurrentOffset1; mean
+                             currents Current1:MeanValue_RBV (the bucket diode) and Current2: (the monitor), A
   SUM:                       areaDetector camera cam1: (Single, Internal) with statistics plugins: Stats1:Total_RBV
                              is what the bucket diode would count, Stats2:Total_RBV the monitor
   RING:Current               storage ring current, mA
