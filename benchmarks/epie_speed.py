@@ -59,15 +59,17 @@ def speed(side: int, seed: int, number: int) -> tuple[float, float, str]:
     rng = np.random.default_rng(seed)
     geometry = Geometry((side, side), 0.05)
     counts = rng.poisson(10.0, (64, side, side)).astype(float)
-    places = [rng.integers(0, 2 * side, (1, 2)) for _ in counts]
-    frames = Frames(np.sqrt(counts).astype(np.float32), np.ones(64, dtype=bool), counts.sum(axis=(1, 2)), places)
+    paths = [rng.integers(0, 2 * side, (1, 2)).astype(float) for _ in counts]
+    frames = Frames(np.sqrt(counts).astype(np.float32), np.ones(64, dtype=bool), counts.sum(axis=(1, 2)), paths)
     epie = Epie(geometry, (3 * side, 3 * side), geometry.first_probe(counts.mean(axis=0))[None], Backend())
     order = np.arange(64)
     wave = (rng.standard_normal((side, side)) + 1j * rng.standard_normal((side, side))).astype(np.complex64)
     tensor = torch.from_numpy(wave.copy())
+    there = torch.empty_like(tensor)
     libraries: dict[str, Callable[[], object]] = {
         "scipy": lambda: scipy.fft.fft2(wave),
         "torch": lambda: torch.fft.fft2(tensor),
+        "torch, into an array": lambda: torch.fft.fft2(tensor, out=there),
         "numpy": lambda: np.fft.fft2(wave),
     }
     fastest = {name: math.inf for name in libraries}
@@ -99,7 +101,7 @@ def near_field(path: Path, seed: int, sweeps: int = 8) -> tuple[float, float]:
     low, high = places.min(axis=0), places.max(axis=0)
     canvas = Canvas.of((low[0], low[1]), (high[0], high[1]), (0.5, 0.5), geometry.pixel_um, geometry.shape)
     amplitude = np.where(good, np.sqrt(counts, dtype=np.float32), np.float32(-1))
-    windows = [canvas.places(place[None]) for place in canvas.pixels(places)]
+    windows = [place[None] for place in canvas.pixels(places)]
     total = (counts * good).sum(axis=(1, 2), dtype=float)
     frames = Frames(amplitude, np.zeros(len(total), dtype=bool), total, windows)
     epie = Epie(geometry, canvas.shape, geometry.first_probe(np.where(good, counts.mean(axis=0), 0.0))[None], Backend())

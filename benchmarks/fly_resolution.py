@@ -75,11 +75,10 @@ class FlyScan:
             counts = np.stack([self.frames[one].sum(axis=0, dtype=np.float32) for one in chosen])
             paths = [self._path(one) if known_path else self.places[one].mean(axis=0, keepdims=True) for one in chosen]
             total = counts.sum(axis=(1, 2), dtype=float)
-            places = [self.canvas.places(path) for path in paths]
-            return Frames(np.sqrt(counts), np.ones(len(chosen), dtype=bool), total, places)
+            return Frames(np.sqrt(counts), np.ones(len(chosen), dtype=bool), total, paths)
 
         first = self.probe * np.float32(np.sqrt(np.mean(read(0).counts)))
-        epie = StreamingEpie(self.geometry, self.canvas.shape, first, read, backend=Backend())
+        epie = StreamingEpie(self.geometry, self.canvas.shape, first[None], read, backend=Backend())
         for _ in range(-(-len(exposures) // BLOCK)):
             epie.take_block()
         return epie.finish(Sweeps(sweeps, max(1, sweeps // 3))).object

@@ -43,11 +43,6 @@ class Canvas:
         """Positions (N, 2) in pixels of the object, float64."""
         return (positions_um - np.array(self.origin_um)) / self.pixel_um
 
-    def places(self, path: np.ndarray) -> np.ndarray:
-        """First row and column at each place (S, 2) of a path in pixels; int64, none outside the object."""
-        most = np.array(self.shape) - self.frame
-        return np.clip(np.rint(path), 0, most).astype(np.int64)
-
 
 def path_of_exposure(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """Places (S, 2) along a straight path between two positions (2,), each the middle of an equal part of it.

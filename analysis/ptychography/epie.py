@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from analysis.ptychography.backend import Backend
-from analysis.ptychography.geometry import Geometry, Propagator
+from analysis.ptychography.geometry import Geometry
+from analysis.ptychography.positions import Shift
+from analysis.ptychography.workspace import Workspace
 
-_DARK = np.float32(1e-3)  # square root of photons: less of a wave than this has no phase to keep
 _EXPLODED = 1e3  # times the power in the frames
 
 
@@ -31,17 +32,42 @@ class Frames:
         Whether a frame has no such pixel.
     counts : ndarray, float64, (B,)
         Measured counts of each.
-    places : list of ndarray, int64, (S, 2)
-        Of each frame, the first row and column of the object at the places along its path.
+    paths : list of ndarray, float64, (S, 2)
+        Of each frame, the first row and column of the object at the places along its path, in pixels. They are rounded where
+        they are used.
     """
 
     amplitude: Any
     complete: np.ndarray
     counts: np.ndarray
-    places: list[np.ndarray]
+    paths: list[np.ndarray]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.paths)
+
+    def moved(self, shifts: np.ndarray) -> Frames:
+        """The same frames, each moved by (B, 2) pixels."""
+        paths = [path + shift for path, shift in zip(self.paths, shifts, strict=True)]
+        return Frames(self.amplitude, self.complete, self.counts, paths)
+
+
+def joined(parts: list[Frames]) -> Frames:
+    """Frames of several blocks as one."""
+    if len(parts) == 1:
+        return parts[0]
+    amplitudes: list[Any] = [part.amplitude for part in parts]
+    if isinstance(amplitudes[0], np.ndarray):
+        amplitude: Any = np.concatenate(amplitudes)
+    else:
+        import torch
+
+        amplitude = torch.cat(amplitudes)
+    return Frames(
+        amplitude,
+        np.concatenate([part.complete for part in parts]),
+        np.concatenate([part.counts for part in parts]),
+        [path for part in parts for path in part.paths],
+    )
 
 
 class Epie:
@@ -64,7 +90,7 @@ class Epie:
         self._propagator = geometry.propagator(backend)
         # In such units the propagated wave is the square root of counts, and needs no factor.
         self._probe = backend.asarray((probe / self._propagator.gain).astype(np.complex64))
-        self._workspaces: dict[int, _Workspace] = {}
+        self._workspaces: dict[int, Workspace] = {}
 
     @property
     def probe(self) -> np.ndarray:
@@ -94,25 +120,46 @@ class Epie:
         ValueError
             If the power of the probe explodes.
         """
+        return self._update(frames, order, step, step if probe_step is None else probe_step, None)
+
+    def update_and_locate(self, frames: Frames, order: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+        """The same, and how far each of the frames would have to be moved, float64 (n, 2), pixels, in their order."""
+        shifts = np.zeros((len(frames), 2))
+        return self._update(frames, order, step, step, shifts), shifts
+
+    def _update(self, frames: Frames, order: np.ndarray, step: float, probe_step: float, shifts: np.ndarray | None) -> np.ndarray:
         gain = self._propagator.gain
         object_step = step / float((abs(self._probe) ** 2).sum(0).max()) / gain**2
-        probe_step = (step if probe_step is None else probe_step) / float((abs(self.object) ** 2).max()) / gain**2
-        missed = []
-        for index in order.tolist():
-            places = frames.places[index]
+        probe_step = probe_step / float(abs(self.object).max()) ** 2 / gain**2
+        missed = self.backend.empty((len(order),), np.float32)
+        for turn, index in enumerate(order.tolist()):
+            places = self._places(frames.paths[index])
             work = self._workspaces.get(len(places))
             if work is None:
-                work = _Workspace(self.backend, self._propagator, self._geometry.shape, len(self._probe), len(places))
+                work = Workspace(self.backend, self._propagator, self._geometry.shape, len(self._probe), len(places))
                 self._workspaces[len(places)] = work
-            amplitude, complete = frames.amplitude[index], bool(frames.complete[index])
-            missed.append(work.step(self.object, self._probe, amplitude, complete, places.tolist(), object_step, probe_step))
-        power = float((abs(self._probe) ** 2).sum()) * gain**2
-        if not power < _EXPLODED * max(float(frames.counts.max(initial=0.0)), 1.0):
+            shift = None if shifts is None else Shift(gain)
+            missed[turn] = work.step(
+                self.object, self._probe, frames.amplitude[index], bool(frames.complete[index]), places,
+                object_step, probe_step, shift,
+            )  # fmt: skip
+            if shifts is not None and shift is not None:
+                shifts[index] = shift.pixels
+        self._refuse_explosion(float(frames.counts.max(initial=0.0)))
+        return self.backend.numpy(missed).astype(np.float64) / np.maximum(frames.counts[order], 1.0)
+
+    def _places(self, path: np.ndarray) -> list[list[int]]:
+        """First row and column at each place of a path, none outside the object."""
+        most = [size - side for size, side in zip(self.object.shape, self._geometry.shape, strict=True)]
+        return [[min(max(round(at), 0), end) for at, end in zip(place, most, strict=True)] for place in path.tolist()]
+
+    def _refuse_explosion(self, counts: float) -> None:
+        power = float((abs(self._probe) ** 2).sum()) * self._propagator.gain**2
+        if not power < _EXPLODED * max(counts, 1.0):
             raise ValueError(
-                f"the probe's power has grown to {power:.3g} where a frame has {frames.counts.max():.3g} counts: positions, "
-                "distances or the orientation don't fit the frames"
+                f"the probe's power has grown to {power:.3g} where a frame has {counts:.3g} counts: positions, distances, the "
+                "orientation or the first probe don't fit the frames"
             )
-        return np.array(missed) / np.maximum(frames.counts[order], 1.0)
 
     def orthogonalise(self) -> None:
         """Replace the modes of the probe by orthogonal ones with the same sum of intensities, the strongest first."""
@@ -123,82 +170,3 @@ class Epie:
         flat = probe.reshape(modes, -1).astype(np.complex128)
         _, mixing = np.linalg.eigh(flat.conj() @ flat.T)
         self._probe[...] = self.backend.asarray((mixing[:, ::-1].T @ flat).reshape(probe.shape).astype(np.complex64))
-
-
-class _Workspace:
-    """Arrays that are used anew for each frame with so many places on its path."""
-
-    def __init__(self, backend: Backend, propagator: Propagator, frame: tuple[int, int], modes: int, places: int) -> None:
-        probe = (modes, *frame)
-        self._xp = backend.xp
-        self._conj = np.conjugate if backend.xp is np else _conjugate_of_torch
-        self._propagator = propagator
-        self._waves = backend.empty((places, *probe), np.complex64)
-        self._for_probe = backend.empty((places, *probe), np.complex64)
-        self._for_object = backend.empty(probe, np.complex64)
-        self._conjugate = backend.empty(frame, np.complex64)
-        self._conjugate_probe = backend.empty(probe, np.complex64)
-        self._modulus = backend.empty((places, *probe), np.float32)
-        self._total = backend.empty(frame, np.float32)
-        # numpy multiplies complex by complex numbers several times as fast as by real ones
-        self._factor = backend.asarray(np.zeros(frame, dtype=np.complex64))
-        self._real_factor = self._factor.real
-        self._share = places**-0.5  # of the amplitude
-
-    def step(
-        self,
-        object_: Any,
-        probe: Any,
-        amplitude: Any,
-        complete: bool,
-        places: list[list[int]],
-        object_step: float,
-        probe_step: float,
-    ) -> float:
-        xp, conj, waves = self._xp, self._conj, self._waves
-        height, width = self._factor.shape
-        windows = [object_[row : row + height, column : column + width] for row, column in places]
-        for window, wave in zip(windows, waves, strict=True):
-            xp.multiply(probe, window, out=wave)
-        if len(windows) > 1:
-            waves *= self._share
-        far = self._propagator.forward(waves)
-        far *= self._relative_change(far, amplitude, complete)
-        flat = far.reshape(-1)
-        missed = float(xp.vdot(flat, flat).real)
-        change = self._propagator.backward(far)
-
-        if probe_step:  # by the object before its update
-            for window, own, product in zip(windows, change, self._for_probe, strict=True):
-                xp.multiply(own, conj(window, out=self._conjugate), out=product)
-        change *= object_step * self._share
-        conjugate = conj(probe, out=self._conjugate_probe)
-        for window, own in zip(windows, change, strict=True):
-            for mode in xp.multiply(conjugate, own, out=self._for_object):
-                xp.add(window, mode, out=window)
-        if probe_step:
-            self._for_probe *= probe_step * self._share
-            for product in self._for_probe:
-                probe += product
-        return missed
-
-    def _relative_change(self, far: Any, amplitude: Any, complete: bool) -> Any:
-        """What to multiply the wave on the detector by for its change: measured over computed amplitude, less 1."""
-        xp, total, factor = self._xp, self._total, self._real_factor
-        if far.shape[0] == far.shape[1] == 1:
-            xp.abs(far[0, 0], out=total)
-        else:
-            xp.abs(far, out=self._modulus)
-            self._modulus *= self._modulus
-            total[...] = self._modulus.sum((0, 1))
-            xp.sqrt(total, out=total)
-        total += _DARK
-        xp.divide(amplitude, total, out=total)
-        xp.subtract(total, 1.0, out=factor)
-        if not complete:
-            factor[amplitude < 0] = 0.0
-        return self._factor
-
-
-def _conjugate_of_torch(values: Any, *, out: Any) -> Any:
-    return values.conj()  # a view, which costs nothing

@@ -5,6 +5,7 @@ Lengths are in um, energies in keV.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,24 +97,32 @@ class Propagator:
     """
 
     def __init__(self, backend: Backend, shape: tuple[int, int], kernel: np.ndarray | None) -> None:
-        self._fft, self._ifft = backend.transforms()
+        self._backend = backend
         pixels = shape[0] * shape[1]
         self.gain = float(np.sqrt(pixels)) if kernel is None else 1.0
         self._kernel = None if kernel is None else backend.asarray((kernel / pixels).astype(np.complex64))
         self._back = None if kernel is None else backend.asarray((kernel.conj() / pixels).astype(np.complex64))
 
-    def forward(self, wave: Any) -> Any:
-        """From the object to the detector."""
+    def forward(self, wave: Any, result: Any) -> Callable[[], None]:
+        """What carries the array `wave` from the object to the detector, into the array `result`, whenever it is called."""
         if self._kernel is None:
-            return self._fft(wave)
-        wave = self._fft(wave)
-        wave *= self._kernel
-        return self._ifft(wave)
+            return self._backend.transform(wave, result)
+        return self._through(wave, self._kernel, result)
 
-    def backward(self, wave: Any) -> Any:
-        """From the detector to the object."""
+    def backward(self, wave: Any, result: Any) -> Callable[[], None]:
+        """What carries it from the detector to the object."""
         if self._back is None:
-            return self._ifft(wave)
-        wave = self._fft(wave)
-        wave *= self._back
-        return self._ifft(wave)
+            return self._backend.adjoint_transform(wave, result)
+        return self._through(wave, self._back, result)
+
+    def _through(self, wave: Any, kernel: Any, result: Any) -> Callable[[], None]:
+        spectrum = self._backend.empty(tuple(wave.shape), np.complex64)
+        multiply = self._backend.xp.multiply
+        there, back = self._backend.transform(wave, spectrum), self._backend.adjoint_transform(spectrum, result)
+
+        def propagate() -> None:
+            there()
+            multiply(spectrum, kernel, out=spectrum)
+            back()
+
+        return propagate

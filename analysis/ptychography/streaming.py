@@ -1,22 +1,22 @@
 """ePIE for frames that come one after the other: the same bits however they are cut into blocks.
 
-Frames are taken in blocks of fixed size, counted from the first. Behind each new block an earlier one, drawn by the seed, is
-looked at again. When there are no more come sweeps over all of them, with a step that decreases, and the mean of the last
-ones is the result: with a large step object and probe follow the noise of the last frames that they have seen. Frames are
-not kept: what is looked at again is read again.
+Frames are taken in blocks of fixed size, counted from the first. Behind each new block earlier ones, drawn by the seed, are
+looked at again, with a smaller step; more often at first, when little is known of the probe. When there are no more come sweeps
+over all of them, with a step that decreases, and the mean of the last ones is the result: with a large step object and probe
+follow the noise of the last frames that they have seen. Frames are not kept: what is looked at again is read again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from analysis.ptychography.backend import Backend
-from analysis.ptychography.epie import Epie, Frames
+from analysis.ptychography.epie import Epie, Frames, joined
 from analysis.ptychography.geometry import Geometry
+from analysis.ptychography.positions import Corrections
 
 BLOCK = 64
 """Frames that are taken together."""
@@ -24,6 +24,8 @@ BLOCK = 64
 _WINDOW = 8  # blocks whose frames are shuffled together in a sweep, and in memory
 _LAST_STEP = 0.1  # of the step in the first sweep; less gained nothing at 1000 to 10 000 photons a frame
 _NEW_MODE = 0.1  # amplitude of further modes to begin with, in that of the first
+_NEW_STEP, _AGAIN_STEP = 0.5, 0.2  # of a new block and of one that is looked at again: more follows the noise
+_AGAIN, _AGAIN_AT_FIRST = 2, 16  # blocks that are looked at again behind each new one, and behind the very first
 
 
 @dataclass(frozen=True)
@@ -36,22 +38,27 @@ class Sweeps:
         Sweeps over all frames.
     averaged : int
         So many of the last ones give the result.
+    denoised_every : int
+        After each so many sweeps the object is denoised; 0: never.
     """
 
     number: int = 30
     averaged: int = 10
+    denoised_every: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
     """Object (rows, columns) and probe (M, H, W), complex64, and how far they are from the frames.
 
-    `residual` is the squared error of the amplitudes over the counts, of the frames that were looked at last.
+    `residual` is the squared error of the amplitudes over the counts, of the frames that were looked at last. `moved` is the root
+    mean square of the corrections of positions, pixels.
     """
 
     object: np.ndarray
     probe: np.ndarray
     residual: float
+    moved: float = 0.0
 
 
 class StreamingEpie:
@@ -62,13 +69,16 @@ class StreamingEpie:
     geometry : Geometry
     canvas : (rows, columns)
         Pixels of the object.
-    first_probe : ndarray, complex64, (H, W)
+    first_probe : ndarray, complex64, (M, H, W)
+        As many modes as there are to be, or the first one or ones.
     read : callable
         Gets the number of a block and returns its frames, the same each time.
     modes : int
         Of the probe.
     seed : int
     backend : Backend
+    correct_positions : bool
+        Whether sweeps correct the positions of the frames.
     """
 
     def __init__(
@@ -81,17 +91,21 @@ class StreamingEpie:
         modes: int = 1,
         seed: int = 0,
         backend: Backend | None = None,
+        correct_positions: bool = False,
     ) -> None:
-        self._read = read
+        self._read_stored = read
         self._seed = seed
         self._blocks = 0
         self._residual = float("nan")
-        probe = np.empty((modes, *first_probe.shape), dtype=np.complex64)
-        probe[0] = first_probe
+        self._corrections = Corrections()
+        self._correct_positions = correct_positions
+        probe = np.empty((modes, *first_probe.shape[1:]), dtype=np.complex64)
+        known = min(modes, len(first_probe))
+        probe[:known] = first_probe[:known]
         rng = np.random.default_rng((seed, 0))
-        for mode in probe[1:]:
-            noise = rng.standard_normal(first_probe.shape) + 1j * rng.standard_normal(first_probe.shape)
-            mode[...] = _NEW_MODE * noise * np.abs(first_probe)
+        for mode in probe[known:]:
+            noise = rng.standard_normal(mode.shape) + 1j * rng.standard_normal(mode.shape)
+            mode[...] = _NEW_MODE * noise * np.abs(first_probe[0])
         self._epie = Epie(geometry, canvas, probe, backend or Backend())
 
     @property
@@ -100,23 +114,29 @@ class StreamingEpie:
         return self._blocks
 
     def take_block(self) -> None:
-        """Take the next block, then look at an earlier one again."""
+        """Take the next block, then look at earlier ones again."""
         rng = np.random.default_rng((self._seed, 1, self._blocks))
         new = self._read(self._blocks)
-        errors = self._epie.update(new, rng.permutation(len(new)), 1.0)
-        if self._blocks:
-            earlier = self._read(int(rng.integers(self._blocks)))
-            self._epie.update(earlier, rng.permutation(len(earlier)), 1.0)
+        errors = self._epie.update(new, rng.permutation(len(new)), _NEW_STEP)
         self._blocks += 1
+        for _ in range(max(_AGAIN, _AGAIN_AT_FIRST // self._blocks)):
+            earlier = self._read(int(rng.integers(self._blocks)))
+            self._epie.update(earlier, rng.permutation(len(earlier)), _AGAIN_STEP)
         self._residual = float(errors.mean())
 
     def picture(self) -> Picture:
         """Object and probe now."""
-        backend = self._epie.backend
-        return Picture(backend.numpy(self._epie.object), self._epie.probe, self._residual)
+        return Picture(self._epie.backend.numpy(self._epie.object), self._epie.probe, self._residual, self._moved)
 
-    def finish(self, sweeps: Sweeps) -> Picture:
-        """Sweep over all blocks, and return the mean of the last sweeps."""
+    def finish(self, sweeps: Sweeps, denoise: Callable[[np.ndarray], np.ndarray] | None = None) -> Picture:
+        """Sweep over all blocks, and return the mean of the last sweeps.
+
+        Parameters
+        ----------
+        sweeps : Sweeps
+        denoise : callable, optional
+            Gets an object (rows, columns), complex64, and returns one; needed where sweeps are `denoised_every` some.
+        """
         if not sweeps.number:
             return self.picture()
         total = np.zeros(self._epie.object.shape, dtype=np.complex128)
@@ -130,33 +150,39 @@ class StreamingEpie:
                 turn = np.vdot(now.object, total)
                 turn = turn / abs(turn) if turn else 1.0
                 total += now.object * turn
-        return Picture((total / averaged).astype(np.complex64), (now.probe / turn).astype(np.complex64), self._residual)
+            if denoise is not None and sweeps.denoised_every and (sweep + 1) % sweeps.denoised_every == 0:
+                backend = self._epie.backend
+                self._epie.object[...] = backend.asarray(denoise(backend.numpy(self._epie.object)))
+        return Picture(
+            (total / averaged).astype(np.complex64), (now.probe / turn).astype(np.complex64), self._residual, self._moved
+        )
+
+    @property
+    def _moved(self) -> float:
+        return self._corrections.root_mean_square
+
+    def _read(self, block: int) -> Frames:
+        frames = self._read_stored(block)
+        return frames.moved(self._corrections.of(block, len(frames))) if self._correct_positions else frames
 
     def _sweep(self, sweep: int, step: float) -> float:
         rng = np.random.default_rng((self._seed, 2, sweep))
         order = rng.permutation(self._blocks)
         missed = []
+        shifts: dict[int, np.ndarray] = {}
         for first in range(0, len(order), _WINDOW):
-            frames = joined([self._read(int(block)) for block in order[first : first + _WINDOW]])
-            missed.append(self._epie.update(frames, rng.permutation(len(frames)), step))
+            blocks = [int(block) for block in order[first : first + _WINDOW]]
+            parts = [self._read(block) for block in blocks]
+            frames = joined(parts)
+            shuffled = rng.permutation(len(frames))
+            if self._correct_positions:
+                errors, asked = self._epie.update_and_locate(frames, shuffled, step)
+                ends = np.cumsum([len(part) for part in parts])[:-1]
+                shifts |= dict(zip(blocks, np.split(asked, ends), strict=True))
+            else:
+                errors = self._epie.update(frames, shuffled, step)
+            missed.append(errors)
+        if shifts:
+            self._corrections.add(shifts)
         self._epie.orthogonalise()
         return float(np.concatenate(missed).mean())
-
-
-def joined(parts: list[Frames]) -> Frames:
-    """Frames of several blocks as one."""
-    if len(parts) == 1:
-        return parts[0]
-    amplitudes: list[Any] = [part.amplitude for part in parts]
-    if isinstance(amplitudes[0], np.ndarray):
-        amplitude: Any = np.concatenate(amplitudes)
-    else:
-        import torch
-
-        amplitude = torch.cat(amplitudes)
-    return Frames(
-        amplitude,
-        np.concatenate([part.complete for part in parts]),
-        np.concatenate([part.counts for part in parts]),
-        [places for part in parts for places in part.places],
-    )

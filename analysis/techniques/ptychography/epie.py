@@ -178,7 +178,7 @@ class EpieReconstruction:
             self._epie = StreamingEpie(
                 self._experiment.geometry,
                 self._experiment.canvas.shape,
-                self._first_probe(first),
+                self._first_probe(first)[None],
                 self._frames_of,
                 modes=self.options["modes"],
                 seed=self._seed,
@@ -219,14 +219,13 @@ class EpieReconstruction:
 
     def _prepared(self, exposures: list[slice], orientation: str) -> Frames:
         """Frames of some exposures, each the sum of the frames of a slice of the scan."""
-        canvas = self._experiment.canvas
         totals = self._totals(exposures)
         counts = np.asarray(np.nansum(totals, axis=(1, 2), dtype=np.float64))
         amplitude = self._laid_out(totals, orientation)
         live = self._experiment.live_fraction if self.options["known_path"] else 0.0
-        places = [canvas.places(self._path(exposure, live)) for exposure in exposures]
+        paths = [self._path(exposure, live) for exposure in exposures]
         complete = np.asarray((amplitude >= 0).all(axis=(1, 2)))
-        return Frames(self._backend.asarray(amplitude), complete, counts, places)
+        return Frames(self._backend.asarray(amplitude), complete, counts, paths)
 
     def _totals(self, exposures: list[slice]) -> np.ndarray:
         """Counts of each exposure, float32 (E, H, W); NaN where a pixel is bad or was saturated in one of its frames."""

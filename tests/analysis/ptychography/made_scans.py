@@ -26,14 +26,19 @@ class MadeScan:
         Pixels of motion during a frame.
     lines, points, step : int
         Of the scan, and pixels between points.
+    wrong : float
+        Standard deviation of the error of the positions that are told, pixels.
     """
 
-    def __init__(self, *, photons: float = 1e5, blur: float = 0.0, lines: int = 14, points: int = 14, step: int = 4) -> None:
+    def __init__(
+        self, *, photons: float = 1e5, blur: float = 0.0, lines: int = 14, points: int = 14, step: int = 4, wrong: float = 0.0
+    ) -> None:
         rng = np.random.default_rng(1)
         self.geometry = Geometry((SIDE, SIDE), 0.05)
         y, x = np.divmod(np.arange(lines * points), points)
         jitter = rng.integers(-1, 2, (len(y), 2))
         self.places = np.stack([y, x], axis=1) * step + jitter + 8.0
+        self.told = self.places + wrong * rng.standard_normal(self.places.shape)
         self.canvas = Canvas((0.0, 0.0), 0.05, (lines * step + SIDE + 16, points * step + SIDE + 16), (SIDE, SIDE))
         smooth = gaussian_filter(rng.standard_normal((2, *self.canvas.shape)), (0, 1.5, 1.5))
         smooth /= np.abs(smooth).max()
@@ -57,10 +62,10 @@ class MadeScan:
         """Some of the frames, made ready."""
         chosen = slice(first, last)
         motion = self.motion if known_path else np.zeros(2)
-        places = [self.canvas.places(path_of_exposure(place - motion / 2, place + motion / 2)) for place in self.places[chosen]]
+        paths = [path_of_exposure(place - motion / 2, place + motion / 2) for place in self.told[chosen]]
         frames = self.frames[chosen]
         counts = frames.sum(axis=(1, 2), dtype=float)
-        return Frames(np.sqrt(frames, dtype=np.float32), np.ones(len(frames), dtype=bool), counts, places)
+        return Frames(np.sqrt(frames, dtype=np.float32), np.ones(len(frames), dtype=bool), counts, paths)
 
     def reader(self, *, known_path: bool = True) -> Callable[[int], Frames]:
         """Gives blocks of frames by their number."""

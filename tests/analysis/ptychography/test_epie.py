@@ -10,14 +10,18 @@ from analysis.ptychography.backend import Backend
 from analysis.ptychography.canvas import motion_during_frames, path_of_exposure
 from analysis.ptychography.epie import Epie
 from analysis.ptychography.geometry import Geometry
+from analysis.ptychography.null_object import EmptyScan
 from analysis.ptychography.orientation import ORIENTATIONS, best_orientation, turned
+from analysis.ptychography.positions import Corrections
 from analysis.ptychography.streaming import Picture, StreamingEpie, Sweeps
 
 
-def reconstructed(scan: MadeScan, *, sweeps: int = 20, modes: int = 1, known_path: bool = True) -> Picture:
+def reconstructed(
+    scan: MadeScan, *, sweeps: int = 20, modes: int = 1, known_path: bool = True, correct_positions: bool = False
+) -> Picture:
     first = scan.geometry.first_probe(scan.frames[:64].mean(axis=0))
     read = scan.reader(known_path=known_path)
-    epie = StreamingEpie(scan.geometry, scan.canvas.shape, first, read, modes=modes)
+    epie = StreamingEpie(scan.geometry, scan.canvas.shape, first[None], read, modes=modes, correct_positions=correct_positions)
     for _ in range(scan.blocks):
         epie.take_block()
     return epie.finish(Sweeps(sweeps, sweeps // 3))
@@ -32,6 +36,35 @@ def test_the_known_path_undoes_motion() -> None:
     scan = MadeScan(blur=8.0, photons=1e6)
     errors = [scan.error(reconstructed(scan, known_path=known).object) for known in (True, False)]
     assert errors[0] < 0.6 * errors[1]
+
+
+def test_positions_that_are_wrong_are_corrected() -> None:
+    scan = MadeScan(wrong=1.0)
+    plain, corrected = (reconstructed(scan, sweeps=30, correct_positions=correct) for correct in (False, True))
+    assert scan.error(corrected.object) < 0.6 * scan.error(plain.object)
+    assert corrected.residual < 0.5 * plain.residual
+    assert plain.moved == 0 and 0.8 < corrected.moved < 2.0
+
+
+def test_corrections_of_a_pass_move_no_object() -> None:
+    corrections = Corrections()
+    corrections.add({1: np.array([[1.0, 0.0], [3.0, 2.0]]), 0: np.array([[2.0, 4.0]])})
+    corrections.add({0: np.array([[0.5, 0.0]]), 1: np.zeros((2, 2))})
+    every = np.concatenate([corrections.of(0, 1), corrections.of(1, 2)])
+    np.testing.assert_allclose(every.mean(axis=0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(every[2] - every[1], [2.0, 2.0])
+
+
+def test_an_empty_scan_holds_no_object() -> None:
+    scan = MadeScan(lines=8, points=8)
+    empty = EmptyScan(scan.geometry, scan.probe[None], scan.reader(), 0, Backend())
+    made = empty.read(0)
+    np.testing.assert_allclose(made.counts, scan.ready(0, 64).counts, rtol=0.02)
+    assert made.amplitude.tobytes() == empty.read(0).amplitude.tobytes()
+    epie = StreamingEpie(scan.geometry, scan.canvas.shape, scan.probe[None], empty.read)
+    epie.take_block()
+    inner = epie.finish(Sweeps(5, 2)).object[24:-24, 24:-24]
+    assert np.std(np.angle(inner)) < 0.1
 
 
 def test_modes_are_orthogonal_and_the_strongest_comes_first() -> None:
@@ -71,7 +104,7 @@ def test_torch_gives_what_numpy_gives() -> None:
     frames, probe = scan.ready(), scan.geometry.first_probe(scan.frames.mean(axis=0))[None]
     numpy = Epie(scan.geometry, scan.canvas.shape, probe, Backend())
     torch = Epie(scan.geometry, scan.canvas.shape, probe, Backend("cpu:0"))
-    on_torch = type(frames)(torch.backend.asarray(frames.amplitude), frames.complete, frames.counts, frames.places)
+    on_torch = type(frames)(torch.backend.asarray(frames.amplitude), frames.complete, frames.counts, frames.paths)
     errors = [epie.update(one, np.arange(30), 1.0) for epie, one in ((numpy, frames), (torch, on_torch))]
     np.testing.assert_allclose(*errors, rtol=1e-3)
     np.testing.assert_allclose(torch.backend.numpy(torch.object), numpy.object, atol=1e-3)
