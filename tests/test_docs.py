@@ -16,6 +16,7 @@ import pytest
 import typer
 from bluesky import RunEngine
 from fly_runs import FlyRun
+from pair_runs import PairSeries
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from soft_devices import SoftBeamline
@@ -162,7 +163,8 @@ def raw_starts(scanned, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     masks = MaskSet("made", np.ones((4, *ghost["ghost"]["shape"]), dtype=np.float32), np.zeros((4, 2)), 1.0)
     ghost = {**ghost, "mask_set": MaskStore(folder).save(masks)}
     _, fly = FlyRun(folder / "frames" / "one.h5").start()[0]
-    return folder, {"ghost": ghost, "ptychography": fly}
+    _, pairs = PairSeries(folder / "frames" / "pairs.h5", 2).start()[0]
+    return folder, {"ghost": ghost, "ptychography": fly, "pairs": pairs}
 
 
 @pytest.fixture(scope="module", params=list(TECHNIQUES))

@@ -11,12 +11,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from analysis.documents.ledger import Ledger
 from analysis.documents.recipe import Recipe
+from analysis.documents.row_file import SERIES, RowFile
 from analysis.documents.software import software
 from analysis.documents.streams import PRIMARY
 from analysis.estimate import Estimate, Quantity
@@ -73,6 +75,10 @@ class Progress:
         Whether the final estimate is there.
     update_points : list of int
         Rows at each estimate that isn't final.
+    rows_described : bool
+        Whether the descriptor of what is made of single rows is there.
+    rows : dict of str to int
+        Rows of each stream resource that were told of.
     """
 
     started: bool = False
@@ -82,6 +88,8 @@ class Progress:
     restart: int = -1
     finished: bool = False
     update_points: list[int] = field(default_factory=list)
+    rows_described: bool = False
+    rows: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Progress:
@@ -92,7 +100,12 @@ class Progress:
                 progress.started = True
                 progress.restart = 0
             elif name == "descriptor":
-                progress.described = True
+                progress.described |= doc["name"] == PRIMARY
+                progress.rows_described |= doc["name"] == SERIES
+            elif name == "stream_datum":
+                progress.rows[doc["stream_resource"]] = int(doc["indices"]["stop"])
+            elif name == "stream_resource":
+                progress.rows.setdefault(doc["uid"], 0)
             elif name == "event":
                 progress.events += 1
                 progress.restart = max(progress.restart, int(doc["data"]["restart"]))
@@ -212,10 +225,23 @@ class DerivedRun:
         self._expected = -1 if expected is None else expected
         self._descriptor = str(uuid.uuid5(uuid.UUID(self.uid), PRIMARY))
         self._figures: dict[str, float] = {}
+        self.rows: RowFile | None = None
         if not self.progress.started:
             emit("start", start)
             self.progress.started = True
         self.progress.restart += 1
+
+    def store_rows(self, series: Mapping[str, Quantity], folder: Path) -> RowFile:
+        """Return what stores single rows in a file in this folder; closed with the run."""
+        self.rows = RowFile(
+            folder / f"{self.uid}.h5",
+            self._emit,
+            self.uid,
+            series,
+            told=self.progress.rows,
+            described=self.progress.rows_described,
+        )
+        return self.rows
 
     def estimate(self, estimate: Estimate, standing: Standing, *, final: bool, elapsed_s: float) -> None:
         """Write one event, unless the final estimate had been written already.
@@ -269,7 +295,7 @@ class DerivedRun:
     def close(
         self, ledger: Ledger | None = None, *, failure: str | None = None, options: Mapping[str, Any] | None = None
     ) -> None:
-        """Write the stop document.
+        """Write the stop document, and close the file of single rows if there is one.
 
         Parameters
         ----------
@@ -280,13 +306,15 @@ class DerivedRun:
         options : mapping, optional
             The options as really used, values chosen from the data included.
         """
+        if self.rows is not None:
+            self.rows.close()
         doc: dict[str, Any] = {
             "uid": str(uuid.uuid5(uuid.UUID(self.uid), "stop")),
             "time": time.time(),
             "run_start": self.uid,
             "exit_status": "success" if failure is None else "fail",
             "reason": failure or "",
-            "num_events": {PRIMARY: self.progress.events} if self.progress.described else {},
+            "num_events": self._num_events(),
             "update_points": self.progress.update_points,
             "figures": self._figures,
         }
@@ -296,6 +324,11 @@ class DerivedRun:
             doc["options_used"] = dict(options)
         self._emit("stop", doc)
         self.progress.ended = True
+
+    def _num_events(self) -> dict[str, int]:
+        rows = self.rows.told if self.rows is not None else max(self.progress.rows.values(), default=0)
+        numbers = {PRIMARY: self.progress.events if self.progress.described else 0, SERIES: rows}
+        return {name: number for name, number in numbers.items() if number}
 
     def _descriptor_doc(self) -> dict[str, Any]:
         data_keys: dict[str, Any] = {}

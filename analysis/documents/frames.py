@@ -231,6 +231,11 @@ def frame_folders(state_dir: Path | str) -> list[Path]:
     return [state_dir / "frames", *(Path(folder) for folder in named)]
 
 
+def row_folder(state_dir: Path | str) -> Path:
+    """Where reconstructions store what they make of single rows: a folder that readers of frames may read too."""
+    return frame_folders(state_dir)[0] / "derived"
+
+
 def allow_frames(state_dir: Path | str, folder: Path | str) -> None:
     """Let the readers of a state directory read frames in a folder elsewhere too."""
     state_dir, folder = Path(state_dir), Path(folder).absolute()

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from analysis.documents.derived import PLAN_NAME, DerivedRun, array_keys, derived_start
+from analysis.documents.frames import row_folder
 from analysis.documents.ledger import Ledger
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.recipe import Recipe, recipes_of
 from analysis.documents.references import Reference, ReferenceStore
 from analysis.documents.refusal import RunRefused
 from analysis.documents.software import software
-from analysis.estimate import Estimate
-from analysis.techniques import Run, technique_of
+from analysis.estimate import Estimate, Quantity
+from analysis.techniques import RowSink, Run, technique_of
 from analysis.worker.compute import computed
 from analysis.worker.drive import Timed
 
@@ -94,26 +95,37 @@ def replay(
     recipe = recipe or recipes_of(start, [Recipe(technique_of(start).default[-1])])[0]
     uid = str(uuid.uuid4())
     derived: DerivedRun | None = None
+    writer = LogWriter(log_paths(state_dir).processed)
+
+    def begun(options: Mapping[str, Any]) -> DerivedRun:
+        begin = derived_start(
+            start,
+            recipe,
+            uid=uid,
+            purpose="replay",
+            rows=run.rows,
+            metadata=run.metadata(recipe),
+            remarks=run.remarks,
+            options=options,
+            threads=threads,
+            recipes=[recipe],
+        )
+        return DerivedRun(writer, begin, run.quantities(recipe), expected=run.expected)
+
+    def row_file(options: Mapping[str, Any], series: Mapping[str, Quantity]) -> RowSink:
+        nonlocal derived
+        derived = begun(options)
+        return derived.store_rows(series, row_folder(state_dir))
+
     with (
-        closing(LogWriter(log_paths(state_dir).processed)) as writer,
-        closing(computed(state_dir, start, recipe, stream, segments=[update_points], threads=threads)) as estimates,
+        closing(writer),
+        closing(
+            computed(state_dir, start, recipe, stream, segments=[update_points], threads=threads, rows=row_file)
+        ) as estimates,
     ):
         try:
             for one in estimates:
-                if derived is None:
-                    begin = derived_start(
-                        start,
-                        recipe,
-                        uid=uid,
-                        purpose="replay",
-                        rows=run.rows,
-                        metadata=run.metadata(recipe),
-                        remarks=run.remarks,
-                        options=one.options,
-                        threads=threads,
-                        recipes=[recipe],
-                    )
-                    derived = DerivedRun(writer, begin, run.quantities(recipe), expected=run.expected)
+                derived = derived or begun(one.options)
                 timed = one.timed
                 derived.estimate(timed.estimate, timed.standing, final=timed.final, elapsed_s=timed.elapsed_s)
                 if timed.final:

@@ -11,10 +11,12 @@ from typing import Any
 
 from analysis.documents.recipe import Recipe, recipes_of
 from analysis.documents.refusal import RunRefused
-from analysis.techniques import ghost, ptychography
-from analysis.techniques.protocol import Intake, Method, Reconstruction, Run, Technique
+from analysis.techniques import ghost, pairs, ptychography
+from analysis.techniques.protocol import Intake, Method, Reconstruction, RowSink, Run, SeriesReconstruction, Technique
 
-TECHNIQUES: dict[str, Technique] = {technique.entry: technique for technique in (ghost.TECHNIQUE, ptychography.TECHNIQUE)}
+TECHNIQUES: dict[str, Technique] = {
+    technique.entry: technique for technique in (ghost.TECHNIQUE, ptychography.TECHNIQUE, pairs.TECHNIQUE)
+}
 """Every technique by the entry of a start document that names it."""
 
 
@@ -59,7 +61,9 @@ __all__ = [
     "Intake",
     "Method",
     "Reconstruction",
+    "RowSink",
     "Run",
+    "SeriesReconstruction",
     "Technique",
     "recipes_for",
     "technique_of",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from analysis.documents.batch import Batch
 from analysis.documents.ledger import Ledger
@@ -57,6 +57,31 @@ class Reconstruction(Protocol):
 
     def finish(self) -> Estimate:
         """The final estimate."""
+
+
+@runtime_checkable
+class SeriesReconstruction(Reconstruction, Protocol):
+    """A reconstruction that also makes something of each single row, such as a denoised frame of each pair.
+
+    What it makes of a row depends on the rows before, options, seed and number of threads, never on how the rows were cut.
+    """
+
+    @property
+    def series(self) -> Mapping[str, Quantity]:
+        """What is stored of each row."""
+
+    def take_rows(self) -> Batch | None:
+        """What was made since the last call, in order of the rows' numbers; None if nothing was. After `finish`, all the rest."""
+
+
+class RowSink(Protocol):
+    """Where what is made of single rows goes."""
+
+    def begin(self) -> None:
+        """The first row comes next, even if others have come before."""
+
+    def add(self, rows: Batch) -> None:
+        """Take what was made of further rows."""
 
 
 class Run(Protocol):

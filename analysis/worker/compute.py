@@ -12,19 +12,20 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from analysis.documents.batch import Batch
 from analysis.documents.derived import Standing
 from analysis.documents.encoding import decode, encode
 from analysis.documents.ledger import Ledger
 from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceStore
 from analysis.documents.refusal import RunRefused
-from analysis.estimate import Estimate
-from analysis.techniques import technique_of
+from analysis.estimate import Estimate, Quantity
+from analysis.techniques import RowSink, technique_of
 from analysis.worker.drive import Drive, Timed
 from analysis.worker.pace import Points
 
@@ -68,6 +69,7 @@ def computed(
     *,
     segments: Sequence[Sequence[int]] = (),
     threads: int = 1,
+    rows: Callable[[Mapping[str, Any], Mapping[str, Quantity]], RowSink] | None = None,
 ) -> Generator[Computed, None, None]:
     """Reconstruct in another process.
 
@@ -85,6 +87,8 @@ def computed(
         Update points: an estimate is made after so many rows. Each segment begins anew, without what an earlier estimate found.
     threads : int
         Threads of the numerical libraries.
+    rows : callable, optional
+        Where something is made of single rows: gets the options with all defaults and what is made, and returns where it goes.
 
     Yields
     ------
@@ -103,6 +107,7 @@ def computed(
         "start": start,
         "recipe": recipe.to_doc(),
         "segments": [list(points) for points in segments],
+        "rows": rows is not None,
     }
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
     process = subprocess.Popen(
@@ -120,6 +125,13 @@ def computed(
                 raise RunRefused(answer["refused"])
             if "done" in answer:
                 return
+            if "series" in answer:
+                assert rows is not None
+                sink = rows(answer["options"], {name: _quantity(doc) for name, doc in answer["series"].items()})
+                continue
+            if "rows" in answer:
+                sink.add(Batch(answer["number"], answer["rows"], answer["number"]))
+                continue
             yield _computed(answer)
         raise ComputeError(f"the reconstruction's process ended with code {process.wait()}; its message is on the standard error")
     finally:
@@ -148,6 +160,10 @@ def _computed(answer: dict[str, Any]) -> Computed:
     return Computed(timed, answer["options"], answer["options_used"], Ledger.from_doc(answer["ledger"]))
 
 
+def _quantity(doc: Mapping[str, Any]) -> Quantity:
+    return Quantity(**{**doc, "shape": tuple(doc["shape"]), "dims": tuple(doc["dims"])})
+
+
 def _send(stream: IO[bytes], message: dict[str, Any]) -> None:
     body = encode(message)
     stream.write(struct.pack("<q", len(body)) + body)
@@ -162,10 +178,27 @@ def _receive(stream: IO[bytes]) -> dict[str, Any] | None:
     return decode(body)
 
 
-def _answers(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+class _SentRows:
+    """Sends what is made of single rows to the caller."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+
+    def begin(self) -> None:
+        """Nothing has been sent: a recomputation waits for the end of the documents."""
+
+    def add(self, rows: Batch) -> None:
+        """Send further rows."""
+        _send(self._out, {"rows": dict(rows.columns), "number": rows.number})
+
+
+def _answers(order: dict[str, Any], out: IO[bytes]) -> Iterator[dict[str, Any]]:
     start = order["start"]
     run = technique_of(start).open(start, ReferenceStore(order["state_dir"]))
     drive = Drive(run, Recipe.parse(order["recipe"]), _received_documents, Points(order["segments"]))
+    if order["rows"] and drive.series:
+        _send(out, {"options": drive.options, "series": {name: asdict(quantity) for name, quantity in drive.series.items()}})
+        drive.rows = _SentRows(out)
     for timed in drive.estimates():
         yield {
             "segment": timed.segment,
@@ -194,7 +227,7 @@ def _main() -> None:
     if order is None:
         return
     try:
-        for answer in _answers(order):
+        for answer in _answers(order, out):
             _send(out, answer)
         _send(out, {"done": True})
     except RunRefused as error:

@@ -13,8 +13,8 @@ from analysis.documents.derived import Standing
 from analysis.documents.ledger import Ledger
 from analysis.documents.recipe import Recipe
 from analysis.documents.refusal import NothingUsable, RunRefused
-from analysis.estimate import Estimate
-from analysis.techniques.protocol import Intake, Reconstruction, Run
+from analysis.estimate import Estimate, Quantity
+from analysis.techniques.protocol import Intake, Reconstruction, RowSink, Run, SeriesReconstruction
 from analysis.worker.pace import Pace
 
 Document = tuple[str, dict[str, Any]]
@@ -65,6 +65,8 @@ class Drive:
         What the last reconstruction has taken in.
     ledger : Ledger
         What became of every row; complete after the final estimate.
+    rows : RowSink or None
+        Gets what the last reconstruction makes of single rows; set it before the first estimate.
 
     Raises
     ------
@@ -77,6 +79,7 @@ class Drive:
         self._recipe = recipe
         self._documents = documents
         self._pace = pace
+        self.rows: RowSink | None = None
         self._makers = [_Maker(run, recipe) for _ in range(pace.segments)]
         self.options = dict(self._makers[-1].reconstruction.options)
         self.ledger = Ledger(expected=run.expected)
@@ -85,6 +88,12 @@ class Drive:
     def standing(self) -> Standing:
         """What the last reconstruction has taken in."""
         return self._makers[-1].standing
+
+    @property
+    def series(self) -> Mapping[str, Quantity]:
+        """What is made of each single row; empty if nothing is."""
+        reconstruction = self._makers[-1].reconstruction
+        return reconstruction.series if isinstance(reconstruction, SeriesReconstruction) else {}
 
     @property
     def options_used(self) -> Mapping[str, Any]:
@@ -107,6 +116,8 @@ class Drive:
             # The final estimate is made from all documents anew.
             intake = self._run.intake(wait_for_end=True)
             self._makers = [_Maker(self._run, self._recipe)]
+            if self.rows is not None:
+                self.rows.begin()
             yield from self._fed(intake, live=False)
             self.ledger = replace(intake.ledger(), revised=True)
         else:
@@ -116,7 +127,9 @@ class Drive:
             raise NothingUsable(self.ledger, self._run.rows)
         if not intake.revised and self._pace.due(last, maker.standing.used, ended=True):
             yield self._made(last)
-        yield maker.timed(maker.reconstruction.finish, last, final=True)
+        final = maker.timed(maker.reconstruction.finish, last, final=True)
+        self._store_rows(maker)
+        yield final
 
     def _fed(self, intake: Intake, *, live: bool) -> Iterator[Timed]:
         """Take in everything, with estimates on the way while the run goes on."""
@@ -142,9 +155,15 @@ class Drive:
             point = self._pace.next_point(segment, maker.standing.used) if live else None
             last = len(batch) if point is None else min(len(batch), first + point - maker.standing.used)
             maker.feed(batch.part(first, last))
+            self._store_rows(maker)
             first = last
             if point == maker.standing.used and self._pace.due(segment, point, ended=False):
                 yield self._made(segment)
+
+    def _store_rows(self, maker: _Maker) -> None:
+        rows = maker.rows_made()
+        if rows is not None and self.rows is not None and maker is self._makers[-1]:
+            self.rows.add(rows)
 
     def _made(self, segment: int) -> Timed:
         maker = self._makers[segment]
@@ -171,6 +190,10 @@ class _Maker:
         with _refusals():
             estimate = compute()
         return Timed(estimate, self.standing, final, segment, time.perf_counter() - began)
+
+    def rows_made(self) -> Batch | None:
+        """What was made of single rows since the last call."""
+        return self.reconstruction.take_rows() if isinstance(self.reconstruction, SeriesReconstruction) else None
 
 
 @contextmanager

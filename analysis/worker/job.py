@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.documents.derived import DerivedRun, Progress, derived_start
+from analysis.documents.frames import row_folder
 from analysis.documents.log import LogReader, LogWriter, log_paths
 from analysis.documents.log_reader import LogDamage
 from analysis.documents.private import private_folder
@@ -175,6 +176,8 @@ def _reconstruct(job: Job, raw: LogReader, writer: LogWriter, progress: Progress
 
     start = job.start_doc(raw_start, rows=run.rows, metadata=run.metadata(job.recipe), remarks=run.remarks, options=drive.options)
     derived = DerivedRun(writer, start, run.quantities(job.recipe), expected=run.expected, progress=progress)
+    if drive.series:
+        drive.rows = derived.store_rows(drive.series, row_folder(job.state_dir))
     try:
         for timed in drive.estimates():
             derived.estimate(timed.estimate, timed.standing, final=timed.final, elapsed_s=timed.elapsed_s)

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from analysis.documents.announced import WINDOW, AnnouncedRows
 from analysis.documents.batch import Batch
-from analysis.documents.frames import FrameFile, FramesUnreadable, path_of
 from analysis.documents.ledger import MAX_DETAILS, Ledger
 from analysis.documents.refusal import RunRefused
-from analysis.documents.streams import Datum, Numbered, Streams, column, gaps, whole_numbers
+from analysis.documents.streams import Numbered, Streams, column, gaps, whole_numbers
 from analysis.techniques.ptychography.layout import Layout
 
 REASONS: dict[str, str] = {
@@ -35,7 +35,6 @@ REASONS: dict[str, str] = {
 }
 """Why a trigger is not used."""
 
-_WINDOW = 256  # frames that are in memory at a time
 _SATURATED_PART = 0.01
 _MICROMETRES = {"um": 1.0, "µm": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "m": 1e6}
 _NARROW = 0.05  # positions that span less than this part of the grid are in another unit than they say
@@ -79,7 +78,7 @@ class Triggers:
         self._streams = Streams(str(start["uid"]), [self.layout.frames, self.layout.positions])
         self._positions, self._frames = Numbered(POSITION), Numbered(FRAME)
         self._files = {
-            key: _AnnouncedRows(folders, shape)
+            key: AnnouncedRows(folders, shape)
             for key, shape in ((self.layout.image, self.layout.shape), (self.layout.frame_number, ()))
         }
         self._numbered = 0  # rows of the file whose numbers were read
@@ -250,9 +249,9 @@ class Triggers:
     def _window(self) -> Batch | None:
         """The next frames with their pixels, those left out that are no good."""
         rows = self._joined.pop(0)
-        if len(rows) > _WINDOW:
-            self._joined.insert(0, rows[_WINDOW:])
-            rows = rows[:_WINDOW]
+        if len(rows) > WINDOW:
+            self._joined.insert(0, rows[WINDOW:])
+            rows = rows[:WINDOW]
         frames, readable = self._files[self.layout.image].read(np.sort(rows["row"]))
         there = np.isin(rows["row"], readable)
         for number in rows["number"][~there]:
@@ -284,78 +283,6 @@ class Triggers:
         return Batch(rows["number"], columns, rows["received"])
 
 
-class _AnnouncedRows:
-    """One data set of the detector's file, as far as its rows were announced."""
-
-    def __init__(self, folders: Sequence[Path], shape: tuple[int, ...]) -> None:
-        self.rows = 0
-        self.problem: str | None = None
-        self._folders = folders
-        self._shape = shape
-        self._resource: Mapping[str, Any] | None = None
-        self._data_key: Mapping[str, Any] = {}
-        self._file: FrameFile | None = None
-
-    def announce(self, datum: Datum, data_key: Mapping[str, Any]) -> None:
-        if self._resource is not None and datum.resource["uid"] != self._resource["uid"]:
-            raise RunRefused(f"{datum.key} lies in more than one file, here {datum.resource['uri']}: write one file a run")
-        self._resource, self._data_key = datum.resource, data_key
-        self.rows = max(self.rows, datum.last)
-
-    def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The values of sorted row numbers, and the row numbers that could be read."""
-        parts, readable = [], []
-        for first, last in _runs_of(rows):
-            for block in self._blocks(first, last):
-                values, numbers = block
-                wanted = np.isin(numbers, rows)
-                parts.append(values if wanted.all() else values[wanted])
-                readable.append(numbers[wanted])
-        if not parts:
-            return np.empty((0, *self._shape)), np.empty(0, dtype=np.int64)
-        return np.concatenate(parts) if len(parts) > 1 else parts[0], np.concatenate(readable)
-
-    def beside(self, dataset: str) -> np.ndarray:
-        """A data set (H, W) of the same file."""
-        assert self._resource is not None, "nothing is read before it is announced"
-        try:
-            with FrameFile(path_of(self._resource), dataset, self._folders, shape=self._shape[1:]) as file:
-                return file.read(0, self._shape[0])
-        except FramesUnreadable as error:
-            raise ValueError(str(error)) from error
-
-    def _blocks(self, first: int, last: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows first to last - 1 at once; one by one, and without waiting any more, once something could not be read."""
-        if self.problem is None:
-            try:
-                yield self._opened().read(first, last), np.arange(first, last)
-                return
-            except FramesUnreadable as error:
-                self.problem = str(error)
-                self.close()
-                self._file = None  # the next one doesn't wait
-        for row in range(first, last):
-            try:
-                yield self._opened().read(row, row + 1), np.array([row])
-            except FramesUnreadable:
-                continue
-
-    def _opened(self) -> FrameFile:
-        if self._file is None:
-            assert self._resource is not None, "nothing is read before it is announced"
-            patience = {} if self.problem is None else {"patience_s": 0.0}
-            file = FrameFile.of(self._resource, self._data_key, self._folders, **patience)
-            if file.shape != self._shape:
-                file.close()
-                raise FramesUnreadable(f"{file}: they are {file.shape}, the run's start document says {self._shape}")
-            self._file = file
-        return self._file
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-
 class _Span:
     """How far the positions reach."""
 
@@ -384,13 +311,3 @@ class _Span:
 def _last(rows: Numbered) -> int:
     waiting = rows.waiting
     return int(waiting["number"][-1]) if len(waiting) else rows.passed
-
-
-def _runs_of(rows: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Ranges that cover sorted numbers, few rows that aren't asked for among them."""
-    if not len(rows):
-        return
-    edges = np.flatnonzero(np.diff(rows) > _WINDOW) + 1
-    for part in np.split(rows, edges):
-        for first in range(int(part[0]), int(part[-1]) + 1, _WINDOW):
-            yield first, min(first + _WINDOW, int(part[-1]) + 1)

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from fly_runs import DetectorFile, FlyRun
 from made_runs import Documents, MadeRun, mask_set
+from pair_runs import pair_series
 
 from analysis.documents.recipe import Recipe
 from analysis.ghost import METHODS as GHOST_METHODS
 from analysis.techniques.ghost.mask_sets import MaskStore
+from analysis.techniques.pairs.methods import METHODS as PAIR_METHODS
 
 THIRD = Path(__file__).parents[2] / "third_technique"
 sys.path.append(str(THIRD))
@@ -62,6 +64,12 @@ def _fly(state_dir: Path) -> Documents:
     return [*documents, *run.stop(count)]
 
 
+def _pairs(state_dir: Path) -> Documents:
+    """A hundred pairs, of which two are lost."""
+    path = state_dir / "frames" / f"{uuid.uuid4()}.h5"
+    return pair_series(path, 100, lost=(7, 50), side=40, cuts=10)[1]
+
+
 def _mean(state_dir: Path) -> Documents:
     rng, uid = np.random.default_rng(3), str(uuid.uuid4())
     start = {"uid": uid, "time": 1.0, "plan_name": "count", "technique": "mean", "mean": {"key": "camera"}, "num_points": 150}
@@ -88,5 +96,9 @@ CASES = [
     Case("ptychography-sums", Recipe("sums"), _fly, _is_datum),
     Case("ptychography-epie", Recipe("epie", {"sweeps": 3, "averaged": 2, "orientation": "+y+x"}), _fly, _is_datum),
     Case("ptychography-epie-binned", Recipe("epie", {"sweeps": 2, "binning": 3, "modes": 2}), _fly, _is_datum),
+    *(
+        Case(f"pairs-{method}", Recipe(method, {"steps": 4, "pairs": 2} if "network" in method else {}), _pairs, _is_datum)
+        for method in PAIR_METHODS
+    ),
     Case("mean-mean", Recipe("mean"), _mean),
 ]

@@ -1,0 +1,119 @@
+"""Whether the noise of two images is independent, and whether that of neighbouring pixels is: what denoisers may be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+COMMON = 0.1
+"""Part of the noise common to both images from which on they are no pair."""
+
+SAME = 0.97
+"""The same for one image given twice."""
+
+NEIGHBOURS = 0.05
+"""Correlation of the noise of neighbours from which on a pixel's noise can be guessed from those around it."""
+
+_BLOCK = 32  # pixels
+_QUIET = 0.2  # part of the blocks that is the least alike in both images: there the scene is the smoothest
+
+
+@dataclass(frozen=True)
+class Independence:
+    """What the noise of a pair is like.
+
+    Attributes
+    ----------
+    across : float
+        Part of the noise that both images have in common, 0 to 1.
+    error : float
+        Its standard error.
+    along_y, along_x : float
+        Correlation of the noise of pixels one above the other, and side by side, within one image.
+    """
+
+    across: float
+    error: float
+    along_y: float
+    along_x: float
+
+    def refusal_of_pairs(self) -> str | None:
+        """Why no denoiser may learn one image from the other, in a sentence; None if one may."""
+        if self.across > SAME:
+            return "both images of the pair are the same frame (their noise has a correlation of 1): give two frames"
+        if self.across > COMMON and self.across > 5 * self.error:
+            return (
+                f"{100 * self.across:.0f} % of the noise is common to both halves, so that one cannot be learned from the other: "
+                "is there a scintillator before the beam splitter? What is common stays whatever is done; use gaussian or "
+                "non_local_means, or take two frames one after the other"
+            )
+        return None
+
+    def refusal_of_blind_spots(self) -> str | None:
+        """Why no denoiser may guess a pixel from those around it, in a sentence; None if one may."""
+        if max(abs(self.along_y), abs(self.along_x)) > NEIGHBOURS:
+            return (
+                f"the noise of neighbouring pixels is correlated ({self.along_y:.2f} along y, {self.along_x:.2f} along x), "
+                "so that a blind-spot denoiser would learn the noise: use a pair method"
+            )
+        return None
+
+
+def independence(a: np.ndarray, b: np.ndarray) -> Independence:
+    """Test one pair of images (H, W) that lie on each other and have the same scale.
+
+    The difference holds the noise alone, and tells about neighbours. What both have in common is the scene and, perhaps, noise.
+    That is looked for in the finest details, in those blocks of 32x32 pixels where both are least alike: noise is everywhere, and
+    the scene's edges are not. Noise that something has blurred, as a thick scintillator does, shows in a series alone.
+    """
+    noise = a.astype(np.float64) - b
+    along_y, along_x = (_typical(noise, lag) for lag in ((1, 0), (0, 1)))
+    details = [_details(image) for image in (a, b)]
+    shares = _shares(*details)
+    return Independence(_lowest(shares), _error(details[0]), along_y, along_x)
+
+
+def independence_in_time(a: np.ndarray, b: np.ndarray) -> Independence:
+    """Test a series of pairs (N, H, W) of a scene that stands still: from one to the next the noise alone changes."""
+    changes_a, changes_b = np.diff(a.astype(np.float64), axis=0), np.diff(b.astype(np.float64), axis=0)
+    shares = np.concatenate([_shares(one, other) for one, other in zip(changes_a, changes_b, strict=True)])
+    noise = np.concatenate([changes_a, changes_b])
+    along_y, along_x = (float(np.median([_typical(image, lag) for image in noise])) for lag in ((1, 0), (0, 1)))
+    return Independence(float(np.median(shares)), _error(changes_a[0]) / len(changes_a) ** 0.5, along_y, along_x)
+
+
+def _details(image: np.ndarray) -> np.ndarray:
+    """Second differences along both axes, in which a smooth scene leaves little; white noise keeps its deviation."""
+    return np.asarray(np.diff(np.diff(image.astype(np.float64), 2, axis=0), 2, axis=1) / 6)
+
+
+def _blocks(image: np.ndarray) -> np.ndarray:
+    """(number, pixels) of an image's blocks; of a small one, the image."""
+    side = min(_BLOCK, *image.shape)
+    height, width = (length // side * side for length in image.shape)
+    blocks = image[:height, :width].reshape(height // side, side, width // side, side)
+    return blocks.transpose(0, 2, 1, 3).reshape(-1, side * side)
+
+
+def _shares(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Correlation of two images in each block."""
+    x, y = _blocks(one), _blocks(other)
+    x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
+    spread = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    return np.asarray((x * y).sum(axis=1) / np.maximum(spread, 1e-30))
+
+
+def _lowest(shares: np.ndarray) -> float:
+    return float(np.quantile(shares, _QUIET))
+
+
+def _error(image: np.ndarray) -> float:
+    return float(np.sqrt(4 / image.size))  # details of neighbours share most of their pixels
+
+
+def _typical(noise: np.ndarray, lag: tuple[int, int]) -> float:
+    """Correlation of noise with itself so many pixels further, the median over blocks: few have edges that are displaced."""
+    height, width = noise.shape
+    one, other = noise[lag[0] :, lag[1] :], noise[: height - lag[0], : width - lag[1]]
+    return float(np.median(_shares(one, other)))

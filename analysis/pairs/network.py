@@ -1,0 +1,180 @@
+"""A network that learns one noisy image of a pair from the other, and so the scene: the noise of the other cannot be guessed.
+
+Yang and others, Opt. Express 31, 14159 (2023), eq. 3 and 4; with the mean squared error instead of eq. 4 it is Noise2Noise
+(Lehtinen and others, ICML 2018).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim.lr_scheduler import OneCycleLR
+
+from analysis.imaging.unet import UNet
+
+from .floor import loss_floor
+
+FEATURES, LEVELS = 12, 2
+CROP = 64
+CROPS = 4  # of a step
+STEPS = 1600
+_RATE = 1e-2
+_CHECKED = 50  # steps between two looks at the whole images
+
+
+class Correction(torch.nn.Module):
+    """An image and what a network adds to it, at first nothing: with little noise the image itself is nearly right."""
+
+    def __init__(self, network: UNet) -> None:
+        super().__init__()
+        self.network = network
+        torch.nn.init.zeros_(network.last.weight)
+        assert network.last.bias is not None
+        torch.nn.init.zeros_(network.last.bias)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return images (B, 1, H, W)."""
+        return images + self.network(images)
+
+
+@dataclass
+class Trained:
+    """A network and how its training went.
+
+    Attributes
+    ----------
+    network : torch.nn.Module
+        Its normalisation is fixed, so that what it makes of an image depends on that image's neighbourhoods alone.
+    centre, scale : float
+        What images are normalised with.
+    steps : int
+        Steps of the training.
+    stopped_early : bool
+        The training was ended since the network began to know the noise by heart.
+    loss, floor : float
+        The loss of the images that it was trained on, and what it would be of the scene without noise.
+    """
+
+    network: torch.nn.Module
+    centre: float
+    scale: float
+    steps: int
+    stopped_early: bool
+    loss: float
+    floor: float
+    losses: list[float] = field(default_factory=list)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """What the network makes of one image (H, W), float32, in the image's units but for scale and offset."""
+        with torch.inference_mode():
+            given = torch.from_numpy(np.ascontiguousarray((image - self.centre) / self.scale, dtype=np.float32))
+            made = self.network(given[None, None].contiguous(memory_format=torch.channels_last))[0, 0]
+        return np.asarray(made.numpy() * np.float32(self.scale) + np.float32(self.centre), dtype=np.float32)
+
+
+def train(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    learned: np.ndarray,
+    seed: int,
+    *,
+    loss: str = "pearson",
+    steps: int = STEPS,
+) -> Trained:
+    """Train on pairs of images (H, W) that lie on each other and have the same scale.
+
+    Parameters
+    ----------
+    pairs : sequence of (ndarray, ndarray)
+    learned : ndarray, bool, (H, W)
+        The pixels that count in the loss; the others are for testing, or were not measured.
+    seed : int
+        Of the first weights and the order of crops.
+    loss : "pearson" or "mse"
+        Equation 4, or the mean squared error.
+    steps : int
+    """
+    rng = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(seed)
+    centre = float(np.mean([image.mean() for pair in pairs for image in pair]))
+    scale = float(np.mean([image.std() for pair in pairs for image in pair]))
+    images = torch.from_numpy(np.array(pairs, dtype=np.float32)).sub_(centre).div_(scale)  # (P, 2, H, W)
+    mask = torch.from_numpy(learned.astype(np.float32))
+    network = Correction(UNet(FEATURES, LEVELS, generator))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-2, fused=True)
+    schedule = OneCycleLR(optimiser, _RATE, total_steps=steps)
+    for _ in range(steps):
+        given, wanted, weight = _crops(images, mask, rng)
+        made = network(given)
+        value = _pearson(made, wanted, weight) if loss == "pearson" else _squared(made, wanted, weight)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        schedule.step()
+    fixed = _fixed(network, images)
+    floor = float(np.mean([loss_floor(a, b, learned) for a, b in pairs]))
+    return Trained(fixed, centre, scale, steps, False, float("nan"), floor)
+
+
+def _crops(images: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Inputs, targets and weights (B, 1, h, w): random places, flips, quarter turns and directions."""
+    count, _, height, width = images.shape
+    side = min(CROP, height, width)
+    given, wanted, weight = [], [], []
+    for index in range(CROPS):
+        pair, direction = rng.integers(count), index % 2
+        y, x = rng.integers(height - side + 1), rng.integers(width - side + 1)
+        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+        place = (slice(y, y + side), slice(x, x + side))
+        stack = torch.stack([images[pair, direction][place], images[pair, 1 - direction][place], mask[place]])
+        stack = torch.rot90(stack, turns, (1, 2))
+        if flip:
+            stack = stack.flip(2)
+        given.append(stack[0])
+        wanted.append(stack[1])
+        weight.append(stack[2])
+    batches = (torch.stack(part)[:, None] for part in (given, wanted, weight))
+    return tuple(batch.contiguous(memory_format=torch.channels_last) for batch in batches)  # type: ignore[return-value]
+
+
+def _pearson(made: torch.Tensor, wanted: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Equation 4, over the pixels of all crops together."""
+    total = weight.sum().clamp_min(1.0)
+    x = made - (weight * made).sum() / total
+    y = wanted - (weight * wanted).sum() / total
+    covariance = (weight * x * y).sum()
+    return 1 - covariance / ((weight * x * x).sum() * (weight * y * y).sum()).sqrt().clamp_min(1e-12)
+
+
+def _squared(made: torch.Tensor, wanted: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return (weight * (made - wanted) ** 2).sum() / weight.sum().clamp_min(1.0)
+
+
+def _fixed(network: Correction, images: torch.Tensor) -> torch.nn.Module:
+    """The network, each layer normalising by what it saw of the whole images, as a part of its convolution."""
+    fixed = copy.deepcopy(network).eval().requires_grad_(False)
+    layers = [block for block in fixed.modules() if isinstance(block, torch.nn.Sequential) and len(block) == 3]
+    handles = [block[0].register_forward_hook(partial(_fold, block)) for block in layers]
+    with torch.inference_mode():
+        fixed(images.flatten(0, 1)[:, None].contiguous(memory_format=torch.channels_last))
+    for handle in handles:
+        handle.remove()
+    return fixed
+
+
+def _fold(block: torch.nn.Sequential, convolution: torch.nn.Conv2d, inputs: Any, made: torch.Tensor) -> torch.Tensor:
+    """Put the normalisation by this output into the convolution; return its normalised output."""
+    norm = block[1]
+    assert isinstance(norm, torch.nn.BatchNorm2d)
+    variance, mean = torch.var_mean(made, dim=(0, 2, 3), correction=0)
+    factor = norm.weight / (variance + norm.eps).sqrt()
+    assert convolution.bias is not None
+    convolution.weight.copy_(convolution.weight * factor[:, None, None, None])
+    convolution.bias.copy_((convolution.bias - mean) * factor + norm.bias)
+    block[1] = torch.nn.Identity()
+    return made.sub_(mean[:, None, None]).mul_(factor[:, None, None]).add_(norm.bias[:, None, None])

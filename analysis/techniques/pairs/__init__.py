@@ -1,0 +1,34 @@
+"""Frame pairs: two noisy images of one scene at a time, denoised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis.documents.frames import frame_folders
+from analysis.documents.references import ReferenceName, ReferenceStore
+from analysis.techniques.pairs.intake import REASONS
+from analysis.techniques.pairs.layout import ENTRY
+from analysis.techniques.pairs.methods import METHODS
+from analysis.techniques.pairs.run import PairsRun
+from analysis.techniques.protocol import Technique
+
+
+def _references(start: Mapping[str, Any]) -> Sequence[ReferenceName]:
+    return []
+
+
+def open_run(start: Mapping[str, Any], store: ReferenceStore) -> PairsRun:
+    """Return the run of a start document."""
+    return PairsRun(start, frame_folders(store.state_dir))
+
+
+TECHNIQUE = Technique(
+    entry=ENTRY,
+    rows=PairsRun.rows,
+    methods=METHODS,
+    default=("gaussian", "pair_network"),
+    reasons=REASONS,
+    references=_references,
+    open=open_run,
+)

@@ -1,0 +1,85 @@
+"""What the halves are corrected with: frames without light, and frames without a sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from analysis.techniques.pairs.layout import Layout
+
+_DEAD = 0.1  # of the mean of the flat frames: pixels below have measured nothing
+
+
+class Corrections:
+    """Means of the dark and flat frames of a run.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where the halves lie.
+
+    Attributes
+    ----------
+    closed : bool
+        A frame of the series has been corrected: what comes later counts no more.
+    chance : float
+        Counts that the mean of a half without light may have.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._sums = [np.zeros(layout.shape), np.zeros(layout.shape)]
+        self._numbers = [0, 0]
+        self._dark: list[np.ndarray] = []
+        self._response: list[np.ndarray] = []
+        self.closed = False
+        self.chance = 0.0
+
+    def add_darks(self, frames: np.ndarray) -> None:
+        """Take frames (B, H, W) without light."""
+        self._add(0, frames)
+
+    def add_flats(self, frames: np.ndarray) -> None:
+        """Take frames (B, H, W) without a sample."""
+        self._add(1, frames)
+
+    def close(self) -> None:
+        """Make the corrections of the frames so far."""
+        if self.closed:
+            return
+        self.closed = True
+        dark, flat = (total / max(number, 1) for total, number in zip(self._sums, self._numbers, strict=True))
+        for window in self._layout.windows:
+            darkness = dark[window.place]
+            self._dark.append(darkness.astype(np.float32))
+            response = np.ones(window.shape)
+            if self._numbers[1]:
+                light = flat[window.place] - darkness
+                mean = light.mean()
+                response = light / mean if mean > 0 else np.zeros(window.shape)
+                response[response < _DEAD] = np.nan
+            self._response.append(response.astype(np.float32))
+
+    def corrected(self, half: np.ndarray, index: int) -> np.ndarray:
+        """A half (h, w) in counts above dark, as if all pixels were alike, float32; NaN where nothing was measured."""
+        self.close()
+        return (half.astype(np.float32) - self._dark[index]) / self._response[index]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Numbers of the frames that were used."""
+        return {"darks": self._numbers[0], "flats": self._numbers[1]}
+
+    def remarks(self) -> list[str]:
+        """What was announced and did not come."""
+        announced = (("dark", self._layout.darks), ("flat", self._layout.flats))
+        return [
+            f"{name} frames were announced and never came before the series: it is not corrected by them"
+            for (name, stream), number in zip(announced, self._numbers, strict=True)
+            if stream is not None and not number
+        ]
+
+    def _add(self, which: int, frames: np.ndarray) -> None:
+        self._sums[which] += frames.sum(axis=0, dtype=np.float64)
+        self._numbers[which] += len(frames)

@@ -1,0 +1,128 @@
+"""Denoising of a series: fitted to its first pairs, applied to every one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from analysis.documents.batch import Batch
+from analysis.documents.recipe import Recipe
+from analysis.estimate import Estimate, Quantity
+from analysis.pairs.halves import Halves
+from analysis.pairs.independence import Independence, independence, independence_in_time
+from analysis.pairs.prepared import Pair, prepared, registered
+from analysis.pairs.trust import Denoiser, trust
+from analysis.techniques.pairs.layout import Layout
+from analysis.techniques.pairs.methods import MethodInfo
+
+DENOISED = "denoised"
+
+
+class PairDenoising:
+    """One method applied to one series.
+
+    It is fitted to the first `pairs` pairs, and the halves of all are laid on each other as those of the first one. What is made
+    of a pair depends on these and on itself alone.
+
+    Parameters
+    ----------
+    layout : Layout
+    method : MethodInfo
+    recipe : Recipe
+
+    Raises
+    ------
+    ValueError
+        If an option makes no sense.
+    """
+
+    def __init__(self, layout: Layout, method: MethodInfo, recipe: Recipe) -> None:
+        self.options: dict[str, Any] = method.checked_options(recipe.options)
+        if recipe.device != "cpu":
+            raise ValueError(f"{method.name} runs on the CPU alone: leave the device out")
+        self._layout, self._method, self._seed = layout, method, recipe.seed
+        self._first: list[tuple[np.ndarray, np.ndarray]] = []
+        self._numbers: list[int] = []  # of the pairs that wait for the fit
+        self._fit: _Fit | None = None
+        self._newest: tuple[int, int, Pair, np.ndarray] | None = None  # its place in the series, its number, itself, denoised
+        self._count = 0
+        self._done: list[tuple[int, np.ndarray]] = []
+
+    @property
+    def series(self) -> Mapping[str, Quantity]:
+        """What is stored of every pair."""
+        return {DENOISED: Quantity("denoised pair", "counts", "<f4", self._layout.pair_shape, ("y", "x"))}
+
+    def update(self, batch: Batch) -> None:
+        """Take further pairs."""
+        for number, a, b in zip(batch.number.tolist(), batch.columns["a"], batch.columns["b"], strict=True):
+            if self._fit is None:
+                self._first.append((a, b))
+                self._numbers.append(number)
+                if len(self._first) == self.options["pairs"]:
+                    self._fit_to_first()
+            else:
+                self._denoise(number, prepared(a, b, self._fit.halves))
+
+    def take_rows(self) -> Batch | None:
+        """The denoised pairs since the last call, (B, H, W); None if there are none."""
+        if not self._done:
+            return None
+        numbers, images = zip(*self._done, strict=True)
+        self._done = []
+        return Batch(np.array(numbers, dtype=np.int64), {DENOISED: np.stack(images)}, np.array(numbers, dtype=np.int64))
+
+    def result(self) -> Estimate:
+        """The newest pair, denoised; before the first ones have come an image of nothing."""
+        if self._newest is None:
+            return Estimate({DENOISED: np.full(self._layout.pair_shape, np.nan, dtype="<f4")})
+        assert self._fit is not None
+        place, number, pair, denoised = self._newest
+        tested = self._fit.tested if self._fit.tested is not None and place <= self.options["pairs"] else pair.measured
+        judged = trust(self._fit.denoiser, pair, denoised, tested)
+        figures = {name: float(value) for name, value in vars(judged).items() if name != "spread"}
+        noise, halves = self._fit.noise, self._fit.halves
+        figures |= {"noise_across": noise.across, "noise_along_y": noise.along_y, "noise_along_x": noise.along_x}
+        figures |= {"shift_y": halves.shift[0], "shift_x": halves.shift[1], "gain_ratio": halves.gain, "number": float(number)}
+        return Estimate({DENOISED: denoised, "mean": pair.mean, "spread": judged.spread}, figures)
+
+    def finish(self) -> Estimate:
+        """The last pair, denoised."""
+        if self._fit is None:
+            self._fit_to_first()
+        return self.result()
+
+    def _fit_to_first(self) -> None:
+        halves = registered(*self._first[0], same_place=self._layout.consecutive)
+        pairs = [prepared(a, b, halves) for a, b in self._first]
+        noise = _noise(pairs, static=self._layout.static)
+        if self._method.learns and (refusal := noise.refusal_of_pairs()):
+            raise ValueError(refusal)
+        denoiser, tested = self._method.fit(pairs, self.options, self._seed)
+        self._fit = _Fit(halves, noise, denoiser, tested)
+        for number, pair in zip(self._numbers, pairs, strict=True):
+            self._denoise(number, pair)
+        self._first.clear()
+
+    def _denoise(self, number: int, pair: Pair) -> None:
+        assert self._fit is not None
+        denoised = self._fit.denoiser.pair(pair)
+        self._count += 1
+        self._newest = (self._count, number, pair, denoised)
+        self._done.append((number, denoised))
+
+
+class _Fit:
+    """What the first pairs told."""
+
+    def __init__(self, halves: Halves, noise: Independence, denoiser: Denoiser, tested: np.ndarray | None) -> None:
+        self.halves, self.noise, self.denoiser, self.tested = halves, noise, denoiser, tested
+
+
+def _noise(pairs: list[Pair], *, static: bool) -> Independence:
+    """Whether the noise is independent: by what changes from pair to pair, if nothing else does, or by the first pair alone."""
+    if static and len(pairs) > 1:
+        return independence_in_time(np.stack([pair.a for pair in pairs]), np.stack([pair.b for pair in pairs]))
+    return independence(pairs[0].a, pairs[0].b)

@@ -1,0 +1,111 @@
+"""The methods of frame pairs: their names, options and what makes them ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from analysis.pairs.filters import best_gaussian, non_local_means_filter, total_variation_filter
+from analysis.pairs.prepared import Pair
+from analysis.pairs.trust import Denoiser
+
+Fitted = tuple[Denoiser, np.ndarray | None]
+"""A denoiser, and the pixels of the first pairs that it has not learned; None: it learns nothing."""
+
+_LIMITS = {"pairs": (1, 64), "steps": (1, 100_000)}
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """A method of frame pairs.
+
+    Attributes
+    ----------
+    name, fast, summary, defaults
+        As `analysis.techniques.protocol.Method` says.
+    fit : callable
+        Gets the first pairs, the options and the seed; returns the denoiser.
+    learns : bool
+        Whether it learns one image from the other: their noise must be independent then.
+    """
+
+    name: str
+    fast: bool
+    summary: str
+    fit: Callable[[list[Pair], Mapping[str, Any], int], Fitted]
+    learns: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=lambda: {"pairs": 1})
+
+    def checked_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """All options with their defaults.
+
+        Raises
+        ------
+        ValueError
+            If one is unknown, or its value makes no sense; the message says what does.
+        """
+        unknown = [str(name) for name in options if name not in self.defaults]
+        if unknown:
+            raise ValueError(f"{self.name} has no option {', '.join(unknown)}; it has {', '.join(self.defaults)}")
+        chosen = {**self.defaults, **options}
+        for name, value in chosen.items():
+            low, high = _LIMITS[name]
+            if type(value) is not int or not low <= value <= high:
+                raise ValueError(f"the option {name} of {self.name} must be a whole number from {low} to {high}, not {value!r}")
+        return chosen
+
+
+def _network(loss: str) -> Callable[[list[Pair], Mapping[str, Any], int], Fitted]:
+    def fit(pairs: list[Pair], options: Mapping[str, Any], seed: int) -> Fitted:
+        from analysis.pairs.network_method import train_network  # loads torch
+
+        return train_network(pairs, seed, loss=loss, steps=options["steps"])
+
+    return fit
+
+
+_TRAINING = {"pairs": 1, "steps": 1600}
+
+METHODS = {
+    info.name: info
+    for info in (
+        MethodInfo(
+            "gaussian",
+            True,
+            "The mean of the pair behind the Gaussian of the best width, chosen from the pair's own noise.",
+            lambda pairs, options, seed: (best_gaussian(pairs), None),
+        ),
+        MethodInfo(
+            "total_variation",
+            False,
+            "Total variation of the mean of the pair, after an Anscombe transform.",
+            lambda pairs, options, seed: (total_variation_filter(pairs), None),
+        ),
+        MethodInfo(
+            "non_local_means",
+            False,
+            "Non-local means of the mean of the pair, after an Anscombe transform.",
+            lambda pairs, options, seed: (non_local_means_filter(pairs), None),
+        ),
+        MethodInfo(
+            "pair_network",
+            False,
+            "A network that learns one image of the pair from the other by their correlation (Pearson loss).",
+            _network("pearson"),
+            True,
+            _TRAINING,
+        ),
+        MethodInfo(
+            "pair_network_mse",
+            False,
+            "The same with the mean squared error (Noise2Noise).",
+            _network("mse"),
+            True,
+            _TRAINING,
+        ),
+    )
+}
+"""The methods by name, the quickest first."""
