@@ -203,8 +203,8 @@ class LogArchiver:
             ended = _write(archive, records)
         else:
             archive = RunArchive(container, uid, self._layouts[uid], self._folders)
-            self.rewritten += archive.discard()
             ended = _write(archive, self.reader.documents(uid, up_to=self.position))
+            self.rewritten += archive.replaced
         self._archives[uid] = archive
         if ended:
             self._whole[uid] = time.monotonic()

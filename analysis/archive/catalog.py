@@ -19,7 +19,7 @@ from tiled.client import from_uri
 from tiled.client.utils import ClientError
 from tiled.structures.core import Spec
 
-from analysis.archive.append_url import ROUTER
+from analysis.archive.write_request import ROUTER
 from analysis.documents.frames import frame_folders
 from analysis.documents.private import private_file, private_folder, private_secret
 

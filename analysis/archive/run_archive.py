@@ -58,12 +58,10 @@ class RunArchive:
         self._owners = FileOwners(folders)
         self._bytes = 0  # in arrays that are not stored yet
 
-    def discard(self) -> bool:
-        """Remove whatever is stored of the run, so that it can be written anew; says whether there was anything."""
-        if self.uid not in self.container:
-            return False
-        self.container.delete_contents([self.uid], recursive=True, external_only=False)
-        return True
+    @property
+    def replaced(self) -> int:
+        """How many former copies of the run were removed when it was written."""
+        return 0 if self._writer is None else self._writer.replaced
 
     def write(self, name: str, doc: dict[str, Any]) -> None:
         """Take one document; it is stored at the next `flush` at the latest.
@@ -71,7 +69,7 @@ class RunArchive:
         Raises
         ------
         ColumnUnfit
-            If a column must be stored otherwise: `discard` the run, and write it anew with the same layout.
+            If a column must be stored otherwise: write the run anew with the same layout.
         ColumnFailed
             If Tiled didn't take one of its columns.
         """

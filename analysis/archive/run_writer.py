@@ -1,37 +1,27 @@
-"""Writing one run into Tiled: bluesky-tiled-plugins' writer, with a flush, columns as a `Layout` says, and unchanged numbers."""
+"""Writing one run into Tiled as bluesky-tiled-plugins does, but at once, columns as a `Layout` says, and numbers unchanged.
+
+The plugin writes when a count is reached or the run stops, never by time; it cuts large numbers, takes a column's type from the
+first values, repeats appends, which can double rows, gives up the whole run where one column is odd, and takes some ten requests
+to begin a run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import defaultdict
 from typing import Any
 
-import httpx
-import msgpack
 import numpy as np
 import pyarrow
 from bluesky_tiled_plugins.utils import split_table
-from bluesky_tiled_plugins.writing.tiled_writer import MAX_TABLE_COLUMNS, RunNormalizer, _RunWriter
-from event_model import DocumentNames
-from tiled.client.utils import handle_error
+from bluesky_tiled_plugins.writing.tiled_writer import MAX_TABLE_COLUMNS, RunNormalizer
+from event_model import DocumentNames, DocumentRouter
 from tiled.serialization.table import serialize_arrow
 from tiled.structures.core import Spec
 from tiled.utils import APACHE_ARROW_FILE_MIME_TYPE
 
-from analysis.archive.append_url import append_url
-from analysis.archive.columns import (
-    LEFT_OUT,
-    MISSING,
-    Column,
-    ColumnFailed,
-    ColumnUnfit,
-    Layout,
-    as_array,
-    as_dtype,
-    as_json,
-    fits,
-    plain,
-)
+from analysis.archive.columns import LEFT_OUT, MISSING, Column, ColumnUnfit, Layout, as_array, as_dtype, as_json, fits, plain
+from analysis.archive.run_files import RunFiles, blamed
+from analysis.archive.write_request import Node, WriteRequest
 
 _TABLE_TYPES = {"float": pyarrow.float64(), "int": pyarrow.int64(), "bool": pyarrow.bool_(), "text": pyarrow.string()}
 _NODES = ("array", "uint")  # what isn't a column of the table
@@ -56,11 +46,8 @@ class Normalizer(RunNormalizer):
         self.dispatcher.process(name, doc)
 
 
-class RunWriter(_RunWriter):
-    """Writes the documents of one run.
-
-    The plugin writes when a count is reached or the run stops, never by time; it cuts large numbers, takes a column's type from
-    the first values, repeats appends, which can double rows, and gives up the whole run where one column is odd.
+class RunWriter(DocumentRouter):
+    """Writes the documents of one run, all that was taken since the last flush in one request.
 
     Parameters
     ----------
@@ -68,6 +55,11 @@ class RunWriter(_RunWriter):
         `raw` or `processed`.
     layout : Layout
         How each column is stored.
+
+    Attributes
+    ----------
+    replaced : int
+        How many former copies of the run were removed.
 
     Raises
     ------
@@ -78,80 +70,83 @@ class RunWriter(_RunWriter):
     """
 
     def __init__(self, container: Any, layout: Layout) -> None:
-        super().__init__(container.include_data_sources())
+        super().__init__()
+        self.replaced = 0
         self._layout = layout
+        self._request = WriteRequest(container)
+        self._uid = ""
+        self._names: dict[str, str] = {}  # uid of each descriptor -> stored name of its stream
         self._streams: dict[str, str] = {}  # stored name of each stream -> name
+        self._descriptors: dict[str, dict[str, Any]] = {}  # by stored name of the stream, the first of each
+        self._updates: dict[str, list[dict[str, Any]]] = defaultdict(list)  # of their configuration
+        self._events: dict[str, list[dict[str, Any]]] = defaultdict(list)  # not yet stored, by stored name of the stream
+        self._parts: dict[Node, None] = {}  # nodes of data that were made, in order
         self._types: dict[tuple[str, str], tuple[np.dtype[Any], tuple[int, ...]]] = {}  # of the entries of each array node
         self._entries: dict[tuple[str, str], int] = {}  # how many of them there are
+        self._files = RunFiles(self._request)
 
     def flush(self) -> None:
         """Store everything taken so far."""
-        for stream, events in self._internal_data_cache.items():
+        for name, events in self._events.items():
             if events:
-                self._write_internal_data(events, desc_node=self._desc_nodes[stream])
+                self._write_events(name, events)
                 events.clear()
-        while self._external_data_cache:
-            _, doc = self._external_data_cache.popitem()
-            self._write_external_data(doc)
+        self._files.announce()
+        self.replaced += self._request.send()
 
     def start(self, doc: Any) -> None:
-        """Make the run's container."""
-        self.root_node = self.client.create_container(
-            key=doc["uid"], metadata={"start": doc}, specs=[Spec("BlueskyRun", version="3.0")]
-        )
+        """Make the run's container, without what was stored of the run before."""
+        self._uid = doc["uid"]
+        self._request.remove((self._uid,))
+        self._request.container((self._uid,), {"start": doc}, [Spec("BlueskyRun", version="3.0")])
 
     def descriptor(self, doc: Any) -> None:
         """Make the stream's container, or note its new configuration."""
         name = doc["name"]
-        self._streams[name] = doc["stream"]
-        if name not in self._desc_nodes:
-            assert self.root_node is not None, "a run begins with its start document"
+        self._names[doc["uid"]] = name
+        if name not in self._descriptors:
+            self._streams[name], self._descriptors[name] = doc["stream"], doc
             metadata = {key: value for key, value in doc.items() if key not in ("name", "stream", "object_keys", "run_start")}
             specs = [Spec("BlueskyEventStream", version="3.0"), Spec("composite")]
-            self._desc_nodes[name] = self.root_node.create_container(key=name, metadata=metadata, specs=specs).base
+            self._request.container((self._uid, name), metadata, specs)
         else:
-            node = self._desc_nodes[name]
-            update = {key: doc[key] for key in ("uid", "time", "configuration") if key in doc}
-            updates = [*node.metadata.get("_config_updates", []), update]
-            node.update_metadata(metadata={"_config_updates": updates}, drop_revision=True)
-        self._desc_nodes[doc["uid"]] = self._desc_nodes[name]
+            self._updates[name].append({key: doc[key] for key in ("uid", "time", "configuration") if key in doc})
+            self._request.set_metadata((self._uid, name), {"_config_updates": self._updates[name]})
 
-    def event(self, doc: Any) -> None:
+    def event(self, doc: Any) -> Any:
         """Take an event."""
-        self._internal_data_cache[self._desc_nodes[doc["descriptor"]].item["id"]].append(doc)
+        self._events[self._names[doc["descriptor"]]].append(doc)
+
+    def stream_resource(self, doc: Any) -> None:
+        """Take what names a file."""
+        self._files.open(doc)
+
+    def stream_datum(self, doc: Any) -> None:
+        """Take how much there is in a file."""
+        name = self._names[doc["descriptor"]]
+        columns = self._layout.columns(self._streams[name])
+        self._files.extend(doc, (self._uid, name), self._streams[name], self._descriptors[name], columns)
 
     def stop(self, doc: Any) -> None:
         """Store what is left, and the stop document."""
         self.flush()
-        super().stop(doc)
+        notes = doc.pop("_run_normalizer_notes", [])
+        self._files.close()
+        self._request.set_metadata((self._uid,), {"stop": doc, **({"notes": notes} if notes else {})})
+        for node in (*self._parts, *self._files.nodes, *((self._uid, name) for name in self._streams), (self._uid,)):
+            self._request.close(node)
+        self._request.send()
 
-    def _write_internal_data(self, events: list[dict[str, Any]], desc_node: Any) -> None:
-        name = desc_node.item["id"]
+    def _write_events(self, name: str, events: list[dict[str, Any]]) -> None:
         stream = self._streams[name]
         columns = [column for column in self._layout.columns(stream) if column.storage not in ("file", LEFT_OUT)]
         values = {column.name: [plain(event["data"].get(column.name, MISSING)) for event in events] for column in columns}
         self._check(stream, columns, values)
-        further: dict[str, dict[str, Any]] = {"arrays": {}, "tables": {}}  # of nodes that are there, in one request
         for column in columns:
             if column.storage in _NODES:
-                with _blamed(stream, column):
-                    further["arrays"] |= self._write_array(desc_node, stream, column, values[column.name])
-        further["tables"] = self._write_table(desc_node, name, columns, values, events)
-        self._append(desc_node, stream, columns, further)
-
-    def _append(self, desc_node: Any, stream: str, columns: list[Column], further: dict[str, dict[str, Any]]) -> None:
-        # A request that failed is never repeated: part of it may have been stored.
-        response = desc_node.context.http_client.post(
-            append_url(desc_node.item["links"]["self"]),
-            content=msgpack.packb(further),
-            headers={"Content-Type": "application/x-msgpack"},
-        )
-        if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
-            failed = response.json()["detail"]
-            for column in columns:
-                if column.name == failed["node"]:
-                    raise ColumnFailed(stream, column.key, failed["problem"])
-        handle_error(response)
+                with blamed(stream, column):
+                    self._write_array(name, stream, column, values[column.name])
+        self._write_table(name, columns, values, events)
 
     def _check(self, stream: str, columns: list[Column], values: dict[str, list[Any]]) -> None:
         """Let columns whose values don't fit take their next step, all at once: each costs writing the run anew."""
@@ -177,27 +172,25 @@ class RunWriter(_RunWriter):
         dtype, shape = self._types.setdefault((stream, column.name), (_entry_type(array, value, column), array.shape))
         return array.shape == shape and as_dtype(array, dtype) is not None
 
-    def _write_array(self, desc_node: Any, stream: str, column: Column, values: list[Any]) -> dict[str, Any]:
-        """Make the node of an array with these entries; if it is there, return what is to be appended to it."""
+    def _write_array(self, name: str, stream: str, column: Column, values: list[Any]) -> None:
+        """Make the node of an array with these entries, or extend it by them."""
         if column.storage == "uint":
             array = np.array(values, dtype=np.uint64)
         else:
             dtype, _ = self._types[stream, column.name]
             array = np.array([as_array(value) for value in values], dtype=dtype)
+        node = (self._uid, name, column.name)
         entries = self._entries.get((stream, column.name), 0)
         self._entries[stream, column.name] = entries + len(array)
         if entries:
-            return {column.name: {"offset": entries, "shape": array.shape, "data": array.tobytes()}}
-        dims = self._internal_dims(stream, array.shape)
+            self._request.further_entries(node, array, entries, whose=(stream, column))
+            return
         metadata = {**column.data_key, "dtype_numpy": array.dtype.str}
-        node = desc_node.write_array(array, key=column.name, metadata=metadata, dims=dims)
-        self._internal_arrays[f"{desc_node.item['id']}/{column.name}"] = node
-        return {}
+        self._request.array(node, array, metadata, _dims(array.shape), whose=(stream, column))
+        self._parts[node] = None
 
-    def _write_table(
-        self, desc_node: Any, name: str, columns: list[Column], values: dict[str, list[Any]], events: list[dict[str, Any]]
-    ) -> dict[str, bytes]:
-        """Make the table if it isn't there; returns the rows to be appended to each of its parts."""
+    def _write_table(self, name: str, columns: list[Column], values: dict[str, list[Any]], events: list[dict[str, Any]]) -> None:
+        """Append rows to the table of a stream, which is made if it isn't there."""
         types = {"seq_num": pyarrow.int64(), "time": pyarrow.float64()}
         data: dict[str, list[Any]] = {"seq_num": [e["seq_num"] for e in events], "time": [e["time"] for e in events]}
         for column in columns:
@@ -210,51 +203,19 @@ class RunWriter(_RunWriter):
         parts = [("", table)]
         if table.num_columns > MAX_TABLE_COLUMNS:
             parts = [(f"_{number}", part) for number, part in enumerate(split_table(table, MAX_TABLE_COLUMNS))]
-        rows = {}
         for suffix, part in parts:
-            key = f"internal{suffix}"
-            if f"{name}{suffix}" not in self._internal_tables:
+            node = (self._uid, name, f"internal{suffix}")
+            if node not in self._parts:
                 metadata = {column.name: column.data_key for column in columns if column.name in part.column_names}
-                node = desc_node.create_appendable_table(schema=part.schema, key=key, metadata=metadata)
-                self._internal_tables[f"{name}{suffix}"] = node
-            rows[key] = bytes(serialize_arrow(APACHE_ARROW_FILE_MIME_TYPE, part, {}))
-        return rows
-
-    def _internal_dims(self, desc_name: str, shape: tuple[int | None, ...]) -> tuple[str, ...]:
-        # The plugin gives one length one name, so that the two axes of a square image have the same, which xarray cannot read.
-        names = ("y", "x") if len(shape) == 3 else tuple(f"axis{number}" for number in range(1, len(shape)))
-        return ("time", *(f"{name}_{size}" for name, size in zip(names, shape[1:], strict=True)))
-
-    def _update_consolidator(self, doc: Any) -> Any:
-        with self._blamed_file(doc):
-            return super()._update_consolidator(doc)
-
-    def _write_external_data(self, doc: Any) -> None:
-        with self._blamed_file(doc):
-            super()._write_external_data(doc)
-
-    @contextmanager
-    def _blamed_file(self, stream_datum: Any) -> Iterator[None]:
-        resource = self._stream_resource_cache.get(stream_datum["stream_resource"])
-        stream = self._streams[self._desc_nodes[stream_datum["descriptor"]].item["id"]]
-        name = "" if resource is None else resource["data_key"]
-        column = next((column for column in self._layout.columns(stream) if column.name == name), None)
-        if column is None:
-            yield
-            return
-        with _blamed(stream, column):
-            yield
+                self._request.table(node, part.schema, metadata)
+                self._parts[node] = None
+            self._request.rows(node, bytes(serialize_arrow(APACHE_ARROW_FILE_MIME_TYPE, part, {})))
 
 
-@contextmanager
-def _blamed(stream: str, column: Column) -> Iterator[None]:
-    """What goes wrong in here is the column's fault, unless the server is gone."""
-    try:
-        yield
-    except (httpx.TransportError, ColumnFailed):
-        raise
-    except Exception as error:
-        raise ColumnFailed(stream, column.key, f"{type(error).__name__}: {error}"[:300]) from error
+def _dims(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Names of an array's axes. One name for one length, as the plugin gives, would make a square image unreadable for xarray."""
+    names = ("y", "x") if len(shape) == 3 else tuple(f"axis{number}" for number in range(1, len(shape)))
+    return ("time", *(f"{name}_{size}" for name, size in zip(names, shape[1:], strict=True)))
 
 
 def _entry_type(array: np.ndarray, value: Any, column: Column) -> np.dtype[Any]:

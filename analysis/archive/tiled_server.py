@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import uvicorn
+from tiled.commandline._catalog import init
 from tiled.config import Config, parse_configs
 from tiled.server.app import build_app_from_config
 from tiled.utils import path_from_uri
@@ -46,6 +47,7 @@ def main() -> None:
     configuration.authentication.single_user_api_key = api_key(arguments.state_dir)
     configuration.authentication.secret_keys = [token_secret(arguments.state_dir)]
     _serve_frames(configuration)
+    _make_catalogue(configuration)
     app = build_app_from_config(configuration)
     app.state.state_dir = arguments.state_dir  # for our own routes
     server = _Server(uvicorn.Config(app, host=arguments.host, port=arguments.port, log_config=_LOGGING, access_log=False))
@@ -73,6 +75,14 @@ def _serve_frames(configuration: Config) -> None:
     assert tree.args is not None, "written by write_server_configuration"
     allowed = [path_from_uri(uri) for uri in tree.args["readable_storage"]]
     tree.args["adapters_by_mimetype"] = {MIMETYPE: frames_adapter(allowed)}
+
+
+def _make_catalogue(configuration: Config) -> None:
+    """Make the catalogue's tables if they aren't there. Tiled would start another process for that, which takes seconds."""
+    (tree,) = configuration.trees
+    assert tree.args is not None, "written by write_server_configuration"
+    tree.args["init_if_not_exists"] = False
+    init(tree.args["uri"], if_not_exists=True)
 
 
 def yield_session(niceness: int) -> None:

@@ -21,12 +21,11 @@ class Scans:
         self.differences = []
 
         class Archive:
+            replaced = 0
+
             def __init__(self, container, uid, layout, folders):
                 self.uid = uid
-
-            def discard(self):
                 written.append((self.uid, "anew"))
-                return False
 
             def write(self, name, doc):
                 if scans.fails_with is not None:

@@ -1,4 +1,4 @@
-"""The route that stores an estimate in one request: what it costs, what it refuses, and what it says."""
+"""The route that stores what is new of a run in one request: what it costs, what it refuses, and what it says."""
 
 import uuid
 
@@ -7,11 +7,11 @@ import msgpack
 import numpy as np
 import pytest
 
-from analysis.archive.append_url import append_url
 from analysis.archive.catalog import connect
 from analysis.archive.columns import ColumnFailed
 from analysis.archive.read_key import read_key
 from analysis.archive.run_archive import RunArchive
+from analysis.archive.write_request import write_url
 
 pytestmark = pytest.mark.e2e
 
@@ -23,8 +23,8 @@ KEYS = {"image": ARRAY, "spread": ARRAY, "loss": NUMBER, "used": NUMBER}
 class Estimates:
     """A derived run that grows by one estimate at a time."""
 
-    def __init__(self, container) -> None:
-        self.uid, self._descriptor, self._number = str(uuid.uuid4()), str(uuid.uuid4()), 0
+    def __init__(self, container, uid: str | None = None) -> None:
+        self.uid, self._descriptor, self._number = uid or str(uuid.uuid4()), str(uuid.uuid4()), 0
         self.archive = RunArchive(container, self.uid)
         self.archive.write("start", {"uid": self.uid, "time": 0.0})
         head = {"uid": self._descriptor, "run_start": self.uid, "time": 0.0, "name": "primary"}
@@ -59,6 +59,19 @@ def test_a_further_estimate_is_one_request_and_comes_back(catalog):
     np.testing.assert_array_equal(stream["internal"].read()["used"], [1, 2, 3, 4])
 
 
+def test_a_run_begins_with_one_request_and_replaces_what_was_there_of_it(catalog):
+    estimates = Estimates(catalog.processed)
+    estimates.store()
+    estimates.store()
+    again = Estimates(catalog.processed, uid=estimates.uid)
+    requests = []
+    catalog.root.context.http_client.event_hooks["request"].append(requests.append)
+    again.store()
+    assert [request.method for request in requests] == ["POST"]
+    assert (estimates.archive.replaced, again.archive.replaced) == (0, 1)
+    assert len(catalog.processed[estimates.uid]["primary"].base["image"].read()) == 1
+
+
 def test_a_column_that_is_gone_is_named(catalog):
     estimates = Estimates(catalog.processed)
     estimates.store()
@@ -70,10 +83,13 @@ def test_a_column_that_is_gone_is_named(catalog):
 def test_the_read_only_key_appends_nothing(catalog, tiled_server):
     estimates = Estimates(catalog.processed)
     estimates.store()
-    stream = catalog.processed[estimates.uid]["primary"].base
-    body = {"arrays": {"image": {"offset": 1, "shape": [1, 6, 5], "data": np.ones((6, 5), np.float32).tobytes()}}, "tables": {}}
+    node, data = [estimates.uid, "primary", "image"], np.ones((6, 5), np.float32).tobytes()
+    body = [
+        {"do": "further_entries", "node": node, "offset": 1, "shape": [1, 6, 5], "data": data},
+        {"do": "remove", "node": [estimates.uid]},
+    ]
     keys = [{"Authorization": f"Bearer {read_key(tiled_server.state_dir)}"}, {"Authorization": "Apikey 00"}, {}]
     for headers in keys:
-        response = httpx.post(append_url(stream.item["links"]["self"]), content=msgpack.packb(body), headers=headers)
+        response = httpx.post(write_url(catalog.processed.item["links"]["self"]), content=msgpack.packb(body), headers=headers)
         assert response.status_code in (401, 403), response.text
     assert len(catalog.processed[estimates.uid]["primary"].base["image"].read()) == 1
