@@ -10,7 +10,7 @@ import bluesky.preprocessors as bpp
 from bluesky.protocols import Movable
 from bluesky.utils import MsgGenerator, make_decorator
 
-from plans.recipes import Methods, check_recipes
+from plans.recipes import CheckRecipe, Methods, check_recipes
 from plans.stubs import close_shutter
 
 PlanFunction = Callable[..., MsgGenerator[Any]]
@@ -73,7 +73,7 @@ def use_devices(plan: PlanFunction, **devices: Any) -> PlanFunction:
     return checked_plan(with_devices)
 
 
-def use_methods(plan: PlanFunction, methods: Methods) -> PlanFunction:
+def use_methods(plan: PlanFunction, methods: Methods, check_recipe: CheckRecipe | None = None) -> PlanFunction:
     """Make a plan refuse recipes that no reconstruction could follow, before anything moves.
 
     Parameters
@@ -82,6 +82,8 @@ def use_methods(plan: PlanFunction, methods: Methods) -> PlanFunction:
         A plan with the keyword `recipes`. Its name, signature and docstring are kept.
     methods : mapping of str to mapping
         The methods that there are, each with its options and their default values.
+    check_recipe : callable, optional
+        Raises ValueError for a recipe whose options have values that make no sense.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def use_methods(plan: PlanFunction, methods: Methods) -> PlanFunction:
 
     @wraps(plan)
     def with_methods(*args: Any, **kwargs: Any) -> MsgGenerator[Any]:
-        check_recipes(kwargs.get("recipes"), methods)
+        check_recipes(kwargs.get("recipes"), methods, check_recipe)
         return plan(*args, **kwargs)
 
     return checked_plan(with_methods)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from plans.refusal import PlanRequestError
@@ -11,10 +11,13 @@ from plans.refusal import PlanRequestError
 Methods = Mapping[str, Mapping[str, Any]]
 """The options of each method with their default values; None is chosen from the data."""
 
+CheckRecipe = Callable[[Mapping[str, Any]], Any]
+"""Raises ValueError, with a sentence, if an option of a recipe has a value that makes no sense."""
+
 RECIPE_KEYS = {"method": str, "options": dict, "seed": int, "device": str}
 
 
-def check_recipes(recipes: Any, methods: Methods | None = None) -> list[dict[str, Any]]:
+def check_recipes(recipes: Any, methods: Methods | None = None, check_recipe: CheckRecipe | None = None) -> list[dict[str, Any]]:
     """Return the recipes, each with a method and options.
 
     Parameters
@@ -23,11 +26,13 @@ def check_recipes(recipes: Any, methods: Methods | None = None) -> list[dict[str
         As the user wrote them.
     methods : mapping, optional
         The methods that there are. Without it any name is taken.
+    check_recipe : callable, optional
+        Checks the values of the options. Without it any value is taken.
 
     Raises
     ------
     PlanRequestError
-        If an entry is no recipe, its method or an option doesn't exist, or an option is of another type than its default.
+        If an entry is no recipe, its method or an option doesn't exist, or an option has a value that makes no sense.
     """
     if recipes is not None and not isinstance(recipes, (list, tuple)):
         raise PlanRequestError(f"recipes must be a list such as ['tv'] or [{{'method': 'tv', 'options': {{}}}}], not {recipes!r}")
@@ -35,6 +40,12 @@ def check_recipes(recipes: Any, methods: Methods | None = None) -> list[dict[str
     if methods is not None:
         for recipe in checked:
             _check_known(recipe, methods)
+    if check_recipe is not None:
+        for recipe in checked:
+            try:
+                check_recipe(recipe)
+            except ValueError as error:
+                raise PlanRequestError(f"recipes: {recipe['method']}: {error}") from error
     return checked
 
 
@@ -62,19 +73,6 @@ def _check_known(recipe: Mapping[str, Any], methods: Methods) -> None:
     if unknown:
         there = f"its options are {', '.join(defaults)}{_close_match(unknown[0], defaults)}" if defaults else "it has none"
         raise PlanRequestError(f"recipes: {method} has no option {', '.join(map(str, unknown))}; {there}")
-    for name, value in recipe["options"].items():
-        kind = _kind(defaults[name])
-        if kind is not None and value is not None and _kind(value) != kind:
-            raise PlanRequestError(f"recipes: {name} of {method} must be {kind}, such as {defaults[name]!r}, not {value!r}")
-
-
-def _kind(value: Any) -> str | None:
-    """What an option is, in words; None if its default doesn't tell."""
-    if isinstance(value, bool):
-        return "True or False"
-    if isinstance(value, (int, float)):
-        return "a number"
-    return "text" if isinstance(value, str) else None
 
 
 def _close_match(name: Any, known: Iterable[str]) -> str:

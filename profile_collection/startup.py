@@ -32,8 +32,10 @@ import plans
 from analysis.archive import catalog
 from analysis.documents.log import LogWriter, log_paths
 from analysis.techniques.ghost import OPTIONS as GHOST_OPTIONS
+from analysis.techniques.ghost import check_recipe as check_ghost_recipe
 from analysis.techniques.ghost.mask_sets import MaskStore
 from analysis.techniques.ptychography import OPTIONS as PTYCHOGRAPHY_OPTIONS
+from analysis.techniques.ptychography import check_recipe as check_ptychography_recipe
 from analysis.views.live import Live
 from analysis.views.runs import runs_table
 from beamline.factory import connect, make_devices
@@ -72,8 +74,10 @@ pixel_detector, trigger_box = devices.pixel_detector, devices.trigger_box
 masks = make_plate(config)
 mask_stage.mount(masks)
 
-ghost_scan = use_methods(use_devices(plans.ghost_scan, shutter=shutter), GHOST_OPTIONS)
-fly_scan = use_methods(use_devices(plans.fly_scan, trigger_box=trigger_box, shutter=shutter), PTYCHOGRAPHY_OPTIONS)
+ghost_scan = use_methods(use_devices(plans.ghost_scan, shutter=shutter), GHOST_OPTIONS, check_ghost_recipe)
+fly_scan = use_methods(
+    use_devices(plans.fly_scan, trigger_box=trigger_box, shutter=shutter), PTYCHOGRAPHY_OPTIONS, check_ptychography_recipe
+)
 dark_scan = use_devices(plans.dark_scan, shutter=shutter)
 open_beam_scan = use_devices(plans.open_beam_scan, shutter=shutter)
 open_shutter = use_devices(plans.open_shutter, shutter=shutter)

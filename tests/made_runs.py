@@ -133,6 +133,7 @@ class MadeRun:
                     "dtype": "integer" if key == "mask_stage_index" else "number",
                     "shape": [],
                     "dtype_numpy": "<i8" if key == "mask_stage_index" else "<f8",
+                    **({"units": "counts"} if key in ("diode", "diode_monitor") else {}),
                 }
                 for key in keys
             },

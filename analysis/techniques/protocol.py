@@ -112,6 +112,21 @@ class Run(Protocol):
         """A new reconstruction. Raises ValueError for a recipe that isn't valid; the message lists what is."""
 
 
+class Signal(Protocol):
+    """Judges from the first rows of a run whether there is anything to measure: before hours of scanning."""
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Take one document of the run."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether further documents change nothing."""
+
+    @property
+    def doubt(self) -> str | None:
+        """What seems wrong, in a sentence; None if nothing does, or if it is too early to say."""
+
+
 class Method(Protocol):
     """What can be known of a method without its algorithm."""
 
@@ -153,6 +168,8 @@ class Technique:
     open : callable
         Gets a start document and the store of references and returns the run; raises RunRefused for a malformed start document,
         ReferenceMissing and ReferenceDiffers.
+    signal : callable, optional
+        Gets a start document and returns what judges the first rows; raises RunRefused for a malformed one.
     """
 
     entry: str
@@ -162,3 +179,4 @@ class Technique:
     reasons: Mapping[str, str]
     references: Callable[[Mapping[str, Any]], Sequence[ReferenceName]]
     open: Callable[[Mapping[str, Any], ReferenceStore], Run]
+    signal: Callable[[Mapping[str, Any]], Signal] | None = None

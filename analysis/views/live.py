@@ -14,6 +14,7 @@ import numpy as np
 from analysis.documents.log import LogReader, log_paths
 from analysis.views.live_run import LiveRun, reconstructions_table
 from analysis.views.runs import exit_status
+from analysis.views.signal import FirstRows
 from analysis.worker.pace import FIRST_UPDATE
 
 SHOWN = 6
@@ -41,6 +42,7 @@ class Live:
         self._state_dir = Path(state_dir)
         self._reader = LogReader(log_paths(state_dir).processed)
         self._raw = LogReader(log_paths(state_dir).raw)
+        self._first_rows = FirstRows(self._raw)
         self._window: subprocess.Popen[str] | None = None
         self._runs: list[LiveRun] = []
         self._last = 0
@@ -98,7 +100,10 @@ class Live:
 
     def __repr__(self) -> str:
         runs = self.runs()
-        return "\n".join(reconstructions_table(runs)) if runs else "no reconstruction yet"
+        lines = reconstructions_table(runs) if runs else ["no reconstruction yet"]
+        scans = self._raw.runs()[-1:]
+        lines += [f"{scan.uid[:8]}: {doubt}" for scan in scans if (doubt := self._first_rows.doubt(scan.uid))]
+        return "\n".join(lines)
 
     def beside(self, key: int | str | None = None) -> list[LiveRun]:
         """The reconstructions of one run, oldest first; with a method as the key that one alone.
@@ -112,8 +117,10 @@ class Live:
         return [chosen] if chosen.method == key else [run for run in self.runs() if run.raw_uid == chosen.raw_uid]
 
     def doubts(self, raw_uid: str) -> list[str]:
-        """Why the estimates of a run are not to be trusted, in sentences."""
-        return [doubt for run in self.runs() if run.raw_uid == raw_uid for doubt in run.doubts]
+        """Why a run, or its estimates, are not to be trusted, in sentences."""
+        first = self._first_rows.doubt(raw_uid)
+        later = [doubt for run in self.runs() if run.raw_uid == raw_uid for doubt in run.doubts]
+        return later if first is None else [first, *later]
 
     def plot(self, key: int | str | None = None) -> Any:
         """Draw the newest estimate of every method of a run and return the figure. Of one method alone all arrays are drawn.

@@ -108,6 +108,17 @@ def test_it_says_what_it_is_and_helps(config, session):
     assert "0.25" in session("print(sample_stage.x.position)")
 
 
+def test_a_scan_without_light_says_so_long_before_its_end(session):
+    session("import epics")
+    session('epics.caput(config.epics.prefix + "BLADE:Close", 1, wait=True)')
+    try:
+        said = session('RE(ghost_scan([diode], mask_stage, masks, num=200, exposure=10.0, md={"sample": "nothing"}))')
+        assert "ATTENTION" in said and "no higher than without light" in said
+        assert "no higher than without light" in session("live")
+    finally:
+        session('epics.caput(config.epics.prefix + "BLADE:Close", 0, wait=True)')
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

@@ -23,7 +23,7 @@ def test_help_explains_every_option_and_every_pv(capsys):
     names = (
         "MASK:Y MASK:X SAMPLE:Y SHUTTER:Cmd:Opn-Cmd SHUTTER:Cmd:Cls-Cmd SHUTTER:Pos-Sts SHUTTER:Sts:FailOpn-Sts "
         "SHUTTER:Sts:FailCls-Sts BLADE:Close BLADE:Closed SCALER EM: SUM: "
-            "RING:Current SIM:Ready FAULT:LostTrigger FAULT:LateTrigger FAULT:StalledAxis "
+        "RING:Current SIM:Ready FAULT:LostTrigger FAULT:LateTrigger FAULT:StalledAxis "
         "FAULT:ShutterStuck FAULT:BeamDump FAULT:DiodeSaturation PIX:cam1: PIX:HDF1: NumCaptured_RBV TRIG:PC_ GATE_START "
         "FAULT:MissedTrigger FAULT:DroppedFrame FAULT:PositionJitter FAULT:FileClosesEarly FAULT:FullDisk FAULT:WriterKilled"
     )

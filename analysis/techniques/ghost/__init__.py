@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.documents.references import ReferenceName, ReferenceStore
-from analysis.ghost import METHODS
+from analysis.ghost import METHODS, make_reconstructor
 from analysis.techniques.ghost.mask_sets import KIND, MaskSet
 from analysis.techniques.ghost.rows import REASONS
 from analysis.techniques.ghost.run import GhostRun
 from analysis.techniques.ghost.run_spec import RunSpec
+from analysis.techniques.ghost.signal import BucketSignal
 from analysis.techniques.protocol import Technique
 
 
@@ -27,6 +28,21 @@ def open_run(start: Mapping[str, Any], store: ReferenceStore) -> GhostRun:
 OPTIONS: Mapping[str, Mapping[str, Any]] = {name: {"nonnegative": True, **method.defaults} for name, method in METHODS.items()}
 """The options of each method with their default values, for whoever writes recipes."""
 
+
+def check_recipe(recipe: Mapping[str, Any]) -> None:
+    """Raise ValueError if no reconstruction could follow a recipe; the message says what can be.
+
+    Loads no torch, and needs no masks: it suits a session that checks a scan before it begins.
+
+    Parameters
+    ----------
+    recipe : mapping
+        As in a start document: `method`, and maybe `options`, `seed` and `device`.
+    """
+    others = {name: recipe[name] for name in ("seed", "device") if name in recipe}
+    make_reconstructor(recipe["method"], shape=(2, 2), **others, **recipe.get("options", {}))
+
+
 TECHNIQUE = Technique(
     entry="ghost",
     rows=GhostRun.rows,
@@ -35,4 +51,5 @@ TECHNIQUE = Technique(
     reasons=REASONS,
     references=_references,
     open=open_run,
+    signal=BucketSignal,
 )

@@ -8,6 +8,7 @@ from typing import Any
 from analysis.documents.frames import frame_folders
 from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.techniques.protocol import Technique
+from analysis.techniques.ptychography.epie import checked_options
 from analysis.techniques.ptychography.intake import REASONS
 from analysis.techniques.ptychography.layout import ENTRY
 from analysis.techniques.ptychography.run import METHODS, PtychographyRun
@@ -24,6 +25,19 @@ def open_run(start: Mapping[str, Any], store: ReferenceStore) -> PtychographyRun
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {name: method.defaults for name, method in METHODS.items()}
 """The options of each method with their default values, for whoever writes recipes."""
+
+
+def check_recipe(recipe: Mapping[str, Any]) -> None:
+    """Raise ValueError if an option of a recipe has a value that makes no sense; the message says what does.
+
+    Parameters
+    ----------
+    recipe : mapping
+        As in a start document: `method`, and maybe `options`.
+    """
+    if recipe["method"] == "epie":
+        checked_options(recipe.get("options", {}))
+
 
 TECHNIQUE = Technique(
     entry=ENTRY,

@@ -67,6 +67,21 @@ def test_a_correction_that_was_not_made_is_said(tmp_path: Path) -> None:
     assert f"{run.uid[:8]}: dark counts are not subtracted" in said
 
 
+def test_a_scan_in_the_dark_is_named_before_there_is_any_estimate(tmp_path: Path) -> None:
+    run = MadeRun(MASKS, values={number: {"diode": 20.0, "diode_monitor": 10.0} for number in range(1, 97)})
+    live = Live(tmp_path)
+    writer = LogWriter(log_paths(tmp_path).raw)
+    documents = run.documents()
+    for name, doc in documents[:10]:
+        writer(name, doc)
+    assert live.doubts(run.uid) == [] and repr(live) == "no reconstruction yet"
+    for name, doc in documents[10:30]:
+        writer(name, doc)
+    (doubt,) = live.doubts(run.uid)
+    assert "no higher than without light" in doubt and f"{run.uid[:8]}: {doubt}" in repr(live)
+    writer.close()
+
+
 def test_only_the_last_ones_are_kept_and_those_that_run(tmp_path: Path) -> None:
     writer = LogWriter(log_paths(tmp_path).processed)
     uids = [str(uuid.uuid4()) for _ in range(10)]
