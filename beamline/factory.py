@@ -17,6 +17,7 @@ from beamline.buckets.electrometer import Electrometer, MonitoredElectrometer
 from beamline.buckets.one_shot import OneShotBucket
 from beamline.buckets.scaler import BucketDiode
 from beamline.config import GhostbeamConfig
+from beamline.frames.dual_camera import DualCamera
 from beamline.frames.pixel_detector import PixelDetector
 from beamline.frames.trigger_box import TriggerBox
 from beamline.frames.values import Optics
@@ -47,6 +48,7 @@ class Devices:
     ring_current: RingCurrent | None
     pixel_detector: PixelDetector | None
     trigger_box: TriggerBox | None
+    dual_camera: DualCamera | None
 
     def __iter__(self) -> Iterator[OphydObject]:
         return (device for field in fields(self) if (device := getattr(self, field.name)) is not None)
@@ -191,6 +193,25 @@ def make_trigger_box(config: GhostbeamConfig) -> TriggerBox | None:
     return TriggerBox(config.epics.prefix + config.trigger_box.pv, name="trigger_box")
 
 
+def make_dual_camera(config: GhostbeamConfig) -> DualCamera | None:
+    """Build the camera that takes frame pairs, if there is one."""
+    section = config.dual_camera
+    if not section.pv:
+        return None
+    return DualCamera(
+        config.epics.prefix + section.pv,
+        frames_dir=str(config.frames_folder),
+        sensor=section.sensor,
+        halves=section.windows,
+        pixel_um=section.pixel_um,
+        max_rate_hz=section.max_rate_hz,
+        dead_time_s=section.dead_time_s,
+        frame_timeout_s=section.frame_timeout_s,
+        saturation_counts=section.saturation_counts,
+        name="dual_camera",
+    )
+
+
 def make_devices(config: GhostbeamConfig) -> Devices:
     """Build all devices. They look for their PVs from now on; `connect` waits for them.
 
@@ -207,6 +228,7 @@ def make_devices(config: GhostbeamConfig) -> Devices:
         ring_current=make_ring_current(config),
         pixel_detector=make_pixel_detector(config),
         trigger_box=make_trigger_box(config),
+        dual_camera=make_dual_camera(config),
     )
 
 

@@ -1,7 +1,7 @@
 """A session in a process of its own: the real devices, plan and RunEngine on the simulated beamline.
 
 `python -m benchmarks._session --config FILE` reads one order a line from its standard input, a JSON object with the arguments
-of `Session.scan` or `Session.fly`, and answers each with one line of JSON. `SessionProcess` is the other end.
+of `Session.scan`, `Session.fly` or `Session.pairs`, and answers each with one line of JSON. `SessionProcess` is the other end.
 """
 
 from __future__ import annotations
@@ -118,6 +118,24 @@ class Session:
             shutter=self.devices.shutter,
             recipes=recipes,
         )
+        return self._logged(plan)
+
+    def pairs(self, *, pairs: int, rate_hz: float, recipes: Any = None) -> dict[str, Any]:
+        """Take a series of frame pairs.
+
+        Returns
+        -------
+        dict
+            "seconds" that the plan took and the run's "uid", or the "error" that ended it.
+        """
+        from plans import frame_pair_series
+
+        plan = frame_pair_series(
+            self.devices.dual_camera, num=pairs, rate_hz=rate_hz, shutter=self.devices.shutter, recipes=recipes
+        )
+        return self._logged(plan)
+
+    def _logged(self, plan: Any) -> dict[str, Any]:
         token = self.RE.subscribe(self.log)
         began = time.perf_counter()
         try:
@@ -187,7 +205,8 @@ def main() -> None:
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         order = json.loads(line)
-        print(json.dumps(session.fly(**order) if "lines" in order else session.scan(**order)), flush=True)
+        obey = session.fly if "lines" in order else session.pairs if "pairs" in order else session.scan
+        print(json.dumps(obey(**order)), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 
 from beamline.frames.values import LineTriggers
 from beamline.motion.lines import Axis, Line, LineScan, why_impossible
+from plans.frame_request import check_rate, check_shape
 from plans.protocols import BeamShutter, FrameDetector, LineStage, LineTriggerBox
 from plans.recipes import check_recipes
 from plans.refusal import PlanRequestError
@@ -92,34 +93,12 @@ def check_fly_scan(
         raise PlanRequestError(f"snake must be True or False, not {snake!r}")
     lines = _span(y_um, "y_um", least=1, most=1_000_000)
     points = _span(x_um, "x_um", least=2, most=trigger_box.most_triggers)
-    rate = _positive(rate_hz, "rate_hz", "exposures a second")
-    if rate > pixel_detector.max_rate_hz:
-        raise PlanRequestError(
-            f"rate_hz is {rate:g}, but {pixel_detector.name} takes {pixel_detector.max_rate_hz:g} frames a second at most "
-            "([pixel_detector] max_rate_hz): lower the rate"
-        )
-    longest_s = 1.0 / rate - pixel_detector.dead_time_s
-    if not longest_s > 0:
-        raise PlanRequestError(
-            f"rate_hz is {rate:g}: between two exposures {pixel_detector.name} needs {pixel_detector.dead_time_s:g} s "
-            "([pixel_detector] dead_time_s), which leaves no time for an exposure: lower the rate"
-        )
-    exposure = longest_s if exposure_s is None else _positive(exposure_s, "exposure_s", "seconds")
-    if exposure > longest_s * (1 + 1e-9):
-        raise PlanRequestError(
-            f"exposure_s is {exposure:g} s, but at {rate:g} Hz there are {longest_s:g} s for each exposure "
-            f"(dead time {pixel_detector.dead_time_s:g} s taken off): shorten the exposure, or lower rate_hz below "
-            f"{1 / (exposure + pixel_detector.dead_time_s):.4g}"
-        )
-    shape = pixel_detector.frame_shape()
-    if 0 in shape:
-        raise PlanRequestError(
-            f"pixel_detector: {pixel_detector.name} says that its frames have {shape} pixels: is it switched on?"
-        )
+    rate, exposure = check_rate(pixel_detector, rate_hz, exposure_s)
+    shape = check_shape(pixel_detector)
     if why := sample_stage.why_not_ready():
         raise PlanRequestError(f"{sample_stage.name} is not ready: {why}")
     y, x = sample_stage.axes()
-    scan = LineScan(lines, points, rate, min(exposure, longest_s), x.acceleration_s, snake)
+    scan = LineScan(lines, points, rate, exposure, x.acceleration_s, snake)
     why = why_impossible(scan, y, x)
     if why is not None:
         raise PlanRequestError(why)
@@ -143,9 +122,3 @@ def _span(value: Any, parameter: str, *, least: int, most: int) -> tuple[float, 
             "one position begins and ends at the same place, several don't"
         )
     return float(first), float(last), number
-
-
-def _positive(value: Any, parameter: str, unit: str) -> float:
-    if isinstance(value, (bool, str)) or not is_number(value) or not value > 0:
-        raise PlanRequestError(f"{parameter} must be a number of {unit} above 0, not {value!r}")
-    return float(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plans.fly_request import FlyScanRequest
+from plans.pair_request import PairRequest
 from plans.request import GhostScanRequest
 
 TECHNIQUE = "ghost_imaging"
@@ -124,6 +125,57 @@ def fly_scan_metadata(request: FlyScanRequest, plan_args: dict[str, Any], md: di
             "geometry": optics.geometry,
             "saturation_counts": detector.saturation_counts,
         },
+    }
+    if request.recipes:
+        metadata["recipes"] = request.recipes
+    return metadata | md
+
+
+def pairs_metadata(
+    plan_name: str, request: PairRequest, plan_args: dict[str, Any], md: dict[str, Any], kind: str | None = None
+) -> dict[str, Any]:
+    """Build what a plan that takes frame pairs adds to its start document.
+
+    Parameters
+    ----------
+    plan_name : str
+    request : PairRequest
+    plan_args : dict
+        The arguments as they were given, with names for devices.
+    md : dict
+        The user's metadata, which win.
+    kind : str, optional
+        What a run holds that is no plain series: "dark_flat" or "static".
+
+    Returns
+    -------
+    dict
+        With `pairs` telling a reconstruction where it finds frames, which of them are pairs, and how they were taken.
+    """
+    camera = request.camera
+    num = request.num or request.darks + request.flats
+    metadata = {
+        "plan_name": plan_name,
+        "plan_args": plan_args,
+        "technique": "pairs",
+        "detectors": [camera.name],
+        "num_points": num,
+        "num_intervals": num - 1,
+        "hints": {"dimensions": [(["time"], "frames" if request.num else "darks" if request.darks else "flats")]},
+        "pairs": {
+            "frames": {"stream": "frames", "image": camera.image_key, "number": camera.number_key},
+            "pairing": camera.pairing,
+            "halves": None if camera.halves is None else [list(window) for window in camera.halves],
+            "shape": list(request.shape),
+            "darks": "darks" if request.darks else None,
+            "flats": "flats" if request.flats else None,
+            "static": request.static,
+            "rate_hz": request.rate_hz,
+            "exposure_s": request.exposure_s,
+            "pixel_um": camera.pixel_um,
+            "saturation_counts": camera.saturation_counts,
+        }
+        | ({} if kind is None else {"kind": kind}),
     }
     if request.recipes:
         metadata["recipes"] = request.recipes

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from bluesky.protocols import Collectable, Flyable, HasName, Movable, Preparable, Readable, Stageable, Stoppable, Triggerable
 
+from beamline.frames.halves import Window
 from beamline.frames.values import Optics
 from beamline.motion.lines import Axis
 
@@ -109,11 +110,9 @@ class BucketDetector(Readable, Triggerable, Protocol):
 
 
 @runtime_checkable
-class FrameDetector(Flyable, Collectable, Preparable, Stageable, Protocol):
-    """A detector that takes one frame for each trigger, and tells in stream documents where they are."""
+class FrameCamera(Flyable, Collectable, Preparable, Stageable, Protocol):
+    """A detector that takes frames and tells in stream documents where they are."""
 
-    expected: Movable
-    optics: Optics
     max_rate_hz: float
     dead_time_s: float
     saturation_counts: int | None
@@ -124,10 +123,36 @@ class FrameDetector(Flyable, Collectable, Preparable, Stageable, Protocol):
 
     @property
     def number_key(self) -> str:
-        """Data key of the triggers' numbers."""
+        """Data key of the frames' numbers."""
 
     def frame_shape(self) -> tuple[int, int]:
         """Read how many rows and columns a frame has."""
+
+
+@runtime_checkable
+class FrameDetector(FrameCamera, Protocol):
+    """A detector that takes one frame for each trigger."""
+
+    expected: Movable
+    optics: Optics
+
+
+@runtime_checkable
+class PairCamera(FrameCamera, Stoppable, Protocol):
+    """A camera that takes a series of frames by itself; their halves, or consecutive frames, are pairs."""
+
+    interrupted: Movable
+    sensor: tuple[int, int]
+    halves: tuple[Window, Window] | None
+    pixel_um: float
+
+    @property
+    def taken(self) -> Readable:
+        """How many frames of the series it has taken."""
+
+    @property
+    def pairing(self) -> str:
+        """Which are a pair: "halves" or "consecutive"."""
 
 
 @runtime_checkable

@@ -34,6 +34,8 @@ from analysis.documents.log import LogWriter, log_paths
 from analysis.techniques.ghost import OPTIONS as GHOST_OPTIONS
 from analysis.techniques.ghost import check_recipe as check_ghost_recipe
 from analysis.techniques.ghost.mask_sets import MaskStore
+from analysis.techniques.pairs import OPTIONS as PAIRS_OPTIONS
+from analysis.techniques.pairs import check_recipe as check_pairs_recipe
 from analysis.techniques.ptychography import OPTIONS as PTYCHOGRAPHY_OPTIONS
 from analysis.techniques.ptychography import check_recipe as check_ptychography_recipe
 from analysis.views.live import Live
@@ -71,6 +73,7 @@ mask_stage, sample_stage, shutter = devices.mask_stage, devices.sample_stage, de
 diode, electrometer, camera_sum = devices.diode, devices.electrometer, devices.camera_sum
 ring_current = devices.ring_current
 pixel_detector, trigger_box = devices.pixel_detector, devices.trigger_box
+dual_camera = devices.dual_camera
 masks = make_plate(config)
 mask_stage.mount(masks)
 
@@ -78,6 +81,11 @@ ghost_scan = use_methods(use_devices(plans.ghost_scan, shutter=shutter), GHOST_O
 fly_scan = use_methods(
     use_devices(plans.fly_scan, trigger_box=trigger_box, shutter=shutter), PTYCHOGRAPHY_OPTIONS, check_ptychography_recipe
 )
+frame_pair_series, static_series = (
+    use_methods(use_devices(plan, sample_stage=sample_stage, shutter=shutter), PAIRS_OPTIONS, check_pairs_recipe)
+    for plan in (plans.frame_pair_series, plans.static_series)
+)
+dark_flat_series = use_devices(plans.dark_flat_series, sample_stage=sample_stage, shutter=shutter)
 dark_scan = use_devices(plans.dark_scan, shutter=shutter)
 open_beam_scan = use_devices(plans.open_beam_scan, shutter=shutter)
 open_shutter = use_devices(plans.open_shutter, shutter=shutter)
@@ -87,6 +95,8 @@ with_devices_named(ghost_scan, lists={"detectors": bucket_names}, mask_stage=["m
 with_devices_named(
     fly_scan, pixel_detector=["pixel_detector"], sample_stage=["sample_stage"], trigger_box=["trigger_box"], shutter=["shutter"]
 )
+for plan in (frame_pair_series, static_series, dark_flat_series):
+    with_devices_named(plan, dual_camera=["dual_camera"], sample_stage=["sample_stage"], shutter=["shutter"])
 for plan in (dark_scan, open_beam_scan):
     with_devices_named(plan, lists={"detectors": bucket_names}, shutter=["shutter"])
 for plan in (open_shutter, close_shutter):

@@ -13,15 +13,17 @@ from beamline.mask_plate import MaskPlate
 from sims.diffraction import FrameOptions
 from sims.etched_plate import COPPER, GOLD, EtchedPlate, Etching
 from sims.experiment import Experiment
+from sims.frame_pairs import PairOptions
+from sims.pair_scenes import SCENES
 from sims.phase_samples import PHASE_SAMPLES
 from sims.physics import BUCKET, MONITOR, Beam, open_beam_ratio
 from sims.samples import SAMPLES, make_sample
 
 DESCRIPTION = """\
 An imaging beamline that exists only here: a soft IOC that serves, over Channel Access on the loopback interface, the
-records of a mask stage, a sample stage, a shutter, a scaler, a storage ring, a pixel detector that writes HDF5 and
-the box that triggers it, with the photons that such a beamline would count. It prints one line that begins with
-"ready" when everything is served, and ends on SIGTERM.
+records of a mask stage, a sample stage, a shutter, a scaler, a storage ring, a pixel detector that writes HDF5, the
+box that triggers it and a camera for frame pairs, with the photons that such a beamline would count. It prints one
+line that begins with "ready" when everything is served, and ends on SIGTERM.
 """
 
 EPILOG = """\
@@ -53,6 +55,7 @@ process variables, after the prefix:
     NUM_CAP NUM_DOWN         triggers since ARM; triggers that are in the arrays
     COUNTS TIME ENC1 ENC2    arrays: number, s since ARM, mean y and mean x over the exposure in um, of each trigger
     COUNT COUNT_RESET        number of the last trigger, which ARM doesn't reset; write 1 to begin at 1 again
+  DUAL:cam1: DUAL:HDF1:      likewise a camera whose sensor sees a scene twice, side by side; it keeps the time itself
   SIM:Ready                  1 once everything is served
 
 faults, to be written at any time:
@@ -72,6 +75,9 @@ faults, to be written at any time:
   FAULT:FileClosesEarly      the detector's file is closed after so many more frames, and Capture falls to 0
   FAULT:FullDisk             1: writing frames fails for want of space, as WriteStatus and WriteMessage say; 0: space
   FAULT:WriterKilled         write 1: the process that writes frames dies, its file unclosed; Capture starts another
+  FAULT:Dual...              DroppedFrame, FileClosesEarly, FullDisk, WriterKilled: likewise, of the dual camera
+  FAULT:DualOutOfFocus       pixels: standard deviation of the blur of its right half
+  FAULT:DualLag              part of each frame's charge that is read with the next frame
 
 what is simulated:
   The diode counts the quanta that it sees: a Poisson number of mean
@@ -86,6 +92,11 @@ what is simulated:
   beam. A place is rounded to a pixel of the sample, 58 nm, and is that at the middle of the exposure. Without light
   frames are empty. Frames are drawn and written by a process of their own, some 1500 a second and core; those that
   come faster wait.
+  The dual camera counts a Poisson number of photons a pixel, in each half its own, plus Gaussian read noise (2
+  counts) and an error that the pixels of a row share (0.3). The right half has 4 % less gain and sees the scene moved
+  by 0.37 and -0.62 pixels (y, x). Pixels differ in gain by 1 % and in offset by a count; corners get less light. With
+  the sample stage farther out than the scene is wide (at 6.5 um a pixel) there is no sample, for flat fields. Frame n
+  of a series shows the scene n/24 s after its beginning.
 
 repeating a run:
   Random numbers depend on --seed and the number of exposures since the start (of a frame: of acquisitions, and the
@@ -186,6 +197,32 @@ def parser() -> argparse.ArgumentParser:
         help="diffraction: of the sample where it is. pattern: frame n is number n modulo 64 of 64 frames drawn at the "
         "start, at many thousand a second, for tests of speed (default: %(default)s)",
     )
+    pairs = made.add_argument_group("dual camera")
+    pairs.add_argument(
+        "--pair-scene",
+        default=PairOptions().scene,
+        metavar="NAME",
+        help=f"what it looks at: {', '.join(SCENES)}; flow moves (default: %(default)s)",
+    )
+    pairs.add_argument(
+        "--pair-photons",
+        type=float,
+        default=PairOptions().photons,
+        help="mean photons per second and pixel in each half (default: %(default)g)",
+    )
+    pairs.add_argument(
+        "--dual-sensor",
+        type=int,
+        nargs=2,
+        default=PairOptions().sensor,
+        metavar=("ROWS", "COLUMNS"),
+        help="size of a frame, both halves together (default: 512 1024)",
+    )
+    pairs.add_argument(
+        "--scintillator",
+        action="store_true",
+        help="X-rays make the light, 20 photons each, before it is split: their noise is common to both halves",
+    )
     mechanics = made.add_argument_group("mechanics of the mask stage")
     mechanics.add_argument(
         "--play-um",
@@ -253,7 +290,10 @@ def main(arguments: list[str] | None = None) -> int:
         stage = Stage(options.play_um, options.jitter_um)
         experiment = make_experiment(options)
         frames = FrameOptions(options.coherent_sample, options.frames, options.flux, options.seed)
-        devices = {"stage": stage, "speed": options.speed, "frames": frames}
+        pairs = PairOptions(
+            options.pair_scene, options.pair_photons, tuple(options.dual_sensor), options.scintillator, options.seed
+        )
+        devices = {"stage": stage, "speed": options.speed, "frames": frames, "pairs": pairs}
         asyncio.run(serve(options.prefix, options.port, experiment, announce=announce, **devices))
     except (ValueError, OSError) as error:
         print(f"python -m sims: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The camera of the simulated detector: frames when it is told to, or when it is triggered."""
+"""The cameras of simulated detectors: frames when they are told to, or when they are triggered."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ class Camera(AsynGroup):
     Parameters
     ----------
     prefix : str
-    pixels : int
-        Rows, and columns, of the detector.
+    model : str
+        What it is called.
+    shape : pair of int
+        Rows and columns of a frame.
     plugin : HdfPlugin
         Gets the frames.
     place : callable
         Returns where the stage is now, (y, x) in um.
     light : Light
         Whether there is beam.
-    faults : FrameFaults
     speed : float
         Divides times.
 
@@ -52,17 +53,17 @@ class Camera(AsynGroup):
         self,
         prefix: str,
         *,
-        pixels: int,
+        model: str,
+        shape: tuple[int, int],
         plugin: HdfPlugin,
         place: Callable[[], tuple[float, float]],
         light: Light,
-        faults: FrameFaults,
         speed: float = 1.0,
         **kwargs: Any,
     ):
         super().__init__(prefix, **kwargs)
-        self._pixels, self._plugin, self._place = pixels, plugin, place
-        self._light, self._faults, self._speed = light, faults, speed
+        self._model, self._shape, self._plugin, self._place = model, shape, plugin, place
+        self._light, self._speed = light, speed
         self._acquisition = 0
         self._left: int | None = None  # frames to take; None: no limit
         self._done = asyncio.Event()
@@ -70,11 +71,13 @@ class Camera(AsynGroup):
 
     async def initialise(self) -> None:
         """Fill the records."""
-        for name in ("ArraySizeX", "ArraySizeY", "MaxSizeX", "MaxSizeY"):
-            await self.post(f"{name}_RBV", self._pixels)
-        for name in ("SizeX", "SizeY"):
-            await self.post_pair(name, self._pixels)
-        await self.post("ArraySize_RBV", 2 * self._pixels**2)
+        rows, columns = self._shape
+        for axis, size in (("X", columns), ("Y", rows)):
+            await self.post(f"ArraySize{axis}_RBV", size)
+            await self.post(f"MaxSize{axis}_RBV", size)
+            await self.post_pair(f"Size{axis}", size)
+        await self.post("ArraySize_RBV", 2 * rows * columns)
+        await self.post("Model_RBV", self._model)
         await self.post_pair("DataType", "UInt16")
         await self.post_pair("ArrayCallbacks", "Enable")
 
@@ -88,17 +91,6 @@ class Camera(AsynGroup):
         if name in ("AcquireTime", "AcquirePeriod") and not 0 < value < np.inf:
             raise ValueError(f"{self.prefix}{name} must be above 0 s, not {value}")
         return value
-
-    async def trigger(self, triggers: Triggers) -> None:
-        """Take a frame at each trigger, if the camera waits for them."""
-        if self._done.is_set() or self.value("TriggerMode") != "External":
-            return
-        seen = np.flatnonzero(await self._faults.missed(len(triggers)))
-        await self._take(triggers.some(seen[: self._left]))
-
-    async def line_ended(self) -> None:
-        """Let all frames of a line be readable at once."""
-        await self._plugin.flush()
 
     async def _acquire(self) -> None:
         """Begin, unless it has begun, and wait for the end."""
@@ -152,3 +144,30 @@ class Camera(AsynGroup):
                 await asyncio.sleep(max(0.0, _VISIBLE_S - since_s))
                 if number == self._acquisition:
                     await self._stop()
+
+
+class TriggeredCamera(Camera):
+    """A camera that the trigger box can trigger too.
+
+    Parameters
+    ----------
+    prefix : str
+    faults : FrameFaults
+    **kwargs
+        See `Camera`.
+    """
+
+    def __init__(self, prefix: str, *, faults: FrameFaults, **kwargs: Any):
+        super().__init__(prefix, **kwargs)
+        self._faults = faults
+
+    async def trigger(self, triggers: Triggers) -> None:
+        """Take a frame at each trigger, if the camera waits for them."""
+        if self._done.is_set() or self.value("TriggerMode") != "External":
+            return
+        seen = np.flatnonzero(await self._faults.missed(len(triggers)))
+        await self._take(triggers.some(seen[: self._left]))
+
+    async def line_ended(self) -> None:
+        """Let all frames of a line be readable at once."""
+        await self._plugin.flush()

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.fft
 
+from sims.frame_messages import Take
+from sims.frame_writer import CHUNK
 from sims.phase_samples import PHASE_SAMPLES, make_phase_sample
 from sims.triggers import Triggers
 from sims.zone_plate import Optics
@@ -53,6 +55,20 @@ class FrameOptions:
         if not 0 < self.flux < 1e12:
             raise ValueError(f"the flux must be above 0 and below 1e12 photons/s, not {self.flux!r}")
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a frame."""
+        return (self.optics.pixels,) * 2
+
+    @property
+    def frames_per_chunk(self) -> int:
+        """Frames in one chunk of the file."""
+        return CHUNK
+
+    def source(self) -> FrameSource:
+        """Make what draws the frames."""
+        return FrameSource(self)
+
 
 class FrameSource:
     """Draws frames.
@@ -83,7 +99,7 @@ class FrameSource:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of a frame."""
-        return (self._options.optics.pixels,) * 2
+        return self._options.shape
 
     def intensity(self, y_um: float, x_um: float) -> np.ndarray:
         """Return the expected share of the beam's photons in each pixel.
@@ -99,6 +115,10 @@ class FrameSource:
             Its sum is 1 less what the sample absorbs.
         """
         return self._far_field(*self._pixel(y_um, x_um))
+
+    def draw(self, take: Take) -> np.ndarray:
+        """Draw frames, shape (n, H, W), uint16."""
+        return self.frames(take.acquisition, take.triggers, take.lit)
 
     def frames(self, acquisition: int, triggers: Triggers, lit: bool = True) -> np.ndarray:
         """Draw frames.

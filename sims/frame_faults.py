@@ -1,4 +1,4 @@
-"""Faults of the detector, its file and the trigger box, each by its PV."""
+"""Faults of detectors, of their files and of the trigger box, each by its PV."""
 
 from __future__ import annotations
 
@@ -10,14 +10,8 @@ from caproto import SkipWrite
 from caproto.server import PVGroup, pvproperty
 
 
-class FrameFaults(PVGroup):
-    """Switches for what goes wrong with frames.
-
-    Parameters
-    ----------
-    prefix : str
-    seed : int
-        Of the errors of the encoders.
+class FileFaults(PVGroup):
+    """Switches for what goes wrong with the frames of any detector on their way into the file.
 
     Attributes
     ----------
@@ -29,10 +23,6 @@ class FrameFaults(PVGroup):
         if value < 0:
             raise ValueError(f"{instance.pvname} counts; write 0 or more, not {value}")
 
-    async def _check_jitter(self, instance: Any, value: float) -> None:
-        if not 0 <= value < np.inf:
-            raise ValueError(f"{instance.pvname} is a standard deviation; write 0 um or more, not {value}")
-
     async def _put_disk(self, instance: Any, value: int) -> None:
         await self.on_full_disk(bool(value))
 
@@ -41,25 +31,11 @@ class FrameFaults(PVGroup):
             self.on_writer_killed()
         raise SkipWrite
 
-    missed_trigger = pvproperty(
-        name="MissedTrigger",
-        value=0,
-        put=_check_count,
-        doc="The detector takes no frame at so many of the next triggers; the box counts them. Counts down",
-    )
     dropped_frame = pvproperty(
         name="DroppedFrame",
         value=0,
         put=_check_count,
         doc="So many of the next frames are taken and not written: DroppedArrays counts them. Counts down",
-    )
-    position_jitter = pvproperty(
-        name="PositionJitter",
-        value=0.0,
-        units="um",
-        precision=4,
-        put=_check_jitter,
-        doc="Standard deviation of an error of each captured encoder reading, um; the frames know the true places",
     )
     file_closes_early = pvproperty(
         name="FileClosesEarly",
@@ -74,15 +50,15 @@ class FrameFaults(PVGroup):
         name="WriterKilled", value=0, put=_put_killed, doc="Write 1 to kill the process that writes frames, its file unclosed"
     )
 
-    def __init__(self, prefix: str, *, seed: int, **kwargs: Any):
+    def __init__(self, prefix: str, **kwargs: Any):
         super().__init__(prefix, **kwargs)
-        self._rng = np.random.default_rng((seed, 3))
         self.on_full_disk: Callable[[bool], Awaitable[None]]
         self.on_writer_killed: Callable[[], None]
 
-    async def missed(self, count: int) -> np.ndarray:
-        """Return which of so many triggers the detector takes, shape (count,), bool, and use the fault up."""
-        return await self._use_up(self.missed_trigger, count)
+    @property
+    def spoiled(self) -> dict[str, float]:
+        """What is wrong with the frames themselves, for whatever draws them."""
+        return {}
 
     async def dropped(self, count: int) -> np.ndarray:
         """Return which of so many frames are passed on, shape (count,), bool, and use the fault up."""
@@ -96,12 +72,83 @@ class FrameFaults(PVGroup):
         await self.file_closes_early.write(max(0, left - count))
         return left if left <= count else None
 
-    def reading_error_um(self, count: int) -> np.ndarray:
-        """Return the errors of both encoders at so many triggers, shape (2, count), float64."""
-        return self._rng.normal(0.0, 1.0, (2, count)) * self.position_jitter.value
-
     async def _use_up(self, fault: Any, count: int) -> np.ndarray:
         bad = min(fault.value, count)
         if bad:
             await fault.write(fault.value - bad)
         return np.arange(count) >= bad
+
+
+class FrameFaults(FileFaults):
+    """Switches for what goes wrong with the pixel detector and its trigger box.
+
+    Parameters
+    ----------
+    prefix : str
+    seed : int
+        Of the errors of the encoders.
+    """
+
+    async def _check_jitter(self, instance: Any, value: float) -> None:
+        if not 0 <= value < np.inf:
+            raise ValueError(f"{instance.pvname} is a standard deviation; write 0 um or more, not {value}")
+
+    missed_trigger = pvproperty(
+        name="MissedTrigger",
+        value=0,
+        put=FileFaults._check_count,
+        doc="The detector takes no frame at so many of the next triggers; the box counts them. Counts down",
+    )
+    position_jitter = pvproperty(
+        name="PositionJitter",
+        value=0.0,
+        units="um",
+        precision=4,
+        put=_check_jitter,
+        doc="Standard deviation of an error of each captured encoder reading, um; the frames know the true places",
+    )
+
+    def __init__(self, prefix: str, *, seed: int, **kwargs: Any):
+        super().__init__(prefix, **kwargs)
+        self._rng = np.random.default_rng((seed, 3))
+
+    async def missed(self, count: int) -> np.ndarray:
+        """Return which of so many triggers the detector takes, shape (count,), bool, and use the fault up."""
+        return await self._use_up(self.missed_trigger, count)
+
+    def reading_error_um(self, count: int) -> np.ndarray:
+        """Return the errors of both encoders at so many triggers, shape (2, count), float64."""
+        return self._rng.normal(0.0, 1.0, (2, count)) * self.position_jitter.value
+
+
+class PairFaults(FileFaults):
+    """Switches for what goes wrong with the dual camera."""
+
+    async def _check_blur(self, instance: Any, value: float) -> None:
+        if not 0 <= value <= 50:
+            raise ValueError(f"{instance.pvname} is a width; write 0 to 50 pixels, not {value}")
+
+    async def _check_part(self, instance: Any, value: float) -> None:
+        if not 0 <= value <= 1:
+            raise ValueError(f"{instance.pvname} is a part; write 0 to 1, not {value}")
+
+    out_of_focus = pvproperty(
+        name="OutOfFocus",
+        value=0.0,
+        units="px",
+        precision=2,
+        put=_check_blur,
+        doc="Standard deviation in pixels of the blur of the second half. 0: both halves are in focus",
+    )
+    lag = pvproperty(
+        name="Lag",
+        value=0.0,
+        precision=3,
+        put=_check_part,
+        doc="Part of each frame's charge that stays on the sensor and is read with the next frame. 0: none",
+    )
+
+    @property
+    def spoiled(self) -> dict[str, float]:
+        """What is wrong with the frames themselves, for whatever draws them."""
+        return {"blur_px": self.out_of_focus.value, "lag": self.lag.value}

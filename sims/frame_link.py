@@ -10,8 +10,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sims.diffraction import FrameOptions
 from sims.frame_messages import Message
+from sims.frame_source import SourceOptions
 
 
 class FrameLink:
@@ -19,7 +19,7 @@ class FrameLink:
 
     Parameters
     ----------
-    options : FrameOptions
+    options : SourceOptions
     on_report : callable
         Coroutine function, told each report of the process.
     on_death : callable
@@ -28,7 +28,7 @@ class FrameLink:
 
     def __init__(
         self,
-        options: FrameOptions,
+        options: SourceOptions,
         on_report: Callable[[dict[str, Any]], Awaitable[None]],
         on_death: Callable[[], Awaitable[None]],
     ):
@@ -64,7 +64,7 @@ class FrameLink:
         if self._process is not None:
             self._process.kill()
 
-    def _write(self, message: Message | FrameOptions) -> None:
+    def _write(self, message: Message | SourceOptions) -> None:
         assert self._process is not None and self._process.stdin is not None
         self._process.stdin.write(pickle.dumps(message))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sims.triggers import Triggers
 
@@ -25,11 +26,14 @@ class Take:
     triggers : Triggers
     lit : bool
         Whether there is beam.
+    spoiled : mapping of str to float
+        Faults of the optics and the sensor, as `sims.frame_faults` names them.
     """
 
     acquisition: int
     triggers: Triggers
     lit: bool
+    spoiled: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

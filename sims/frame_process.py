@@ -1,7 +1,7 @@
 """A process that draws the detector's frames and writes them, so that neither keeps the server of PVs waiting.
 
 Run as ``python -m sims.frame_process``. It takes pickled messages from its standard input, the first being its
-`FrameOptions`, and answers with JSON, one report a line. When its input ends it is gone at once, its file unclosed, as is
+`SourceOptions`, and answers with JSON, one report a line. When its input ends it is gone at once, its file unclosed, as is
 that of an IOC that died.
 """
 
@@ -15,12 +15,13 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from sims.diffraction import FrameOptions, FrameSource
 from sims.frame_messages import Close, Disk, Flush, Message, Open, Take
-from sims.frame_writer import CHUNK, EPOCH_1990_S, FrameWriter
+from sims.frame_source import FrameSource, SourceOptions
+from sims.frame_writer import EPOCH_1990_S, FrameWriter
 
 _IDLE_S = 0.05
 
@@ -31,13 +32,15 @@ class FrameWorker:
     Parameters
     ----------
     source : FrameSource
+    frames_per_chunk : int
+        Of the files.
     report : callable
         Told of progress by keywords: `count` and `number` (frames that can be read, and the last one's trigger), `closed`,
         `error`.
     """
 
-    def __init__(self, source: FrameSource, report: Callable[..., None]):
-        self._source, self._report = source, report
+    def __init__(self, source: FrameSource, frames_per_chunk: int, report: Callable[..., None]):
+        self._source, self._frames_per_chunk, self._report = source, frames_per_chunk, report
         self._writer: FrameWriter | None = None
         self._number = 0
         self._counted = 0
@@ -62,7 +65,7 @@ class FrameWorker:
     def _obey(self, message: Message | None) -> None:
         if isinstance(message, Open):
             self._counted = self._number = 0
-            self._writer = FrameWriter(Path(message.path), self._source.shape)
+            self._writer = FrameWriter(Path(message.path), self._source.shape, frames_per_chunk=self._frames_per_chunk)
             self._report(count=0, number=0)
         elif self._writer is not None:
             if isinstance(message, Take):
@@ -79,9 +82,9 @@ class FrameWorker:
                 self._report(closed=True)
 
     def _take(self, writer: FrameWriter, take: Take) -> None:
-        for begin in range(0, len(take.triggers), CHUNK):
-            part = take.triggers.some(slice(begin, begin + CHUNK))
-            frames = self._source.frames(take.acquisition, part, take.lit)
+        for begin in range(0, len(take.triggers), self._frames_per_chunk):
+            part = take.triggers.some(slice(begin, begin + self._frames_per_chunk))
+            frames = self._source.draw(replace(take, triggers=part))
             if self._full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             writer.append(frames, part.numbers, part.times - EPOCH_1990_S)
@@ -98,7 +101,7 @@ def main() -> None:
     """Serve one parent until it is gone."""
     incoming: BinaryIO = sys.stdin.buffer
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    options: FrameOptions = pickle.load(incoming)
+    options: SourceOptions = pickle.load(incoming)
 
     def read() -> None:
         try:
@@ -112,7 +115,7 @@ def main() -> None:
         sys.stdout.flush()
 
     threading.Thread(target=read, daemon=True).start()
-    worker = FrameWorker(FrameSource(options), report)
+    worker = FrameWorker(options.source(), options.frames_per_chunk, report)
     while True:
         try:
             message = messages.get(timeout=_IDLE_S if worker.writing else None)

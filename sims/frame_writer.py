@@ -17,13 +17,13 @@ TIMES = "/entry/instrument/NDAttributes/NDArrayTimeStamp"
 EPOCH_1990_S = 631_152_000
 """1990-01-01 UTC, where EPICS time begins, in s since 1970."""
 CHUNK = 64
-"""Frames in one chunk of the file."""
+"""Frames of the pixel detector in one chunk of the file, and numbers of frames of every detector."""
 _FLUSH_S = 0.1
 _BLOCK = 4096  # elements that bitshuffle compresses together
 
 
 class FrameWriter:
-    """One file of frames: bitshuffle-LZ4, single writer and multiple readers (SWMR), chunks of 64 frames.
+    """One file of frames: bitshuffle-LZ4, single writer and multiple readers (SWMR).
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ class FrameWriter:
     flush_s : float
         Longest time in s for which frames that were appended stay unreadable while more are appended; a caller with
         nothing to append calls `flush_when_due`.
+    frames_per_chunk : int
+        Frames in one chunk.
 
     Raises
     ------
@@ -48,9 +50,9 @@ class FrameWriter:
     have come; SWMR keeps the old one in the file, for readers that may be at it.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, int], flush_s: float = _FLUSH_S):
+    def __init__(self, path: Path, shape: tuple[int, int], flush_s: float = _FLUSH_S, frames_per_chunk: int = CHUNK):
         self._flush_s = flush_s
-        self._chunk = np.zeros((CHUNK, *shape), np.uint16)
+        self._chunk = np.zeros((frames_per_chunk, *shape), np.uint16)
         self._rows: dict[str, list[np.ndarray]] = {NUMBERS: [], TIMES: []}
         self._appended = self._flushed = 0
         self._flush_at = float("inf")  # nothing to flush
@@ -61,7 +63,7 @@ class FrameWriter:
             FRAMES,
             shape=(0, *shape),
             maxshape=(None, *shape),
-            chunks=(CHUNK, *shape),
+            chunks=self._chunk.shape,
             dtype="<u2",
             **hdf5plugin.Bitshuffle(cname="lz4", nelems=_BLOCK),
         )
@@ -96,16 +98,16 @@ class FrameWriter:
             self._flush_at = time.monotonic() + self._flush_s
         self._rows[NUMBERS].append(numbers)
         self._rows[TIMES].append(times)
-        done = 0
+        done, chunk = 0, len(self._chunk)
         while done < len(frames):
-            begin = self._appended % CHUNK
-            part = frames[done : done + CHUNK - begin]
-            if len(part) == CHUNK:
+            begin = self._appended % chunk
+            part = frames[done : done + chunk - begin]
+            if len(part) == chunk:
                 self._write(self._appended, part)
             else:
                 self._chunk[begin : begin + len(part)] = part
                 self._chunk[begin + len(part) :] = 0
-                if begin + len(part) == CHUNK:
+                if begin + len(part) == chunk:
                     self._write(self._appended - begin, self._chunk)
             self._appended += len(part)
             done += len(part)
@@ -120,8 +122,8 @@ class FrameWriter:
         """Make everything that was appended readable."""
         if self._appended == self._flushed:
             return
-        if self._appended % CHUNK:
-            self._write(self._appended - self._appended % CHUNK, self._chunk)
+        if behind := self._appended % len(self._chunk):
+            self._write(self._appended - behind, self._chunk)
         self._frames.resize(self._appended, axis=0)
         self._frames.flush()
         for name, parts in self._rows.items():
@@ -143,7 +145,7 @@ class FrameWriter:
     def _write(self, first: int, chunk: np.ndarray) -> None:
         if first >= self._frames.shape[0]:
             # Room for the whole chunk; `flush` cuts it to the frames that there are.
-            self._frames.resize(first + CHUNK, axis=0)
+            self._frames.resize(first + len(self._chunk), axis=0)
         compressed = bitshuffle.compress_lz4(np.ascontiguousarray(chunk), _BLOCK)
         header = struct.pack(">qi", chunk.nbytes, _BLOCK * chunk.itemsize)
         self._frames.id.write_direct_chunk((first, 0, 0), header + compressed.tobytes())

@@ -91,7 +91,7 @@ _HDF5 = (
     Record("SWMRCbCounter", 0, "Flushes since the file was opened", "read"),
     Record("FlushNow", ("Done", "Flush"), "Write 1 to flush", "one"),
     Record("NumFramesFlush", 0, "Frames between flushes; changes nothing: 0.1 s pass at most, and none after a line"),
-    Record("NumFramesChunks", CHUNK, f"Frames in a chunk; always {CHUNK}"),
+    Record("NumFramesChunks", CHUNK, "Frames in a chunk; always the same for a detector"),
     *inert("NumRowChunks NumColChunks", 0, "Rows and columns of a chunk, pixels; always the whole frame"),
     Record("NDAttributeChunk", CHUNK, f"Frames in a chunk of attributes; always {CHUNK}"),
     Record("Compression", ("None", "N-bit", "szip", "zlib", "Blosc", "BSLZ4"), "Always BSLZ4 (bitshuffle and LZ4)"),

@@ -12,10 +12,10 @@ import numpy as np
 from caproto import SkipWrite
 
 from sims.asyn_group import AsynGroup, serve
-from sims.diffraction import FrameOptions
-from sims.frame_faults import FrameFaults
+from sims.frame_faults import FileFaults
 from sims.frame_link import FrameLink
 from sims.frame_messages import Close, Disk, Flush, Open, Take
+from sims.frame_source import SourceOptions
 from sims.frame_writer import CHUNK
 from sims.hdf_fields import HDF_RECORDS
 
@@ -23,7 +23,6 @@ _FIXED = {
     "DataType": "UInt16",
     "Compression": "BSLZ4",
     "SWMRMode": "On",
-    "NumFramesChunks": CHUNK,
     "NDAttributeChunk": CHUNK,
     "TempSuffix": "",
 }
@@ -35,9 +34,9 @@ class HdfPlugin(AsynGroup):
     Parameters
     ----------
     prefix : str
-    options : FrameOptions
+    options : SourceOptions
         What the process that draws and writes frames is told.
-    faults : FrameFaults
+    faults : FileFaults
 
     Notes
     -----
@@ -46,9 +45,10 @@ class HdfPlugin(AsynGroup):
 
     locals().update(serve(*HDF_RECORDS))
 
-    def __init__(self, prefix: str, *, options: FrameOptions, faults: FrameFaults, **kwargs: Any):
+    def __init__(self, prefix: str, *, options: SourceOptions, faults: FileFaults, **kwargs: Any):
         super().__init__(prefix, **kwargs)
         self._options, self._faults = options, faults
+        self._fixed = _FIXED | {"NumFramesChunks": options.frames_per_chunk}
         self._link = FrameLink(options, self._reported, self._died)
         self._sent = 0  # frames sent to the present file
         self._open = False
@@ -61,13 +61,13 @@ class HdfPlugin(AsynGroup):
 
     async def initialise(self) -> None:
         """Fill the records, those too that a real plugin fills with the first frame: it need not be primed."""
-        size = self._options.optics.pixels
-        for name in ("ArraySize0", "ArraySize1"):
+        rows, columns = self._options.shape
+        for name, size in (("ArraySize0", columns), ("ArraySize1", rows)):
             await self.post_pair(name, size)
-        for name in ("ArraySizeX_RBV", "ArraySizeY_RBV"):
+        for name, size in (("ArraySizeX_RBV", columns), ("ArraySizeY_RBV", rows)):
             await self.post(name, size)
-        await self.post("ArraySize_RBV", 2 * size * size)
-        for name, value in {**_FIXED, "StoreAttr": "Yes", "FileWriteMode": "Stream", "SWMRSupported": "Supported"}.items():
+        await self.post("ArraySize_RBV", 2 * rows * columns)
+        for name, value in {**self._fixed, "StoreAttr": "Yes", "FileWriteMode": "Stream", "SWMRSupported": "Supported"}.items():
             if name != "SWMRSupported":
                 await self.post(name, value)
             await self.post(f"{name}_RBV", value)
@@ -76,8 +76,8 @@ class HdfPlugin(AsynGroup):
         """Act on the records that do something; refuse what is not simulated."""
         if name in self._actions:
             return await self._actions[name](value)
-        if name in _FIXED and value != _FIXED[name]:
-            raise ValueError(f"{self.prefix}{name} is always {_FIXED[name]} in this simulation, not {value}")
+        if name in self._fixed and value != self._fixed[name]:
+            raise ValueError(f"{self.prefix}{name} is always {self._fixed[name]} in this simulation, not {value}")
         return value
 
     async def take(self, take: Take) -> None:
@@ -95,7 +95,7 @@ class HdfPlugin(AsynGroup):
         dropped = count - len(index)
         if len(index):
             self._sent += len(index)
-            await self._link.send(replace(take, triggers=take.triggers.some(index)))
+            await self._link.send(replace(take, triggers=take.triggers.some(index), spoiled=self._faults.spoiled))
         if dropped and not (wanted and self._sent >= wanted):
             await self.post_pair("DroppedArrays", self.value("DroppedArrays") + dropped)
         await self._count_waiting()

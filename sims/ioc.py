@@ -14,13 +14,14 @@ from caproto.asyncio.server import Context
 from caproto.server import PVGroup, pvproperty
 
 from sims.blade import Blade
-from sims.camera import Camera
+from sims.camera import Camera, TriggeredCamera
 from sims.camera_sum import CameraSum
 from sims.diffraction import FrameOptions
 from sims.electrometer import Electrometer
 from sims.experiment import Experiment
 from sims.faults import Faults
-from sims.frame_faults import FrameFaults
+from sims.frame_faults import FrameFaults, PairFaults
+from sims.frame_pairs import PairOptions
 from sims.hdf_plugin import HdfPlugin
 from sims.light import Light
 from sims.motor_record import MotorRecord
@@ -77,6 +78,8 @@ class SimulatedBeamline:
         Divides the times that devices take. Counts stay those of the full exposure.
     frames : FrameOptions
         What the pixel detector looks at.
+    pairs : PairOptions
+        What the dual camera looks at.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class SimulatedBeamline:
         stage: Stage | None = None,
         speed: float = 1.0,
         frames: FrameOptions | None = None,
+        pairs: PairOptions | None = None,
     ):
         if not 0 < speed < float("inf"):
             raise ValueError(f"the speed factor must be above 0, not {speed!r}")
@@ -120,9 +124,10 @@ class SimulatedBeamline:
         self.plugin = HdfPlugin(f"{prefix}PIX:HDF1:", options=frames, faults=self.frame_faults)
         self.frame_faults.on_full_disk = self.plugin.fill_disk
         self.frame_faults.on_writer_killed = self.plugin.kill_writer
-        self.camera = Camera(
+        self.camera = TriggeredCamera(
             f"{prefix}PIX:cam1:",
-            pixels=frames.optics.pixels,
+            model="ultra-fast pixel detector",
+            shape=frames.shape,
             plugin=self.plugin,
             place=self._sample_um,
             light=self.light,
@@ -136,6 +141,20 @@ class SimulatedBeamline:
             x=x,
             listener=Listener(self.camera.trigger, self.camera.line_ended),
             reading_error_um=self.frame_faults.reading_error_um,
+            speed=speed,
+        )
+        pairs = pairs or PairOptions(seed=experiment.seed)
+        self.pair_faults = PairFaults(f"{prefix}FAULT:Dual")
+        self.dual_plugin = HdfPlugin(f"{prefix}DUAL:HDF1:", options=pairs, faults=self.pair_faults)
+        self.pair_faults.on_full_disk = self.dual_plugin.fill_disk
+        self.pair_faults.on_writer_killed = self.dual_plugin.kill_writer
+        self.dual_camera = Camera(
+            f"{prefix}DUAL:cam1:",
+            model="dual-frame camera",
+            shape=pairs.shape,
+            plugin=self.dual_plugin,
+            place=self._sample_um,
+            light=self.light,
             speed=speed,
         )
         self.ring = _Ring(f"{prefix}RING:")
@@ -158,6 +177,9 @@ class SimulatedBeamline:
             self.camera,
             self.plugin,
             self.box,
+            self.pair_faults,
+            self.dual_camera,
+            self.dual_plugin,
             self.simulation,
         )
         return {name: channel for group in groups for name, channel in group.pvdb.items()}
@@ -169,6 +191,8 @@ class SimulatedBeamline:
         await self.scaler.initialise()
         await self.camera.initialise()
         await self.plugin.initialise()
+        await self.dual_camera.initialise()
+        await self.dual_plugin.initialise()
         await self._report_current()
 
     async def _expose(self, seconds: float, lit: float) -> Counts:
@@ -220,13 +244,14 @@ async def serve(
     stage: Stage | None = None,
     speed: float = 1.0,
     frames: FrameOptions | None = None,
+    pairs: PairOptions | None = None,
     announce: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve a simulated beamline until the process gets SIGTERM or SIGINT.
 
     Parameters
     ----------
-    prefix, experiment, stage, speed, frames
+    prefix, experiment, stage, speed, frames, pairs
         See `SimulatedBeamline`.
     port : int
         Port of the Channel Access server, which must be that of EPICS_CA_SERVER_PORT. Only the loopback
@@ -243,7 +268,7 @@ async def serve(
     """
     if not 0 < port < 65536:
         raise ValueError(f"a port is a number from 1 to 65535, not {port}")
-    beamline = SimulatedBeamline(prefix, experiment, stage, speed, frames)
+    beamline = SimulatedBeamline(prefix, experiment, stage, speed, frames, pairs)
     await beamline.initialise()
     context = _Server(beamline.pvdb, [HOST])
     context.log.addFilter(_without_beacon_failures)

@@ -68,7 +68,8 @@ class SoftIOC:
             "DiodeSaturation",
         )
         frames = ("MissedTrigger", "DroppedFrame", "PositionJitter", "FileClosesEarly", "FullDisk")
-        for fault in (*beamline, *frames):
+        pairs = ("DualDroppedFrame", "DualFileClosesEarly", "DualFullDisk", "DualOutOfFocus", "DualLag")
+        for fault in (*beamline, *frames, *pairs):
             self.put(f"FAULT:{fault}", 0)
 
 

@@ -84,6 +84,8 @@ def _default(value: Any) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, float):
         return f"`{value:g}`"
+    if isinstance(value, tuple):
+        return f"`{list(value)}`"
     return f'`"{value}"`' if isinstance(value, str | Path) else f"`{value}`".replace("'", '"')
 
 
@@ -93,8 +95,9 @@ def _allowed(field: FieldInfo) -> str:
         return ", ".join(f'`"{kind}"`' for kind in kinds)
     names = {bool: "true or false", int: "whole number", float: "number", Path: "path"}
     kind = "whole number or text" if kinds == [int, str] else "text" if str in kinds else names.get(kinds[0], "")
-    if get_origin(field.annotation) in (list, dict):
-        kind = "list" if get_origin(field.annotation) is list else "table"
+    origins = {get_origin(field.annotation), *map(get_origin, kinds)}
+    if origins & {list, tuple, dict}:
+        kind = "table" if get_origin(field.annotation) is dict else "list"
     words = {"gt": "above", "ge": "from", "lt": "below", "le": "to"}
     limits = [f"{words[name]} {getattr(one, name):g}" for one in field.metadata for name in words if hasattr(one, name)]
     return " ".join([kind, *limits])

@@ -1,12 +1,13 @@
-"""The pixel detector and the box that triggers it."""
+"""The pixel detector, the box that triggers it, and the camera that takes frame pairs."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from beamline.config.section import Section
+from beamline.frames.halves import Window, side_by_side, why_impossible
 
 
 class PixelDetectorSection(Section):
@@ -35,3 +36,46 @@ class TriggerBoxSection(Section):
     """The box that triggers the pixel detector where the stage is, and captures where that was; its fields are a Zebra's."""
 
     pv: str = Field("TRIG:", description="Text before PC_ARM, PC_GATE_START and the other fields; empty: there is no box.")
+
+
+class DualCameraSection(Section):
+    """The camera that takes frame pairs: an areaDetector whose one sensor sees the scene twice, through beam splitters."""
+
+    pv: str = Field("DUAL:", description="Text before cam1: and HDF1:; empty: there is no such camera.")
+    sensor: tuple[int, int] = Field((512, 1024), description="Rows and columns of a frame.")
+    pairing: Literal["halves", "consecutive"] = Field(
+        "halves",
+        description="Whether the two halves of a frame are a pair, or two consecutive frames of a camera without beam splitters.",
+    )
+    halves: tuple[Window, Window] | None = Field(
+        None,
+        description="Where the scene is on the sensor, twice: first row, row behind the last one, first column, column behind "
+        "the last one. Default: the left and the right half.",
+    )
+    max_rate_hz: float = Field(120.0, gt=0, description="Most frames a second that the camera can take, in Hz.")
+    dead_time_s: float = Field(0.0, ge=0, le=10, description="Time between exposures that the camera needs, in s.")
+    frame_timeout_s: float = Field(
+        5.0, gt=0, le=600, description="How long to wait for a frame that does not come before it counts as missing, in s."
+    )
+    saturation_counts: int | None = Field(
+        None, gt=0, description="Counts in a pixel from which it is saturated. Default: not checked."
+    )
+    pixel_um: float = Field(6.5, gt=0, description="Edge of a pixel, in um.")
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        rows, columns = self.sensor
+        if rows < 1 or columns < 2:
+            raise ValueError(f"sensor must be at least 1 row and 2 columns, not {rows} and {columns}")
+        if self.pairing == "consecutive" and self.halves is not None:
+            raise ValueError('halves are of no use with pairing = "consecutive": leave either out')
+        if self.windows is not None and (why := why_impossible(self.sensor, self.windows)) is not None:
+            raise ValueError(why)
+        return self
+
+    @property
+    def windows(self) -> tuple[Window, Window] | None:
+        """The two halves; None where consecutive frames are pairs."""
+        if self.pairing == "consecutive":
+            return None
+        return side_by_side(self.sensor) if self.halves is None else self.halves

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from beamline.config.buckets import CameraSumSection, DiodeSection, ElectrometerSection
 from beamline.config.checks import PREFIX, expanded
 from beamline.config.connections import EpicsSection, TiledSection
-from beamline.config.frames import PixelDetectorSection, TriggerBoxSection
+from beamline.config.frames import DualCameraSection, PixelDetectorSection, TriggerBoxSection
 from beamline.config.light import BeamSection, ShutterSection
 from beamline.config.masks import MaskPlateSection
 from beamline.config.reconstruction import ReconstructionSection
@@ -46,6 +46,7 @@ class GhostbeamConfig(BaseSettings):
     camera_sum: CameraSumSection = Field(CameraSumSection(), description="A camera as the bucket detector.")
     pixel_detector: PixelDetectorSection = Field(PixelDetectorSection(), description="The pixel detector.")
     trigger_box: TriggerBoxSection = Field(TriggerBoxSection(), description="The trigger box.")
+    dual_camera: DualCameraSection = Field(DualCameraSection(), description="The camera that takes frame pairs.")
     beam: BeamSection = Field(BeamSection(), description="Ring current and the waiting for beam.")
     mask_plate: MaskPlateSection = Field(MaskPlateSection(), description="The mounted mask plate.")
     tiled: TiledSection = Field(TiledSection(), description="The Tiled server.")

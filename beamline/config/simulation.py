@@ -21,6 +21,15 @@ class SimulationSection(Section):
     frames: Literal["diffraction", "pattern"] = Field(
         "diffraction", description="`pattern` recycles 64 frames, whatever the sample does: for tests of speed."
     )
+    pair_scene: Literal["flow", "nuclei", "bars", "texture"] = Field(
+        "flow", description="What the dual camera sees; `flow` moves from frame to frame."
+    )
+    pair_photons: float = Field(
+        2500.0, gt=0, lt=1e9, description="Mean photons per second and pixel in each half of the dual camera's frames."
+    )
+    scintillator: bool = Field(
+        False, description="Whether a scintillator stands before the beam splitters: X-ray noise is then common to both halves."
+    )
     ca_port: int = Field(
         5964, ge=1, le=65_534, description="Port at which the simulated PVs are served, on 127.0.0.1; a repeater takes the next."
     )

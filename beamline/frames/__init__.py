@@ -1,1 +1,1 @@
-"""The detector that writes frames into files, and the box that triggers it and captures positions."""
+"""The detectors that write frames into files, and the box that triggers it and captures positions."""

@@ -301,7 +301,7 @@ class FrameCamera(NumpyTyped, DetectorBase):
                 time.sleep(_POLL_S)
                 if (now := self.hdf1.captured()) != count:
                     count, since = now, time.monotonic()
-            if count < expected:
+            if count < expected and self._flying:
                 self.log.warning("%s: %d of %d frames are missing", self.name, expected - count, expected)
             end(status)
         except Exception as error:  # whatever Channel Access raises when the IOC has just died

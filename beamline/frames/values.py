@@ -1,4 +1,4 @@
-"""What detector and trigger box are told before they start, and what a reconstruction must know of the detector."""
+"""What detectors and trigger box are told before they start, and what a reconstruction must know of the detector."""
 
 from __future__ import annotations
 
@@ -39,6 +39,29 @@ class TriggeredFrames:
         Rows and columns that the run says they have.
     """
 
+    exposure_s: float
+    period_s: float
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class FrameSeries:
+    """Frames that a camera is to take by itself, one after the other.
+
+    Parameters
+    ----------
+    num : int
+        How many the series has.
+    taken : int
+        How many of them were taken before it was interrupted.
+    exposure_s, period_s : float
+        Length of an exposure, and the time from one to the next.
+    shape : pair of int
+        Rows and columns that the run says they have.
+    """
+
+    num: int
+    taken: int
     exposure_s: float
     period_s: float
     shape: tuple[int, int]

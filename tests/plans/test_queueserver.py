@@ -28,11 +28,13 @@ def listed(tmp_path_factory):
 
 def test_plans_and_devices_are_listed(listed):
     assert {"ghost_scan", "fly_scan", "dark_scan", "count", "scan"} <= set(listed["existing_plans"])
-    devices = {"mask_stage", "sample_stage", "shutter", "diode", "ring_current", "pixel_detector", "trigger_box"}
+    devices = {"mask_stage", "sample_stage", "shutter", "diode", "ring_current", "pixel_detector", "trigger_box", "dual_camera"}
     assert devices <= set(listed["existing_devices"])
 
 
-@pytest.mark.parametrize("plan", ["ghost_scan", "fly_scan", "dark_scan"])
+@pytest.mark.parametrize(
+    "plan", ["ghost_scan", "fly_scan", "dark_scan", "frame_pair_series", "static_series", "dark_flat_series"]
+)
 def test_every_parameter_is_typed_and_documented(listed, plan):
     entry = listed["existing_plans"][plan]
     assert entry["description"]
@@ -55,6 +57,17 @@ def test_a_client_that_speaks_json_can_ask_for_a_scan(listed):
 @pytest.mark.parametrize("bad", [{"num": "many"}, {"order": "snake"}, {"exposure": "long"}, {"speed": 2}])
 def test_wrong_types_are_refused_by_queueserver_already(listed, bad):
     assert not check(listed, **bad)[0]
+
+
+def check_pairs(listed, **kwargs):
+    plan = {"name": "frame_pair_series", "args": ["dual_camera"], "kwargs": kwargs, "item_type": "plan"}
+    return profile_ops.validate_plan(plan, allowed_plans=listed["existing_plans"], allowed_devices=listed["existing_devices"])
+
+
+def test_a_client_that_speaks_json_can_ask_for_a_series_of_frame_pairs(listed):
+    request = {"num": 48, "rate_hz": 24.0, "darks": 5, "flats": 5, "out_um": [0, 5000], "static": True}
+    assert check_pairs(listed, **request, sample_stage="sample_stage", shutter="shutter", recipes=["pearson"])[0]
+    assert not check_pairs(listed, num=48, rate_hz="fast")[0]
 
 
 def check_fly(listed, **kwargs):

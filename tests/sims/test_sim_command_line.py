@@ -25,7 +25,8 @@ def test_help_explains_every_option_and_every_pv(capsys):
         "SHUTTER:Sts:FailCls-Sts BLADE:Close BLADE:Closed SCALER EM: SUM: "
         "RING:Current SIM:Ready FAULT:LostTrigger FAULT:LateTrigger FAULT:StalledAxis "
         "FAULT:ShutterStuck FAULT:BeamDump FAULT:DiodeSaturation PIX:cam1: PIX:HDF1: NumCaptured_RBV TRIG:PC_ GATE_START "
-        "FAULT:MissedTrigger FAULT:DroppedFrame FAULT:PositionJitter FAULT:FileClosesEarly FAULT:FullDisk FAULT:WriterKilled"
+        "FAULT:MissedTrigger FAULT:DroppedFrame FAULT:PositionJitter FAULT:FileClosesEarly FAULT:FullDisk FAULT:WriterKilled "
+        "DUAL:cam1: DUAL:HDF1: FAULT:DualOutOfFocus FAULT:DualLag"
     )
     for name in re.findall(r"\S+", names):
         assert name in text
@@ -43,6 +44,9 @@ def test_help_explains_every_option_and_every_pv(capsys):
         (["--seed", "-1"], "--seed must be 0 or more"),
         (["--coherent-sample", "cat"], "there is no coherent sample 'cat': choose one of star, fibres"),
         (["--frames", "fast"], "there is no way 'fast' to make frames"),
+        (["--pair-scene", "cat"], "there is no scene 'cat' for frame pairs: choose one of flow, nuclei, bars, texture"),
+        (["--pair-photons", "0"], "the photons per second and pixel must be above 0"),
+        (["--dual-sensor", "0", "4"], "sensor must have at least 1 row and 2 columns"),
         (["--flux", "0"], "the flux must be above 0"),
         (["--slope", "7"], "the slope of an edge must be 0 to 1 pixel"),
         (["--jitter-um", "-1"], "the jitter of the mask stage must be 0 um or more"),

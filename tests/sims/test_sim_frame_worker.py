@@ -8,7 +8,7 @@ import pytest
 from sims.diffraction import FrameOptions, FrameSource
 from sims.frame_messages import Close, Disk, Flush, Open, Take
 from sims.frame_process import FrameWorker
-from sims.frame_writer import EPOCH_1990_S, FRAMES, NUMBERS, TIMES
+from sims.frame_writer import CHUNK, EPOCH_1990_S, FRAMES, NUMBERS, TIMES
 from sims.triggers import Triggers
 from sims.zone_plate import Optics
 
@@ -21,7 +21,7 @@ def source():
 @pytest.fixture
 def worker(source):
     reports = []
-    made = FrameWorker(source, lambda **what: reports.append(what))
+    made = FrameWorker(source, CHUNK, lambda **what: reports.append(what))
     made.reports = reports
     return made
 

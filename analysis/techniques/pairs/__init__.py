@@ -23,6 +23,21 @@ def open_run(start: Mapping[str, Any], store: ReferenceStore) -> PairsRun:
     return PairsRun(start, frame_folders(store.state_dir))
 
 
+OPTIONS: Mapping[str, Mapping[str, Any]] = {name: method.defaults for name, method in METHODS.items()}
+"""The options of each method with their default values, for whoever writes recipes."""
+
+
+def check_recipe(recipe: Mapping[str, Any]) -> None:
+    """Raise ValueError if an option of a recipe has a value that makes no sense; the message says what does.
+
+    Parameters
+    ----------
+    recipe : mapping
+        As in a start document: `method`, and maybe `options`.
+    """
+    METHODS[recipe["method"]].checked_options(recipe.get("options", {}))
+
+
 TECHNIQUE = Technique(
     entry=ENTRY,
     rows=PairsRun.rows,
