@@ -1,4 +1,4 @@
-"""How the Tiled server reads a detector's HDF5 files: in place, also while they are written, and none but those it may.
+"""How the Tiled server reads HDF5 files, a detector's also while they are written: in place, and none but those it may.
 
 Tiled's own adapter opens whatever a file links to, waits for ever on one whose end is lost, and answers with an error that says
 nothing. Here the file's fault is the answer.
@@ -28,7 +28,10 @@ _LARGEST_ANSWER = 300_000_000  # bytes; Tiled sends no more, and would look only
 
 
 class FramesAdapter(Adapter[ArrayStructure]):
-    """One data set of a detector's file, with as many entries as were announced. Made by `frames_adapter`."""
+    """One data set of a detector's file, with as many entries as were announced. Made by `frames_adapter`.
+
+    Of several files (`analysis.archive.large_arrays`) each has the entries of one chunk.
+    """
 
     structure_family = StructureFamily.array
     allowed: Sequence[Path] = ()
@@ -78,10 +81,20 @@ class FramesAdapter(Adapter[ArrayStructure]):
     def _entries(self, first: int, last: int) -> np.ndarray:
         """Entries first to last - 1."""
         structure = self.structure()
-        if len(self._uris) != 1:
+        counts = (structure.shape[0],) if len(self._uris) == 1 else structure.chunks[0]
+        if len(self._uris) != len(counts):
             raise FramesRefused(f"frames in {len(self._uris)} files are not read: write one file a run")
+        parts = []
+        for uri, begin, end in zip(self._uris, np.cumsum((0, *counts[:-1])), np.cumsum(counts), strict=True):
+            low, high = max(first, int(begin)), min(last, int(end))
+            if low < high:
+                parts.append(self._of_file(uri, low - int(begin), high - int(begin)))
+        return np.concatenate(parts) if parts else self._of_file(self._uris[0], 0, 0)
+
+    def _of_file(self, uri: str, first: int, last: int) -> np.ndarray:
+        structure = self.structure()
         with FrameEntries(
-            self._uris[0],
+            uri,
             self._dataset,
             self.allowed,
             shape=structure.shape[1:],

@@ -15,6 +15,7 @@ from analysis.archive.columns import LEFT_OUT, ColumnFailed, ColumnUnfit, Layout
 from analysis.archive.comparison import Comparison, compare, unpacked
 from analysis.archive.frame_entries import MIMETYPE
 from analysis.archive.json_values import storable
+from analysis.archive.large_arrays import LargeArrays
 from analysis.archive.names import checked_uid
 from analysis.archive.run_writer import Normalizer, RunWriter
 from analysis.archive.stored_frames import FileOwners
@@ -36,9 +37,8 @@ class RunArchive:
         The run's uid.
     layout : Layout, optional
         How its columns are stored, as former attempts found out; by default as its descriptors announce them.
-
     folders : sequence of Path
-        Where its files of frames may lie.
+        Where its files of frames may lie. Its arrays above 1 MB go into files below the first of them.
 
     Raises
     ------
@@ -74,7 +74,8 @@ class RunArchive:
             If Tiled didn't take one of its columns.
         """
         if name == "start":
-            self._writer = RunWriter(self.container, self.layout)
+            arrays = LargeArrays(self._folders[0] / "arrays" / self.uid) if self._folders else None
+            self._writer = RunWriter(self.container, self.layout, arrays)
             self._normalizer = Normalizer()
             self._normalizer.subscribe(self._writer)
         assert self._normalizer is not None and self._writer is not None, "the first document of a run is its start"

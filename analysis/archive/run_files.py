@@ -69,7 +69,7 @@ class RunFiles:
                 with blamed(stream, column):
                     file = _File(node, stream, column, consolidator_factory(resource, descriptor))
                 self._files[node] = file
-                self._request.register(node, file.consolidator.get_data_source(), file.whose)
+                self._request.register(node, file.consolidator.get_data_source(), {}, file.whose)
             else:
                 file = self._files[node]
                 with blamed(stream, column):

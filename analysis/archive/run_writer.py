@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow
 from bluesky_tiled_plugins.utils import split_table
+from bluesky_tiled_plugins.writing.consolidators import Patch
 from bluesky_tiled_plugins.writing.tiled_writer import MAX_TABLE_COLUMNS, RunNormalizer
 from event_model import DocumentNames, DocumentRouter
 from tiled.serialization.table import serialize_arrow
@@ -20,6 +21,7 @@ from tiled.structures.core import Spec
 from tiled.utils import APACHE_ARROW_FILE_MIME_TYPE
 
 from analysis.archive.columns import LEFT_OUT, MISSING, Column, ColumnUnfit, Layout, as_array, as_dtype, as_json, fits, plain
+from analysis.archive.large_arrays import LARGE, LargeArrays
 from analysis.archive.run_files import RunFiles, blamed
 from analysis.archive.write_request import Node, WriteRequest
 
@@ -55,6 +57,8 @@ class RunWriter(DocumentRouter):
         `raw` or `processed`.
     layout : Layout
         How each column is stored.
+    large_arrays : LargeArrays, optional
+        Where arrays above 1 MB go; into Tiled itself if it isn't given.
 
     Attributes
     ----------
@@ -69,8 +73,9 @@ class RunWriter(DocumentRouter):
         From any method: Tiled did not take this column.
     """
 
-    def __init__(self, container: Any, layout: Layout) -> None:
+    def __init__(self, container: Any, layout: Layout, large_arrays: LargeArrays | None = None) -> None:
         super().__init__()
+        self._large_arrays = large_arrays
         self.replaced = 0
         self._layout = layout
         self._request = WriteRequest(container)
@@ -182,11 +187,19 @@ class RunWriter(DocumentRouter):
         node = (self._uid, name, column.name)
         entries = self._entries.get((stream, column.name), 0)
         self._entries[stream, column.name] = entries + len(array)
-        if entries:
-            self._request.further_entries(node, array, entries, whose=(stream, column))
-            return
         metadata = {**column.data_key, "dtype_numpy": array.dtype.str}
-        self._request.array(node, array, metadata, _dims(array.shape), whose=(stream, column))
+        dims, whose = _dims(array.shape), (stream, column)
+        if self._large_arrays is not None and array[0].nbytes > LARGE:
+            source = self._large_arrays.write(name, column.name, array, dims)
+            if entries:
+                patch = Patch(shape=array.shape, offset=(entries, *[0] * (array.ndim - 1)))
+                self._request.extend_registered(node, source, patch, whose)
+            else:
+                self._request.register(node, source, metadata, whose)
+        elif entries:
+            self._request.further_entries(node, array, entries, whose)
+        else:
+            self._request.array(node, array, metadata, dims, whose)
         self._parts[node] = None
 
     def _write_table(self, name: str, columns: list[Column], values: dict[str, list[Any]], events: list[dict[str, Any]]) -> None:

@@ -83,9 +83,9 @@ class WriteRequest:
         """Append rows, as an Arrow file, to a table."""
         self._add("rows", node, data=rows)
 
-    def register(self, node: Node, source: DataSource[Any], whose: Any) -> None:
+    def register(self, node: Node, source: DataSource[Any], metadata: Mapping[str, Any], whose: Any) -> None:
         """Make a node of data that lie in a file."""
-        self._create(node, source.structure_family, {}, source=source, whose=whose)
+        self._create(node, source.structure_family, metadata, source=source, whose=whose)
 
     def extend_registered(self, node: Node, source: DataSource[Any], patch: Any, whose: Any) -> None:
         """Tell how much there is in the file of a node now; `patch` is what is new, if it is an array."""
