@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from typing import Any
 
@@ -11,12 +10,11 @@ from rich.table import Table
 
 from analysis.archive.catalog import is_healthy
 from analysis.documents.log import LogReader, log_paths
-from analysis.documents.status import read_status
+from analysis.documents.status import read_status, service_state
 from beamline.config import GhostbeamConfig
 from ghostbeam.control import supervisor_status
 from ghostbeam.services import tiled_uri
 
-_STALE_S = 10.0  # a service that said nothing for so long hangs
 _NOT_COUNTERS = {
     "pid",
     "started_ticks",
@@ -52,12 +50,8 @@ def service_states(config: GhostbeamConfig) -> tuple[list[dict[str, Any]], bool]
         state, remark = figures["state"], figures["last_words"]
         if state == "running":
             remark = _remark(said)
-            if said.get("problem"):
-                state = "waiting"
-            elif said.get("given_up"):
-                state = "gave up runs"
-            elif said and time.time() - said["time"] > _STALE_S:
-                state = "hangs"
+            if said:
+                state = service_state(said)
             elif name == "tiled" and not is_healthy(tiled_uri(config)):
                 state, remark = "no answer", f"{tiled_uri(config)} does not answer"
         told = {"service": name, "state": state, "well": state in ("running", "elsewhere"), "pid": figures["pid"]}

@@ -47,6 +47,11 @@ class RingCurrentSuspender(SuspendFloor):
             tripped_message=f"ring current below {minimum_ma:g} mA; waiting for beam",
         )
 
+    @property
+    def reason(self) -> str:
+        """Why plans wait while it is tripped."""
+        return str(self._tripped_message)
+
     def install(self, RE: RunEngine, *, event_type: str | None = None) -> None:
         """Watch the current for this RunEngine, and hold its plans."""
         super().install(RE, event_type=event_type)

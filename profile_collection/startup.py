@@ -44,6 +44,7 @@ from beamline.factory import connect, make_devices
 from beamline.plates import make_plate
 from ghostbeam import reprocess
 from ghostbeam.control import ensure_up
+from ghostbeam.now import Now
 from ghostbeam.prompt.banner import banner
 from ghostbeam.prompt.catalogue import LoggedCatalogue
 from ghostbeam.prompt.errors import keep_log_short, tell_in_one_line
@@ -114,6 +115,8 @@ if not LISTING:
     RE.preprocessors.append(SupplementalData(baseline=baseline))
     for suspender in beam_suspenders(ring_current, devices.buckets, shutter, config.beam):
         RE.install_suspender(suspender)
+    conditions = {"ring current": ring_current, "shutter": None if shutter is None else shutter.status}
+    RE.subscribe(Now(RE, config.state_dir, {name: signal for name, signal in conditions.items() if signal is not None}))
     scan_lock = ScanLock(config.state_dir)
     RE.preprocessors.append(scan_lock.holds)
 

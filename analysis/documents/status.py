@@ -16,6 +16,8 @@ from typing import Any
 from analysis.documents.private import private_folder
 from analysis.documents.process import Process, this_process
 
+_STALE_S = 10.0  # a service that has said nothing for so long hangs
+
 
 class StatusFile:
     """A service's state in `services/<name>.json` below the state directory.
@@ -70,6 +72,15 @@ def is_running(status: Mapping[str, Any]) -> bool:
         return Process(status["pid"], status["started_ticks"], status["boot"]).is_running
     except KeyError:  # written by a former version
         return False
+
+
+def service_state(status: Mapping[str, Any]) -> str:
+    """What a service that runs does, by what it last said of itself: "hangs", "waiting", "gave up runs" or "running"."""
+    if time.time() - status["time"] > _STALE_S:
+        return "hangs"
+    if status.get("problem"):
+        return "waiting"
+    return "gave up runs" if status.get("given_up") else "running"
 
 
 class StopRequest:

@@ -6,9 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from analysis.documents.status import is_running, read_status
-
-_STALE_S = 10.0  # a service that said nothing for so long hangs
+from analysis.documents.status import is_running, read_status, service_state
 
 
 def health(state_dir: Path) -> list[dict[str, Any]]:
@@ -24,12 +22,13 @@ def health(state_dir: Path) -> list[dict[str, Any]]:
 def _state(said: dict[str, Any] | None) -> tuple[str, str]:
     if said is None or not is_running(said):
         return "down", "start it with `ghostbeam up`"
-    if time.time() - said["time"] > _STALE_S:
-        return "hangs", f"it said nothing for {time.time() - said['time']:.0f} s"
-    if said.get("problem"):
-        return "waiting", str(said["problem"])
-    if given_up := said.get("given_up"):
-        uid, problem = next(iter(given_up.items()))
-        return "gave up runs", f"{len(given_up)}, such as {uid[:8]}: {problem} (try again with `ghostbeam recover`)"
+    state = service_state(said)
+    if state == "hangs":
+        return state, f"it said nothing for {time.time() - said['time']:.0f} s"
+    if state == "waiting":
+        return state, str(said["problem"])
+    if state == "gave up runs":
+        uid, problem = next(iter(said["given_up"].items()))
+        return state, f"{len(said['given_up'])}, such as {uid[:8]}: {problem} (try again with `ghostbeam recover`)"
     lag = said.get("lag_documents")
-    return "running", f"{lag} documents behind" if lag else ""
+    return state, f"{lag} documents behind" if lag else ""

@@ -48,7 +48,16 @@ def state(request: Request, run: Annotated[str | None, "uid of the run to show"]
     """What the page shows beside the images, as JSON."""
     told = _told(request.app.state)
     with _LOCK:
-        content: dict[str, Any] = told.state(run)
+        content = told.state_json(run)
+    return Response(content, media_type="application/json", headers=_HEADERS)
+
+
+@router.get("/runs", dependencies=_READING)
+def runs(request: Request, before: Annotated[str, "uid of the run before which to list"]) -> Response:
+    """Runs older than those of the state, as JSON."""
+    told = _told(request.app.state)
+    with _LOCK:
+        content = told.older(before)
     return Response(orjson.dumps(content, default=str), media_type="application/json", headers=_HEADERS)
 
 

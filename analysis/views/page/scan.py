@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from typing import Any
 
 from analysis.documents.log import LogReader, Record
 from analysis.documents.log_reader import RunInfo
+from analysis.documents.status import is_running
 
 _WINDOW_S = 15.0  # over which the rate is taken
 _FIRST = 50  # documents of an ended run in which its baseline is looked for
 _BASELINE = "baseline"
+_STALE_S = 10.0  # a session that has said nothing for so long is not believed
 
 
 class Scan:
@@ -70,8 +74,18 @@ class Scan:
             "reason": stop.get("reason") or "",
         }
 
-    def told(self, now: float) -> dict[str, Any]:
-        """All that the page says of it, at the time `now` (s since 1970)."""
+    def told(self, now: float, session: Mapping[str, Any] | None = None, doubt: str | None = None) -> dict[str, Any]:
+        """All that the page says of it.
+
+        Parameters
+        ----------
+        now : float
+            The present time, s since 1970.
+        session : mapping, optional
+            What the session that scans last said of itself.
+        doubt : str, optional
+            What seems wrong, judged from the first rows.
+        """
         rows, expected, rate = self._counts[self._stream], self._expected, self._rate(now)
         left = (expected - rows) / rate if expected and rate else None
         return {
@@ -81,6 +95,8 @@ class Scan:
             "rate_hz": rate,
             "left_s": left if self.stop is None else None,
             "since_last_row_s": now - self._last_row if self.stop is None and self._last_row else None,
+            "session": _session_state(session) if self.stop is None and session and session.get("run") == self.uid else None,
+            "doubt": doubt,
             "conditions": [
                 {"name": key, "value": value, "units": self._units.get(key)} for key, value in self._conditions.items()
             ],
@@ -131,3 +147,12 @@ class Scan:
             self._course.append((at, self._counts[stream]))
             while self._course[0][0] < at - _WINDOW_S:
                 self._course.popleft()
+
+
+def _session_state(session: Mapping[str, Any]) -> dict[str, Any] | None:
+    """State ("running", "paused" or "gone", for example), what the plan waits for, and conditions; None if there is no news."""
+    if not is_running(session):
+        return {"state": "gone", "waiting": [], "conditions": []}
+    if time.time() - session["time"] > _STALE_S:
+        return None
+    return {key: session[key] for key in ("state", "waiting", "conditions")}

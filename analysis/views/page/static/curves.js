@@ -4,6 +4,7 @@ import { make } from "./dom.js";
 
 const COLOURS = ["#4cc2ff", "#ffb454", "#4bd18b", "#d2a8ff", "#ff7b9c", "#e6edf3"];
 const FONT = { color: "#8b9bb0", size: 15, family: "system-ui, sans-serif" };
+const EVERY_MS = 4000; // between two drawings while a scan runs: they cost more than the images
 const WIDE = 30; // largest to smallest value, from which an axis is logarithmic
 
 /** The plots below the images. */
@@ -12,13 +13,16 @@ export class Curves {
     this.element = element;
     this.plots = new Map();
     this.drawn = "";
+    this.drawnAt = -Infinity;
   }
 
   show(reconstructions) {
     const Plotly = window.Plotly; // megabytes: the images don't wait for it
     const drawn = JSON.stringify(reconstructions.map(({ uid, estimates }) => [uid, estimates]));
-    if (!Plotly || drawn === this.drawn) return;
+    const ended = reconstructions.every(({ state }) => state !== "running");
+    if (!Plotly || drawn === this.drawn || (!ended && performance.now() < this.drawnAt + EVERY_MS)) return;
     this.drawn = drawn;
+    this.drawnAt = performance.now();
     const figures = new Map(reconstructions.flatMap((one) =>
       one.figures.filter(({ name }) => name in one.course).map((figure) => [figure.name, figure])));
     for (const [name, plot] of this.plots) {

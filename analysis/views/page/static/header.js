@@ -9,7 +9,9 @@ const STILL_S = 10; // without a new row
 export function showHeader({ scan, health }) {
   const services = health.map(({ name, state, well, says }) =>
     make("span", { className: well ? "well" : "ill", textContent: says ? `${name} ${state}: ${says}` : `${name} ${state}` }));
-  byId("services").replaceChildren(...services);
+  const told = JSON.stringify(health);
+  if (byId("services").dataset.shown !== told) byId("services").replaceChildren(...services);
+  byId("services").dataset.shown = told;
   if (!scan) {
     write("status", "no scan yet");
     return;
@@ -25,19 +27,34 @@ export function showHeader({ scan, health }) {
   write("rate", scan.rate_hz ? `${number(scan.rate_hz)} /s` : "");
   write("left", scan.left_s !== null ? `${span(scan.left_s)} left` : scan.ended ? `took ${span(scan.ended - scan.time)}` : "");
   byId("done").style.width = `${scan.expected ? Math.min(100, (100 * scan.rows) / scan.expected) : 0}%`;
-  byId("conditions").replaceChildren(...scan.conditions.flatMap(({ name, value, units }) => [
-    make("dt", { textContent: name }),
-    make("dd", { textContent: `${typeof value === "number" ? number(value) : value} ${units ?? ""}` })]));
+  const now = scan.session?.conditions ?? [];
+  byId("now").hidden = !now.length;
+  list("now-conditions", now);
+  list("conditions", scan.conditions);
   if (byId("parameters").dataset.run !== scan.uid) {
     byId("parameters").dataset.run = scan.uid;
     byId("parameters").replaceChildren(details("all of the run", `raw/${scan.uid}`));
   }
 }
 
+/** Show conditions, only where they are others. */
+function list(id, conditions) {
+  const element = byId(id);
+  const shown = JSON.stringify(conditions);
+  if (element.dataset.shown === shown) return;
+  element.dataset.shown = shown;
+  element.replaceChildren(...conditions.flatMap(({ name, value, units }) => [
+    make("dt", { textContent: name }),
+    make("dd", { textContent: `${typeof value === "number" ? number(value) : value} ${units ?? ""}` })]));
+}
+
 /** A word for how a scan is, and its class. */
-export function statusOf({ exit_status: status, since_last_row_s: still }) {
+export function statusOf({ exit_status: status, since_last_row_s: still, session }) {
   if (status === "success") return ["done", "done"];
   if (status) return [status === "abort" ? "aborted" : "failed", "failed"];
+  if (session?.state === "gone") return ["session has ended", "failed"];
+  if (session?.state === "paused") return ["paused", "waiting"];
+  if (session?.waiting.length) return [session.waiting[0], "waiting"];
   if (still > STILL_S) return [`no data for ${span(still)}`, "waiting"];
   return ["scanning", "running"];
 }

@@ -9,11 +9,12 @@ const COLOURS = {
   heat: (part) => [765 * part, 765 * part - 255, 765 * part - 510],
 };
 const STEPS = 256;
+const EVERY_MS = 250; // at least, between two drawings: more often nobody sees, and the scan's machine draws as well
 const PARTS = [0.005, 0.995]; // of the values lie within the colours; a few pixels far off darken nothing
 
 /** A panel for one array of a reconstruction. */
 export class Panel {
-  constructor({ name, meaning, units }, pixelSize, colours) {
+  constructor({ name, meaning, units, dims }, pixelSize, colours) {
     this.pixelSize = pixelSize;
     this.table = tableOf(COLOURS[colours]);
     this.canvas = make("canvas", { className: "pixels" });
@@ -29,12 +30,31 @@ export class Panel {
       make("div", { className: "picture" }, this.frame,
         make("div", { className: "scale" }, this.high, this.bar, this.low)));
     this.element.dataset.array = name;
+    this.axis = dims?.slice(0, -2).join(", ") || "channel";
+    this.channel = 0;
+    this.latest = null; // the newest entry
+    this.drawing = null;
+    this.drawnAt = -Infinity;
   }
 
-  /** Show an entry of a stack: its last two axes; of further ones, such as elements, the first. */
-  show({ count, shape, values }) {
+  /** Show an entry of a stack, soon: of those that come meanwhile, only the newest. */
+  show(entry) {
+    this.latest = entry;
+    const wait = Math.max(0, this.drawnAt + EVERY_MS - performance.now());
+    this.drawing ??= setTimeout(() => requestAnimationFrame(() => {
+      this.drawing = null;
+      this.draw();
+    }), wait);
+  }
+
+  /** Draw the last two axes of the newest entry; of further ones, such as elements, those of one channel. */
+  draw() {
+    const { count, shape, values: all } = this.latest;
+    this.drawnAt = performance.now();
     const [height, width] = shape.slice(-2);
-    const [low, high] = limits(values.subarray(0, height * width));
+    this.choose(shape.slice(0, -2).reduce((product, length) => product * length, 1));
+    const values = all.subarray(this.channel * height * width, (this.channel + 1) * height * width);
+    const [low, high] = limits(values);
     const pixels = new ImageData(width, height);
     for (let i = 0; i < height * width; i++) {
       const step = Math.max(0, Math.min(STEPS - 1, Math.floor((STEPS * (values[i] - low)) / (high - low))));
@@ -48,6 +68,25 @@ export class Panel {
     this.low.textContent = number(low);
     this.drawBar();
     this.rule(height, width);
+  }
+
+  /** Buttons that step through channels, where there are several. */
+  choose(channels) {
+    if (channels < 2) return;
+    if (!this.channels) {
+      this.channels = make("span", { className: "channels" });
+      const step = (by) => () => {
+        this.channel = (this.channel + by + this.count) % this.count;
+        this.draw();
+      };
+      this.which = make("span");
+      this.channels.append(make("button", { textContent: "‹", onclick: step(-1) }), this.which,
+        make("button", { textContent: "›", onclick: step(1) }));
+      this.caption.append(this.channels);
+    }
+    this.count = channels;
+    this.channel = Math.min(this.channel, channels - 1);
+    this.which.textContent = `${this.axis} ${this.channel + 1} of ${channels}`;
   }
 
   drawBar() {

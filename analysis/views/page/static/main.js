@@ -18,7 +18,7 @@ async function update() {
   try {
     const run = chosen();
     const state = await (await ask(run ? `state?run=${encodeURIComponent(run)}` : "state")).json();
-    notice();
+    notice(...(state.scan?.doubt ? [state.scan.doubt] : []));
     showHeader(state);
     showRuns(state, run);
     methods.show(state.reconstructions);
@@ -30,6 +30,9 @@ async function update() {
 }
 
 function notice(...lines) {
+  const shown = lines.join("\n");
+  if (byId("notices").dataset.shown === shown) return;
+  byId("notices").dataset.shown = shown;
   byId("notices").replaceChildren(...lines.map((textContent) => make("p", { textContent })));
 }
 
@@ -40,9 +43,10 @@ function refuse() {
 }
 
 async function forever() {
-  await update();
+  if (!document.hidden) await update();
   if (document.body.className !== "refused") setTimeout(forever, EVERY_MS);
 }
 
+document.addEventListener("visibilitychange", () => document.hidden || update());
 addEventListener("hashchange", () => (document.body.className === "refused" ? location.reload() : update()));
 forever();

@@ -1,12 +1,32 @@
-// The last runs; a click shows one.
+// The last runs, and older ones when they are asked for; a click shows one.
 
 import { byId, make } from "./dom.js";
 import { statusOf } from "./header.js";
+import { ask } from "./tiled.js";
+
+let older = []; // runs before the last ones that have been asked for, newest first
+let drawn = "";
 
 /** Show the list. `chosen` is the run that the link names. */
 export function showRuns({ runs, scan }, chosen) {
-  byId("runs").replaceChildren(...runs.map((run) => item(run, scan?.uid === run.uid)),
+  const listed = new Set(runs.map(({ uid }) => uid));
+  const all = [...runs, ...older.filter(({ uid }) => !listed.has(uid))];
+  const shown = JSON.stringify([all, scan?.uid, chosen]);
+  if (shown === drawn) return;
+  drawn = shown;
+  byId("runs").replaceChildren(...all.map((run) => item(run, scan?.uid === run.uid)),
     ...(chosen ? [make("li", {}, link("follow the newest run", null))] : []));
+  const button = byId("older");
+  if (button.dataset.end !== "true") button.hidden = !all.length;
+  button.onclick = () => more(all.at(-1).uid).then(() => showRuns({ runs, scan }, chosen)).catch(() => {});
+}
+
+async function more(before) {
+  const found = await (await ask(`runs?before=${encodeURIComponent(before)}`)).json();
+  older = [...older, ...found];
+  if (found.length) return;
+  byId("older").dataset.end = "true";
+  byId("older").hidden = true;
 }
 
 function item(run, shown) {

@@ -24,6 +24,7 @@ from analysis.archive.read_key import read_key
 from analysis.documents.derived import DerivedRun, Standing, derived_start
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.recipe import Recipe
+from analysis.documents.status import StatusFile
 from analysis.estimate import Estimate, Quantity
 
 pytestmark = [pytest.mark.e2e, needs_chromium]
@@ -44,15 +45,17 @@ class Measured:
     server: TiledServer
     sample: str
     uid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    channels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         paths = log_paths(self.server.state_dir)
         self.raw, processed = LogWriter(paths.raw), LogWriter(paths.processed)
         self.start = {"uid": self.uid, "time": 1e9, "sample": self.sample, "plan_name": EVIL, "num_points": 10, "scan_id": 4}
         self.raw("start", self.start)
+        shape, dims = (2,) * len(self.channels) + (3, 4), (*self.channels, "y", "x")
         quantities = {
-            "tilt": Quantity(f"tilt {EVIL}", "mrad", "<f4", (3, 4), ("y", "x")),
-            "doubt": Quantity("doubt", "mrad", "<f4", (3, 4), ("y", "x")),
+            "tilt": Quantity(f"tilt {EVIL}", "mrad", "<f4", shape, dims),
+            "doubt": Quantity("doubt", "mrad", "<f4", shape, dims),
             "misfit": Quantity(f"misfit {EVIL}", lower_is_better=True, useless_from=1.0),
         }
         metadata = {"image": {"pixel_size_um": 2.0}}
@@ -89,6 +92,52 @@ def browser() -> Iterator[Browser]:
 
 def link(server: TiledServer, **more: str) -> str:
     return f"{server.uri}/custom/page/#key={read_key(server.state_dir)}" + "".join(f"&{key}={more[key]}" for key in more)
+
+
+@pytest.mark.usefixtures("archiver")
+def test_further_channels_of_an_array_are_chosen(tiled_server: TiledServer, browser: Browser) -> None:
+    measured = Measured(tiled_server, "elements", channels=("element",))
+    measured.estimate(np.stack([RAMP, RAMP[:, ::-1]]), 10, final=True)
+    measured.end()
+    browser.open(link(tiled_server, run=measured.uid))
+    wait_for_estimate(browser, 1)
+    first = browser.value(SHOWN)[0][3]
+    assert "element 1 of 2" in browser.text()
+    browser.value("[...document.querySelectorAll('.channels button')][1].click()")
+    browser.wait("document.querySelector('.channels').textContent.includes('element 2 of 2')")
+    assert browser.value(SHOWN)[0][3] == first[3::-1] + first[7:3:-1] + first[11:7:-1]
+
+
+def test_runs_before_the_last_ones_are_listed_and_shown_when_asked_for(tiled_server: TiledServer, browser: Browser) -> None:
+    writer = LogWriter(log_paths(tiled_server.state_dir).raw)
+    for number in range(50):
+        start = {"uid": str(uuid.uuid4()), "time": 1e9 + number, "sample": f"sample {number}", "scan_id": number}
+        writer("start", start)
+        stop = {"uid": str(uuid.uuid4()), "time": 1e9 + 60, "run_start": start["uid"], "exit_status": "success", "reason": ""}
+        writer("stop", {**stop, "num_events": {}})
+    browser.open(link(tiled_server))
+    listed = "[...document.querySelectorAll('#runs li a')].map((one) => one.textContent)"
+    browser.wait(f"{listed}.length === 20")
+    assert browser.value(listed)[-1] == "30 sample 30"
+    browser.value("document.getElementById('older').click()")
+    browser.wait(f"{listed}.length === 40")
+    browser.value("[...document.querySelectorAll('#runs li a')].at(-1).click()")
+    browser.wait("document.getElementById('sample').textContent === 'sample 10'")
+    browser.reload()
+    browser.wait("document.getElementById('sample').textContent === 'sample 10'")
+
+
+def test_a_paused_scan_is_said_to_be_paused_with_what_is_read_now(tiled_server: TiledServer, browser: Browser) -> None:
+    measured = Measured(tiled_server, "lens")
+    status = StatusFile(tiled_server.state_dir, "session")
+    said: dict[str, Any] = {"run": measured.uid, "state": "running", "waiting": []}
+    status.write({**said, "conditions": [{"name": "ring current", "value": 399.52, "units": "mA"}]}, every_s=0)
+    browser.open(link(tiled_server))
+    browser.wait("document.getElementById('now-conditions').textContent === 'ring current400 mA'")
+    status.write({**said, "state": "paused", "conditions": []}, every_s=0)
+    browser.wait("document.getElementById('status').textContent === 'paused'")
+    status.write({**said, "waiting": ["ring current below 20 mA"], "conditions": []}, every_s=0)
+    browser.wait("document.getElementById('status').textContent === 'ring current below 20 mA'")
 
 
 def wait_for_estimate(browser: Browser, count: int) -> None:

@@ -1,0 +1,60 @@
+"""What a session tells the live page while it scans: paused or not, ring current, shutter."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from analysis.documents.status import StatusFile
+from plans.suspenders import RingCurrentSuspender
+
+NAME = "session"
+_EVERY_S = 1.0
+
+
+class Now:
+    """Writes the state of a running plan into `services/session.json`, once a second. Subscribe it to the RunEngine.
+
+    Parameters
+    ----------
+    engine : RunEngine
+    state_dir : Path
+        The state directory.
+    conditions : mapping of str to device
+        Signals to tell of, each under its name; their values must be monitored, so that reading one asks no IOC.
+    """
+
+    def __init__(self, engine: Any, state_dir: Path, conditions: dict[str, Any]) -> None:
+        self._engine = engine
+        self._file = StatusFile(state_dir, NAME)
+        self._conditions = conditions
+        self._run: str | None = None
+        self._ended = threading.Event()
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Begin with a run, and end with it."""
+        if name == "start":
+            self._run, self._ended = doc["uid"], threading.Event()
+            threading.Thread(target=self._tell, args=(self._ended,), name="what happens now", daemon=True).start()
+        elif name == "stop" and doc["run_start"] == self._run:
+            self._ended.set()
+
+    def figures(self) -> dict[str, Any]:
+        """What there is to tell now."""
+        suspenders = [one for one in self._engine.suspenders if isinstance(one, RingCurrentSuspender)]
+        return {
+            "run": self._run,
+            "state": str(self._engine.state),
+            "waiting": [one.reason for one in suspenders if one.tripped],
+            "conditions": [
+                {"name": name, "value": signal.value, "units": signal.metadata.get("units") or None}
+                for name, signal in self._conditions.items()
+                if signal.connected
+            ],
+        }
+
+    def _tell(self, ended: threading.Event) -> None:
+        while not ended.is_set():
+            self._file.write(self.figures(), every_s=0)
+            ended.wait(_EVERY_S)
