@@ -344,6 +344,8 @@ class DerivedRun:
                 data_keys[name]["lower_is_better"] = quantity.lower_is_better
             if quantity.useless_from is not None:
                 data_keys[name]["useless_from"] = quantity.useless_from
+            if quantity.doubtful_from is not None:
+                data_keys[name]["doubtful_from"] = quantity.doubtful_from
         for name, dtype in {self._rows: "<i8", **_NUMBERS}.items():
             kind = "integer" if dtype == "<i8" else "number"
             data_keys[name] = {"dtype": kind, "shape": [], "dtype_numpy": dtype}
@@ -378,6 +380,16 @@ def is_useless(data_key: Mapping[str, Any], value: float | None) -> bool:
     if limit is None or value is None or math.isnan(value):
         return False
     return bool(value >= limit if data_key["lower_is_better"] else value <= limit)
+
+
+def failed_checks(data_keys: Mapping[str, Any], figures: Mapping[str, Any]) -> list[str]:
+    """What people are warned of in an estimate, a sentence for each of its checks that failed."""
+    said = []
+    for key, data_key in data_keys.items():
+        limit, value = data_key.get("doubtful_from"), figures.get(key)
+        if limit is not None and value is not None and value >= limit:
+            said.append(f"a check failed: {data_key.get('meaning', key)} {value:.3g}, sound below {limit:g}")
+    return said
 
 
 def _value(name: str, quantity: Quantity, estimate: Estimate) -> Any:

@@ -1,8 +1,8 @@
-"""How a detector's rows and columns lie to the axes of the sample stage: eight choices, and which of them the frames fit."""
+"""How a detector's rows and columns lie to the axes of the sample stage: eight choices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,23 +14,9 @@ ORIENTATIONS: Mapping[str, tuple[bool, int, int]] = {
 }
 """Axes of the stage along the detector's rows and columns, such as "+y+x" or "-x+y": whether they are swapped, and the signs."""
 
-_EPOCHS = 5
-
 
 def turned(frames: np.ndarray, orientation: str) -> np.ndarray:
     """Frames (..., H, W), their centre in the middle, with rows along the stage's y and columns along its x."""
     swap, row, column = ORIENTATIONS[orientation]
     frames = frames[..., ::row, ::column]
     return np.swapaxes(frames, -1, -2) if swap else frames
-
-
-def best_orientation(error: Callable[[str, int], float]) -> tuple[str, dict[str, float]]:
-    """The orientation with the smallest error, and the error of each.
-
-    Parameters
-    ----------
-    error : callable
-        Gets an orientation and a number of epochs, and returns the error that a reconstruction with one mode ends with.
-    """
-    errors = {orientation: error(orientation, _EPOCHS) for orientation in ORIENTATIONS}
-    return min(errors, key=errors.__getitem__), errors

@@ -139,14 +139,12 @@ class Live:
         """
         import matplotlib.pyplot as plt
 
-        from analysis.views.picture import draw
+        from analysis.views.picture import draw, size_of
 
         runs = self.beside(key)
         if not any(run.arrays for run in runs):
             raise LookupError(f"no estimate yet: the first one comes with number {FIRST_UPDATE} of the {runs[0].rows}")
-        panels = len(runs) if len(runs) > 1 else len(runs[0].arrays)
-        size = (4.5 * panels, 4.8 if len(runs) == 1 else 8.5)
-        figure = plt.figure("ghostbeam live", figsize=size, clear=True, layout="constrained")
+        figure = plt.figure("ghostbeam live", figsize=size_of(runs), clear=True, layout="constrained")
         draw(figure, runs)
         if plt.isinteractive():  # a window is there, and shows it
             figure.canvas.draw_idle()

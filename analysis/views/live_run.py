@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.derived import array_keys, is_useless, quality_figures
+from analysis.documents.derived import array_keys, failed_checks, is_useless, quality_figures
 from analysis.documents.log import LogReader
 from analysis.views.table import table
 
@@ -153,6 +153,11 @@ class LiveRun:
         return None
 
     @property
+    def failed_checks(self) -> list[str]:
+        """Checks of the newest estimate that failed, in sentences."""
+        return failed_checks(self.data_keys, self.estimate)
+
+    @property
     def figures_told(self) -> list[str]:
         """The newest figures of quality in words."""
         known = {key: figure_text(value) for key, value in self.figures.items()}
@@ -162,7 +167,7 @@ class LiveRun:
     def remarks(self) -> list[str]:
         """What people should know of it, in sentences."""
         ledger = (self.stop or {}).get("ledger") or {}
-        return [*self.start.get("remarks", ()), *ledger.get("remarks", ()), *self.doubts]
+        return [*self.start.get("remarks", ()), *ledger.get("remarks", ()), *self.doubts, *self.failed_checks]
 
     def __repr__(self) -> str:
         return "\n".join(reconstructions_table([self]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +15,15 @@ if TYPE_CHECKING:
 
 _COLOURS = {"live": "darkorange", "final": "darkgreen"}
 _WRONG = "crimson"
+_IN_A_ROW = 3  # panels of one method; more are drawn in rows of like length
+_LETTERS = 45  # of a line below a panel
 
 
 def draw(figure: Any, runs: list[LiveRun]) -> None:
     """Draw the estimates into matplotlib's figure, in place of what was there.
 
     Each method has a column: the array to look at first, and the second one (the spread, where there is one) below. Of one method
-    alone all arrays are drawn, beside each other.
+    alone all arrays are drawn. Checks that failed stand below.
 
     Parameters
     ----------
@@ -38,12 +42,24 @@ def draw(figure: Any, runs: list[LiveRun]) -> None:
             axes.text(0.5, 0.5, "" if run.arrays else f"{run.method}: no estimate yet", ha="center", transform=axes.transAxes)
         else:
             _panel(figure, axes, run, name)
+    failed = [f"{run.method}: {sentence}" for run in runs for sentence in run.failed_checks]
+    if failed:
+        figure.supxlabel("\n".join(failed), color=_WRONG, fontsize="small")
+
+
+def size_of(runs: list[LiveRun]) -> tuple[float, float]:
+    """Width and height (inches) that suit the picture."""
+    rows, columns = _grid(runs).shape
+    return 4.5 * columns, 4.8 if rows == 1 else 4.25 * rows
 
 
 def _grid(runs: list[LiveRun]) -> np.ndarray:
     """Which array of which run stands where: (rows, columns) of (run, name or None)."""
     if len(runs) == 1:
-        columns = [[(runs[0], name)] for name in runs[0].arrays or [None]]
+        names: list[str | None] = [*runs[0].arrays] or [None]
+        width = len(names) if len(names) <= _IN_A_ROW else math.ceil(math.sqrt(len(names)))
+        names += [None] * (-len(names) % width)
+        columns = [[(runs[0], name) for name in names[first::width]] for first in range(width)]
     else:
         rows = min(2, max(len(run.arrays) for run in runs) or 1)
         columns = [[(run, name) for name in [*list(run.arrays)[:rows], *[None] * rows][:rows]] for run in runs]
@@ -60,16 +76,24 @@ def _panel(figure: Any, axes: Any, run: LiveRun, name: str) -> None:
     pixel_um = run.start["image"].get("pixel_size_um") if "image" in run.start else None
     drawn = show_image(axes, run.arrays[name], pixel_um, cmap=colour)
     units = data_key.get("units")
-    figure.colorbar(drawn, ax=axes, shrink=0.8, label=units if units and units != "1" else "")
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.8)
+    if units and units != "1":
+        bar.ax.set_title(units, fontsize="small", loc="left")
     if name != next(iter(run.arrays)):
-        axes.set_title(str(data_key.get("meaning", name)), fontsize="medium")
+        axes.set_title(textwrap.fill(str(data_key.get("meaning", name)), _LETTERS), fontsize="medium")
         return
     axes.set_title(f"{run.method}: {run.verdict}\n{run.count} {run.rows}", fontsize="medium", color=_colour(run))
     if told := ", ".join(run.figures_told):
         axes.annotate(
-            told, (0.5, -0.16), xycoords="axes fraction", ha="center", va="top", fontsize="small", annotation_clip=False
+            textwrap.fill(told, _LETTERS),
+            (0.5, -0.16),
+            xycoords="axes fraction",
+            ha="center",
+            va="top",
+            fontsize="small",
+            annotation_clip=False,
         )
 
 
 def _colour(run: LiveRun) -> str:
-    return _COLOURS.get(run.verdict, _WRONG)
+    return _WRONG if run.failed_checks else _COLOURS.get(run.verdict, _WRONG)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.documents.frames import frame_folders
 from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.techniques.protocol import Technique
 from analysis.techniques.ptychography.epie import checked_options
 from analysis.techniques.ptychography.intake import REASONS
 from analysis.techniques.ptychography.layout import ENTRY
-from analysis.techniques.ptychography.run import METHODS, PtychographyRun
+from analysis.techniques.ptychography.methods import METHODS
+from analysis.techniques.ptychography.run import PtychographyRun
 
 
 def _references(start: Mapping[str, Any]) -> Sequence[ReferenceName]:
@@ -20,7 +20,7 @@ def _references(start: Mapping[str, Any]) -> Sequence[ReferenceName]:
 
 def open_run(start: Mapping[str, Any], store: ReferenceStore) -> PtychographyRun:
     """Return the run of a start document."""
-    return PtychographyRun(start, frame_folders(store.state_dir))
+    return PtychographyRun(start, store)
 
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {name: method.defaults for name, method in METHODS.items()}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -12,80 +13,68 @@ from analysis.documents.batch import Batch
 from analysis.documents.recipe import Recipe
 from analysis.estimate import Estimate, Quantity, image_quantity
 from analysis.ptychography.backend import Backend
-from analysis.ptychography.canvas import motion_during_frames, path_of_exposure
 from analysis.ptychography.epie import Epie, Frames
-from analysis.ptychography.orientation import ORIENTATIONS, best_orientation, turned
+from analysis.ptychography.first_guess import SPREADS, best_guess
+from analysis.ptychography.null_object import EmptyScan
+from analysis.ptychography.orientation import ORIENTATIONS
 from analysis.ptychography.streaming import BLOCK, Picture, StreamingEpie, Sweeps
+from analysis.techniques.ptychography.counts import Counts
+from analysis.techniques.ptychography.denoising import (
+    Denoiser,
+    checks,
+    denoised_quantities,
+    is_learned,
+    null_checks,
+    where_the_beam_was,
+)
 from analysis.techniques.ptychography.experiment import Experiment
+from analysis.techniques.ptychography.exposures import Exposures
+from analysis.techniques.ptychography.options import AUTO, checked_options
+from analysis.techniques.ptychography.probes import first_probe, probe_reference
+from analysis.techniques.ptychography.scan import Scan
 
-DEFAULTS: Mapping[str, Any] = {
-    "sweeps": 30,
-    "averaged": 10,
-    "modes": 1,
-    "binning": 1,
-    "known_path": True,
-    "orientation": None,
-    "defocus_mm": None,
-}
-_LIMITS = {"sweeps": (0, 10_000), "averaged": (1, 10_000), "modes": (1, 32), "binning": (1, 1000)}
-_KEPT_BYTES = 2**27  # of frames that were made ready
-_READ_AT_ONCE = 256  # frames
-_TESTED = 200  # exposures that tell the orientation
-_TESTED_LINES = 8  # of the scan's grid, at least
+_KEPT_BYTES = 2**25  # of frames that were made ready
+_WANTED_COUNTS = 10_000  # of an exposure: object and probe are then found nearly as well as with a probe that is known
 
 
-class StoredFrames(Protocol):
-    """The detector's file, as far as its frames were handed out."""
-
-    def pixels(self, rows: np.ndarray) -> np.ndarray:
-        """Frames (B, H, W) by their rows."""
-
-    def pixels_marked_in(self, dataset: str) -> np.ndarray:
-        """Where a data set (H, W) isn't zero."""
-
-    def close(self) -> None:
-        """Close the file; it is opened again when it is read."""
-
-
-def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """All options with their defaults.
-
-    Raises
-    ------
-    ValueError
-        If one is unknown, or its value makes no sense; the message says what does.
-    """
-    unknown = [str(name) for name in options if name not in DEFAULTS]
-    if unknown:
-        raise ValueError(f"epie has no option {', '.join(unknown)}; it has {', '.join(DEFAULTS)}")
-    chosen = {**DEFAULTS, **options}
-    for name, (low, high) in _LIMITS.items():
-        value = chosen[name]
-        if type(value) is not int or not low <= value <= high:
-            raise ValueError(f"the option {name} of epie must be a whole number from {low} to {high}, not {value!r}")
-    if not isinstance(chosen["known_path"], bool):
-        raise ValueError(f"the option known_path of epie must be true or false, not {chosen['known_path']!r}")
-    if chosen["orientation"] is not None and chosen["orientation"] not in ORIENTATIONS:
-        named = ", ".join(ORIENTATIONS)
-        raise ValueError(f"the option orientation of epie must be null or one of {named}, not {chosen['orientation']!r}")
-    defocus = chosen["defocus_mm"]
-    if defocus is not None and (isinstance(defocus, bool) or not isinstance(defocus, int | float) or not abs(defocus) < 1e5):
-        raise ValueError(f"the option defocus_mm of epie must be null or a distance from -1e5 to 1e5 mm, not {defocus!r}")
-    return chosen
-
-
-def epie_quantities(experiment: Experiment, options: Mapping[str, Any]) -> dict[str, Quantity]:
+def epie_quantities(scan: Scan, recipe: Recipe) -> dict[str, Quantity]:
     """Arrays and figures of an estimate."""
+    options = checked_options(recipe.options)
+    experiment = Experiment.of(scan.start, scan.layout, options["padding"])
     height, width = experiment.geometry.shape
-    probe = (height, width * options["modes"])
+    probe, canvas = (height, width * options["modes"]), experiment.canvas.shape
+    denoised, figures = denoised_quantities(options, canvas)
+    if options["correct_positions"]:
+        figures["moved"] = Quantity("correction of positions, rms", "pixel")
     return {
-        "object_phase": image_quantity("phase of the object", experiment.canvas.shape, "rad"),
-        "object_amplitude": image_quantity("amplitude of the object", experiment.canvas.shape),
+        "object_phase": image_quantity("phase of the object", canvas, "rad"),
+        **denoised,
+        "object_amplitude": image_quantity("amplitude of the object", canvas),
         "probe_amplitude": image_quantity("amplitude of the probe", probe, "counts^(1/2)"),
         "probe_phase": image_quantity("phase of the probe", probe, "rad"),
         "residual": Quantity("error of the amplitudes", lower_is_better=True),
         "dose": Quantity("counts in all frames so far", "counts"),
+        **figures,
     }
+
+
+def epie_metadata(scan: Scan, recipe: Recipe) -> dict[str, Any]:
+    """What the images are."""
+    experiment = Experiment.of(scan.start, scan.layout, checked_options(recipe.options)["padding"])
+    canvas = experiment.canvas
+    rows, columns = canvas.shape
+    size = "" if experiment.in_pixels else f" of {1e3 * canvas.pixel_um:.3g} nm"
+    pixel_um = None if experiment.in_pixels else canvas.pixel_um
+    return {
+        "image": {"quantity": "phase of the object", "units": "rad", "pixel_size_um": pixel_um},
+        "caption": f"object of {rows}x{columns} pixels{size}, {scan.frames_told}",
+        "probe_pixel_um": canvas.pixel_um,
+    }
+
+
+def epie_reconstruction(scan: Scan, recipe: Recipe) -> EpieReconstruction:
+    """A new reconstruction. Raises ValueError for a recipe that isn't valid."""
+    return EpieReconstruction(scan, recipe)
 
 
 class EpieReconstruction:
@@ -93,58 +82,48 @@ class EpieReconstruction:
 
     Parameters
     ----------
-    experiment : Experiment
-    saturation : int or None
-        Counts from which on a pixel is saturated.
-    columns : int
-        Points of a line of the scan's grid.
-    stored : callable
-        Returns the frames; called when they are needed, since they are not known before the first documents.
+    scan : Scan
     recipe : Recipe
 
     Raises
     ------
     ValueError
-        If an option makes no sense, or there is no such device.
+        If an option makes no sense, or there is no such device or probe.
     """
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        saturation: int | None,
-        columns: int,
-        stored: Callable[[], StoredFrames],
-        recipe: Recipe,
-    ) -> None:
+    def __init__(self, scan: Scan, recipe: Recipe) -> None:
         self.options: dict[str, Any] = checked_options(recipe.options)
+        self._experiment = Experiment.of(scan.start, scan.layout, self.options["padding"])
+        self._columns = scan.layout.grid.shape[1]
+        self._pitch_um = scan.layout.pixel_size_um
+        self._seed, self._device, self._backend = recipe.seed, recipe.device, Backend(recipe.device)
         if self.options["orientation"] is None:
-            self.options["orientation"] = experiment.orientation
-        self._spread = 1.0
-        if self.options["defocus_mm"] is not None:
-            if experiment.wavelength_um is None or experiment.geometry.fresnel is not None:
-                raise ValueError(
-                    "the option defocus_mm of epie is for scans in the far field whose energy is known: leave it out"
-                )
-            self._spread = experiment.geometry.spread(experiment.wavelength_um, 1e3 * self.options["defocus_mm"])
-        self._experiment = experiment
-        self._saturation, self._columns = saturation, columns
-        self._stored = stored
-        self._seed, self._backend = recipe.seed, Backend(recipe.device)
-        self._scan = _Scan(self.options["binning"])
+            self.options["orientation"] = self._experiment.orientation
+        self._stored_probe = None
+        if self.options["probe"] is not None:
+            self._stored_probe = probe_reference(scan.store, self.options["probe"])
+            self.options["probe"] = self._stored_probe.identity
+        self._choose_spread()
+        self._counts = Counts(self._experiment, scan.layout.saturation, scan.stored)
+        binning = self.options["binning"]
+        self._exposures = Exposures(None if binning == AUTO else binning)
         self._dose = float("nan")
         self._epie: StreamingEpie | None = None
         self._kept: OrderedDict[int, Frames] = OrderedDict()
-        self._bad: np.ndarray | None = None
 
     def update(self, batch: Batch) -> None:
         """Take further frames."""
         columns = batch.columns
         places = self._experiment.canvas.pixels(np.stack([columns["y"], columns["x"]], axis=1))
-        self._scan.add(batch.number, columns["row"], columns["cell"] // self._columns, places)
+        self._exposures.add(batch.number, columns["row"], columns["cell"] // self._columns, places)
         self._dose = float(columns["dose"][-1])
-        if self.options["orientation"] is None and not self._scan.tells_orientation():
+        if self.options["binning"] == AUTO:
+            if len(self._exposures.numbers) < BLOCK:
+                return
+            self._choose_binning()
+        if self._guesses and not self._exposures.enough_to_compare():
             return
-        while self._scan.blocks(ended=False) > self._taken:
+        while self._exposures.blocks(ended=False) > self._taken:
             self._take_block()
 
     def result(self) -> Estimate:
@@ -156,42 +135,87 @@ class EpieReconstruction:
         return self._estimate(self._epie.picture())
 
     def finish(self) -> Estimate:
-        """Object and probe after sweeps over all frames, with what was left of the last block."""
-        while self._scan.blocks(ended=True) > self._taken:
+        """Object and probe after sweeps over all frames, with what was left of the last block, and the object denoised."""
+        if self.options["binning"] == AUTO:
+            self._choose_binning()
+        while self._exposures.blocks(ended=True) > self._taken:
             self._take_block()
         assert self._epie is not None
-        picture = self._epie.finish(Sweeps(self.options["sweeps"], self.options["averaged"]))
-        self._stored().close()
-        return self._estimate(picture)
+        if self.options["denoise"] is None:
+            estimate = self._estimate(self._epie.finish(self._sweeps))
+        else:
+            estimate = self._denoised(self._epie)
+        self._counts.close()
+        return estimate
 
     @property
     def _taken(self) -> int:
         return 0 if self._epie is None else self._epie.blocks
 
+    @property
+    def _sweeps(self) -> Sweeps:
+        return Sweeps(self.options["sweeps"], self.options["averaged"], self.options["denoise_every"])
+
+    @property
+    def _guesses(self) -> bool:
+        """Whether orientation or spread of the beam have to be found by trial."""
+        return self.options["orientation"] is None or not self._spreads_known
+
+    @property
+    def _spreads_known(self) -> bool:
+        known = self._stored_probe is not None or self._experiment.geometry.fresnel is not None
+        return known or self.options["spread"] is not None
+
+    def _choose_spread(self) -> None:
+        """The spread of the beam from a defocus that was told, here or in the start document."""
+        experiment, options = self._experiment, self.options
+        far = experiment.wavelength_um is not None and experiment.geometry.fresnel is None
+        if options["defocus_mm"] is not None and not far:
+            raise ValueError(
+                "the option defocus_mm of epie is for scans in the far field whose energy is known: leave it out, or give spread"
+            )
+        if options["defocus_mm"] is None and options["spread"] is None and far:
+            options["defocus_mm"] = experiment.defocus_mm
+        if options["defocus_mm"] is not None and experiment.wavelength_um is not None:
+            options["spread"] = experiment.geometry.spread(experiment.wavelength_um, 1e3 * options["defocus_mm"])
+
+    def _choose_binning(self) -> None:
+        """As many frames as give an exposure the counts that are wanted, by the first block of frames."""
+        rows = self._exposures.rows[:BLOCK]
+        counts = float(np.median(np.nansum(self._counts.totals([row[None] for row in rows]), axis=(1, 2))))
+        self.options["binning"] = min(max(1, math.ceil(_WANTED_COUNTS / max(counts, 1.0))), self._columns)
+        self._exposures.bin_by(self.options["binning"])
+
     def _take_block(self) -> None:
         if self._epie is None:
-            if self._experiment.bad_pixels is not None:
-                self._bad = self._stored().pixels_marked_in(self._experiment.bad_pixels)
-            if self.options["orientation"] is None:
-                self.options["orientation"] = self._find_orientation()
+            if self._guesses:
+                self._guess()
             first = self._frames_of(0)
-            self._epie = StreamingEpie(
-                self._experiment.geometry,
-                self._experiment.canvas.shape,
-                self._first_probe(first)[None],
-                self._frames_of,
-                modes=self.options["modes"],
-                seed=self._seed,
-                backend=self._backend,
-            )
+            self._epie = self._new_epie(self._first_probe(first, self.options["spread"]), self._frames_of)
         self._epie.take_block()
 
-    def _find_orientation(self) -> str:
-        chosen = self._scan.around_the_middle()
+    def _new_epie(self, probe: np.ndarray, read: Any) -> StreamingEpie:
+        return StreamingEpie(
+            self._experiment.geometry,
+            self._experiment.canvas.shape,
+            probe,
+            read,
+            modes=self.options["modes"],
+            seed=self._seed,
+            backend=self._backend,
+            correct_positions=self.options["correct_positions"],
+        )
 
-        def error(orientation: str, epochs: int) -> float:
-            frames = self._prepared(chosen, orientation)
-            probe = self._first_probe(frames)[None]
+    def _guess(self) -> None:
+        chosen = self._exposures.around_the_middle()
+        made_ready: dict[str, Frames] = {}
+
+        def error(orientation: str, spread: float, epochs: int) -> float:
+            if orientation not in made_ready:
+                made_ready.clear()
+                made_ready[orientation] = self._prepared(chosen, orientation)
+            frames = made_ready[orientation]
+            probe = self._first_probe(frames, spread)[:1]
             epie = Epie(self._experiment.geometry, self._experiment.canvas.shape, probe, self._backend)
             rng = np.random.default_rng((self._seed, 3))
             missed = np.inf
@@ -199,18 +223,26 @@ class EpieReconstruction:
                 missed = float(epie.update(frames, rng.permutation(len(frames)), 1.0).mean())
             return missed
 
-        return best_orientation(error)[0]
+        known = self.options["orientation"]
+        spreads = [self.options["spread"] or 1.0] if self._spreads_known else list(SPREADS)
+        orientation, spread = best_guess(error, list(ORIENTATIONS) if known is None else [known], spreads)
+        self.options["orientation"] = orientation
+        if not self._spreads_known:
+            self.options["spread"] = spread
 
-    def _first_probe(self, frames: Frames) -> np.ndarray:
+    def _first_probe(self, frames: Frames, spread: float | None) -> np.ndarray:
+        geometry = self._experiment.geometry
+        if self._stored_probe is not None:
+            return first_probe(self._stored_probe, geometry, float(frames.counts.mean()))
         amplitude = self._backend.numpy(frames.amplitude).astype(np.float64)
         measured = amplitude >= 0
         intensity = (np.where(measured, amplitude, 0.0) ** 2).sum(axis=0) / np.maximum(measured.sum(axis=0), 1)
-        return self._experiment.geometry.first_probe(intensity, self._spread)
+        return geometry.first_probe(intensity, 1.0 if spread is None else spread)[None]
 
     def _frames_of(self, block: int) -> Frames:
         kept = self._kept.pop(block, None)
         if kept is None:
-            kept = self._prepared(self._scan.block(block), self.options["orientation"])
+            kept = self._prepared(self._exposures.block(block), self.options["orientation"])
             room = max(1, _KEPT_BYTES // (4 * BLOCK * int(np.prod(self._experiment.geometry.shape))))
             while len(self._kept) >= room:
                 self._kept.popitem(last=False)
@@ -219,141 +251,64 @@ class EpieReconstruction:
 
     def _prepared(self, exposures: list[slice], orientation: str) -> Frames:
         """Frames of some exposures, each the sum of the frames of a slice of the scan."""
-        totals = self._totals(exposures)
-        counts = np.asarray(np.nansum(totals, axis=(1, 2), dtype=np.float64))
-        amplitude = self._laid_out(totals, orientation)
-        live = self._experiment.live_fraction if self.options["known_path"] else 0.0
-        paths = [self._path(exposure, live) for exposure in exposures]
+        totals = self._counts.totals([self._exposures.rows[exposure] for exposure in exposures])
+        counts = np.asarray(np.nansum(totals, axis=(1, 2)))
+        amplitude = self._counts.amplitudes(totals, orientation)
+        live = self._experiment.live_fraction if self.options["known_path"] else None
+        paths = [self._exposures.path(exposure, live) for exposure in exposures]
         complete = np.asarray((amplitude >= 0).all(axis=(1, 2)))
         return Frames(self._backend.asarray(amplitude), complete, counts, paths)
 
-    def _totals(self, exposures: list[slice]) -> np.ndarray:
-        """Counts of each exposure, float32 (E, H, W); NaN where a pixel is bad or was saturated in one of its frames."""
-        totals: list[np.ndarray] = []
-        first = 0
-        while first < len(exposures):
-            last = first
-            rows: list[np.ndarray] = []
-            while last < len(exposures) and sum(len(some) for some in rows) < _READ_AT_ONCE:
-                rows.append(self._scan.rows[exposures[last]])
-                last += 1
-            frames = self._stored().pixels(np.concatenate(rows))
-            missing = np.zeros(frames.shape, dtype=bool)
-            if frames.dtype.kind in "iu":  # a detector writes the largest number for a pixel that is bad or has overflowed
-                limit = np.iinfo(frames.dtype).max
-                missing = frames >= (limit if self._saturation is None else min(limit, self._saturation))
-            if self._bad is not None:
-                missing |= self._bad
-            counts = frames.astype(np.float32)
-            counts[missing] = np.nan
-            if len(rows) == len(frames):
-                totals.append(counts)
-            else:
-                edges = np.cumsum([len(some) for some in rows])[:-1]
-                totals.append(
-                    np.stack([part.sum(axis=0, dtype=np.float64) for part in np.split(counts, edges)]).astype(np.float32)
-                )
-            first = last
-        return np.concatenate(totals)
+    def _denoised(self, epie: StreamingEpie) -> Estimate:
+        canvas = self._experiment.canvas
+        region = where_the_beam_was(self._exposures.positions, epie.picture().probe, canvas.shape)
+        picture, smooth, denoiser = self._swept(epie, region)
+        before, after = np.angle(_turned(picture.object)), np.angle(_turned(smooth))
+        arrays = {"denoised_phase": after, "denoised_amplitude": np.abs(smooth)}
+        figures: dict[str, float] = {}
+        if is_learned(self.options):
+            arrays |= {f"{name}_phase": np.angle(_turned(denoiser.by(name, picture.object))) for name in ("tv", "nlm")}
+            lines, points = self._pitch_um
+            pitch = (lines / canvas.pixel_um, points / canvas.pixel_um) if lines and points else None
+            figures = {**checks(before, after, region, pitch), **self._of_no_sample(epie, picture.probe, region)}
+        return self._estimate(picture, arrays, figures)
 
-    def _laid_out(self, totals: np.ndarray, orientation: str) -> np.ndarray:
-        """Square roots of counts (E, H, W) in the order of the propagator; -1 where nothing was measured."""
-        axes = (-2, -1)
-        root = np.sqrt(totals)
-        if not self._experiment.centred:
-            root = np.fft.fftshift(root, axes)
-        root = turned(root, orientation)
-        shape = self._experiment.geometry.shape
-        if root.shape[1:] != shape:
-            more = [side - own for side, own in zip(shape, root.shape[1:], strict=True)]
-            if min(more) < 0:
-                raise ValueError(f"frames turned to {orientation} are {root.shape[1:]}, which is not {shape}: they aren't square")
-            root = np.pad(root, [(0, 0), *((extra // 2, extra - extra // 2) for extra in more)], constant_values=np.nan)
-        if self._experiment.geometry.fresnel is None:
-            root = np.fft.ifftshift(root, axes)
-        return np.nan_to_num(root, nan=-1.0)
+    def _of_no_sample(self, epie: StreamingEpie, probe: np.ndarray, region: tuple[slice, slice]) -> dict[str, float]:
+        """What all the same steps make of the beam alone."""
+        empty = EmptyScan(self._experiment.geometry, probe, self._frames_of, self._seed, self._backend)
+        null = self._new_epie(probe, empty.read)
+        for _ in range(epie.blocks):
+            null.take_block()
+        picture, smooth, _ = self._swept(null, region)
+        return null_checks(np.angle(_turned(picture.object)), np.angle(_turned(smooth)), region)
 
-    def _path(self, exposure: slice, live: float) -> np.ndarray:
-        """Where the sample was during an exposure, in pixels."""
-        positions = self._scan.positions[exposure]
-        if not self.options["known_path"]:
-            return positions.mean(axis=0, keepdims=True)
-        first, last = max(0, exposure.start - 1), exposure.stop + 1
-        moved = motion_during_frames(self._scan.numbers[first:last], self._scan.positions[first:last], live)
-        moved = moved[exposure.start - first :][: len(positions)]
-        if len(positions) == 1:
-            return path_of_exposure(positions[0] - moved[0] / 2, positions[0] + moved[0] / 2)
-        return path_of_exposure(positions[0] - moved[0] / 2, positions[-1] + moved[-1] / 2)
+    def _swept(self, epie: StreamingEpie, region: tuple[slice, slice]) -> tuple[Picture, np.ndarray, Denoiser]:
+        denoiser = Denoiser(self.options, region, self._seed, self._device)
+        picture = epie.finish(self._sweeps, denoiser)
+        return picture, denoiser(picture.object), denoiser
 
-    def _estimate(self, picture: Picture) -> Estimate:
-        mean = picture.object.mean()
-        turned_object = picture.object * (mean.conj() / abs(mean) if mean else 1.0)
+    def _estimate(
+        self, picture: Picture, arrays: Mapping[str, np.ndarray] | None = None, figures: Mapping[str, float] | None = None
+    ) -> Estimate:
+        turned_object = _turned(picture.object)
+        if arrays is None:  # nothing is denoised before the end
+            declared, _ = denoised_quantities(self.options, picture.object.shape)
+            arrays = {name: np.full(quantity.shape, np.nan) for name, quantity in declared.items()}
         modes = np.concatenate(list(picture.probe), axis=1)
-        arrays = {
+        made = {
             "object_phase": np.angle(turned_object),
+            **arrays,
             "object_amplitude": np.abs(turned_object),
             "probe_amplitude": np.abs(modes),
             "probe_phase": np.angle(modes),
         }
-        return Estimate(
-            {name: array.astype("<f4") for name, array in arrays.items()}, {"residual": picture.residual, "dose": self._dose}
-        )
+        known = {"residual": picture.residual, "dose": self._dose, **(figures or {})}
+        if self.options["correct_positions"]:
+            known["moved"] = picture.moved
+        return Estimate({name: array.astype("<f4") for name, array in made.items()}, known)
 
 
-class _Scan:
-    """What is kept of every frame: its trigger, its row in the file and its position; and which of them are one exposure.
-
-    Frames of an exposure are of one line, and of consecutive triggers but for those that were lost.
-    """
-
-    def __init__(self, binning: int) -> None:
-        self._binning = binning
-        self._columns: list[tuple[np.ndarray, ...]] = []
-        self.numbers, self.rows, self._lines = (np.empty(0, dtype=np.int64) for _ in range(3))
-        self.positions = np.empty((0, 2))
-        self._starts: list[int] = []
-
-    def add(self, numbers: np.ndarray, rows: np.ndarray, lines: np.ndarray, positions: np.ndarray) -> None:
-        """Take further frames."""
-        known = len(self.numbers)
-        self.numbers, self.rows = np.append(self.numbers, numbers), np.append(self.rows, rows)
-        self._lines, self.positions = np.append(self._lines, lines), np.concatenate([self.positions, positions])
-        if self._binning == 1:
-            self._starts.extend(range(known, len(self.numbers)))
-            return
-        for index in range(known, len(self.numbers)):
-            first = self._starts[-1] if self._starts else None
-            full = first is None or self.numbers[index] >= self.numbers[first] + self._binning
-            if full or self._lines[index] != self._lines[first]:
-                self._starts.append(index)
-
-    def blocks(self, *, ended: bool) -> int:
-        """Blocks of exposures that are whole: the exposure behind has begun, or there are no more."""
-        return -(-len(self._starts) // BLOCK) if ended else max(0, len(self._starts) - 1) // BLOCK
-
-    def block(self, number: int) -> list[slice]:
-        """The exposures of a block."""
-        return [self._exposure(index) for index in range(number * BLOCK, min(len(self._starts), (number + 1) * BLOCK))]
-
-    def tells_orientation(self) -> bool:
-        """Whether those exposures have come by which orientations are compared."""
-        needed = self._needed()
-        return needed is not None and len(self._starts) > needed
-
-    def around_the_middle(self) -> list[slice]:
-        """Exposures near each other, in order, by which orientations are compared."""
-        starts = np.array(self._starts[: self._needed()])
-        places = self.positions[starts]
-        far = np.hypot(*(places - np.median(places, axis=0)).T)
-        return [self._exposure(int(index)) for index in np.sort(np.argsort(far, kind="stable")[:_TESTED])]
-
-    def _needed(self) -> int | None:
-        """The first exposures that are enough and in enough lines; None if there are no such."""
-        _, first = np.unique(self._lines, return_index=True)
-        if len(first) < _TESTED_LINES:
-            return None
-        return max(_TESTED, int(np.searchsorted(self._starts, np.sort(first)[_TESTED_LINES - 1])))
-
-    def _exposure(self, index: int) -> slice:
-        last = self._starts[index + 1] if index + 1 < len(self._starts) else len(self.numbers)
-        return slice(self._starts[index], last)
+def _turned(field: np.ndarray) -> np.ndarray:
+    """An object whose mean has no phase."""
+    mean = field.mean()
+    return np.asarray(field * (mean.conj() / abs(mean) if mean else 1.0))

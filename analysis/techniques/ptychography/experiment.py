@@ -30,7 +30,11 @@ class Experiment:
     bad_pixels : str or None
         Data set in the file of the frames that marks bad pixels.
     wavelength_um : float or None
-        None where positions are in pixels of the object.
+        None where positions are in pixels of the object, or nobody says the energy.
+    defocus_mm : float or None
+        How far behind its focus the beam meets the sample, by the optics that the start document names.
+    in_pixels : bool
+        Whether positions are in pixels of the object, whose size nobody knows.
     """
 
     geometry: Geometry
@@ -40,10 +44,19 @@ class Experiment:
     orientation: str | None
     bad_pixels: str | None
     wavelength_um: float | None
+    defocus_mm: float | None
+    in_pixels: bool
 
     @classmethod
-    def of(cls, start: Mapping[str, Any], layout: Layout) -> Experiment:
+    def of(cls, start: Mapping[str, Any], layout: Layout, padding: int | None = None) -> Experiment:
         """Read it from a start document.
+
+        Parameters
+        ----------
+        start : mapping
+        layout : Layout
+        padding : int, optional
+            Far field: pixels of a side that frames are padded to, all of those around them not measured.
 
         Raises
         ------
@@ -51,7 +64,7 @@ class Experiment:
             If something needed is missing; the message says what.
         """
         entry = start[ENTRY]
-        geometry = _geometry(entry, layout)
+        geometry = _geometry(entry, layout, padding)
         bounds = [sorted(axis[:2]) for axis in (layout.grid.y_um, layout.grid.x_um)]
         side = max(geometry.shape) * geometry.pixel_um
         steps = [size if size is not None else side / 4 for size in layout.pixel_size_um]
@@ -71,17 +84,40 @@ class Experiment:
             orientation=orientation,
             bad_pixels=entry.get("bad_pixels"),
             wavelength_um=KEV_UM / float(entry["energy_kev"]) if entry.get("energy_kev") else None,
+            defocus_mm=_defocus(entry),
+            in_pixels=_in_pixels(entry),
         )
 
 
-def _geometry(entry: Mapping[str, Any], layout: Layout) -> Geometry:
+def _defocus(entry: Mapping[str, Any]) -> float | None:
+    probe = entry.get("probe")
+    told = probe.get("defocus_mm") if isinstance(probe, Mapping) else None
+    return float(told) if isinstance(told, int | float) and not isinstance(told, bool) and abs(told) < 1e5 else None
+
+
+def _in_pixels(entry: Mapping[str, Any]) -> bool:
+    """Whether an ingested scan says nothing of lengths."""
+    return entry.get("geometry") == "far_field" and not any(entry.get(key) for key in _LENGTHS)
+
+
+_LENGTHS = ("energy_kev", "distance_mm", "detector_pixel_um")
+
+
+def _geometry(entry: Mapping[str, Any], layout: Layout, padding: int | None) -> Geometry:
     kind = entry.get("geometry")
-    keys = ("energy_kev", "distance_mm", "detector_pixel_um")
-    told = {key: entry.get(key) for key in keys}
+    shape = layout.shape
+    if padding is not None:
+        if kind != "far_field" or padding < max(shape):
+            raise ValueError(
+                f"the option padding of epie is for scans in the far field, from their {max(shape)} pixels on, not {padding}: "
+                "leave it out"
+            )
+        shape = (padding, padding)
+    told = {key: entry.get(key) for key in _LENGTHS}
     known = {key: float(value) for key, value in told.items() if isinstance(value, int | float) and 0 < value < float("inf")}
-    if kind == "far_field" and not any(told.values()):
-        return Geometry((max(layout.shape),) * 2, 1.0)  # ingested positions in pixels of the object count as um
-    missing = [f'{ENTRY}["{key}"]' for key in keys if key not in known]
+    if _in_pixels(entry):  # ingested positions in pixels of the object count as um
+        return Geometry((max(shape),) * 2, max(layout.shape) / max(shape))
+    missing = [f'{ENTRY}["{key}"]' for key in _LENGTHS if key not in known]
     if kind not in ("far_field", "near_field"):
         missing.insert(0, f'{ENTRY}["geometry"]')
     if missing:
@@ -91,6 +127,6 @@ def _geometry(entry: Mapping[str, Any], layout: Layout) -> Geometry:
         )
     energy, distance, pixel = known["energy_kev"], known["distance_mm"] * 1e3, known["detector_pixel_um"]
     if kind == "far_field":
-        return Geometry.far_field(layout.shape, energy, distance, pixel)
+        return Geometry.far_field(shape, energy, distance, pixel)
     focus = entry.get("focus_to_sample_mm")
     return Geometry.near_field(layout.shape, energy, distance, pixel, None if focus is None else float(focus) * 1e3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.documents.derived import array_keys, is_useless, quality_figures
+from analysis.documents.derived import array_keys, failed_checks, is_useless, quality_figures
 from analysis.documents.log import LogReader, Record
 from analysis.documents.log_reader import RunInfo
 
@@ -71,7 +71,11 @@ class Reconstruction:
             "uid": self.uid,
             "state": self.state,
             "reason": stop.get("reason") or "",
-            "remarks": [*self.start.get("remarks", ()), *(stop.get("ledger") or {}).get("remarks", ())],
+            "remarks": [
+                *self.start.get("remarks", ()),
+                *(stop.get("ledger") or {}).get("remarks", ()),
+                *failed_checks(self._data_keys, self._newest),
+            ],
             "pixel_size_um": (self.start.get("image") or {}).get("pixel_size_um"),
             "arrays": [{"name": key, **self._words(key), "shape": self._data_keys[key]["shape"]} for key in arrays],
             "figures": [{"name": key, **self._words(key), "value": self._newest.get(key)} for key in self._figures],

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from analysis.imaging.deep_image_prior import deep_image_prior
 from analysis.imaging.denoise import noise_of, non_local_means, total_variation
-from analysis.imaging.hallucination import check_denoised
+from analysis.imaging.hallucination import AMPLIFIED, check_denoised
 
 RNG = np.random.default_rng(0)
 TRUTH = (gaussian_filter(RNG.standard_normal((64, 64)), 4) > 0).astype(np.float32)
@@ -42,9 +42,18 @@ def test_a_lattice_is_found_and_that_of_the_scan_named() -> None:
     column = np.arange(64)
     lattice = 0.2 * (np.cos(2 * np.pi * column / 8)[None, :] + np.cos(2 * np.pi * column / 8)[:, None])
     found = check_denoised(NOISY, NOISY + lattice, pitch_px=(8.0, 8.0))
-    assert not found.passed and found.pitch
+    assert not found.passed and found.pitch_peaks
     assert "lattice" in found.remarks[0] and "8" in found.remarks[0]
     assert check_denoised(NOISY + lattice, NOISY + lattice).passed  # it was there before
+
+
+def test_a_texture_without_sharp_peaks_is_found() -> None:
+    rows, columns = np.indices(TRUTH.shape)
+    patches = gaussian_filter(RNG.standard_normal(TRUTH.shape), 4)
+    drawn = gaussian_filter(NOISY, 1) + 2 * patches * (-1.0) ** (rows + columns)
+    found = check_denoised(NOISY, drawn)
+    assert found.amplified > AMPLIFIED and not found.passed
+    assert any("times the power of its input at periods of 1.4" in remark for remark in found.remarks)
 
 
 def test_structure_that_went_with_the_noise_is_told() -> None:

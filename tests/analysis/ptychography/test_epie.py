@@ -9,9 +9,10 @@ from made_scans import MadeScan
 from analysis.ptychography.backend import Backend
 from analysis.ptychography.canvas import motion_during_frames, path_of_exposure
 from analysis.ptychography.epie import Epie
+from analysis.ptychography.first_guess import best_guess
 from analysis.ptychography.geometry import Geometry
 from analysis.ptychography.null_object import EmptyScan
-from analysis.ptychography.orientation import ORIENTATIONS, best_orientation, turned
+from analysis.ptychography.orientation import ORIENTATIONS, turned
 from analysis.ptychography.positions import Corrections
 from analysis.ptychography.streaming import Picture, StreamingEpie, Sweeps
 
@@ -116,7 +117,8 @@ def test_every_orientation_is_named_for_what_it_is() -> None:
     for orientation, one in stored.items():
         np.testing.assert_array_equal(turned(one, orientation), frames)
     assert len(ORIENTATIONS) == 8
-    assert best_orientation(lambda orientation, epochs: float(orientation != "-x+y"))[0] == "-x+y"
+    found = best_guess(lambda orientation, spread, epochs: float(orientation != "-x+y") + spread, list(ORIENTATIONS), [2.0, 1.0])
+    assert found == ("-x+y", 1.0)
 
 
 @pytest.mark.parametrize(("blur", "places"), [(0.0, 1), (1.5, 1), (5.0, 3), (10.0, 5)])

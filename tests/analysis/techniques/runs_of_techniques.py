@@ -95,6 +95,21 @@ CASES = [
     ),
     Case("ptychography-sums", Recipe("sums"), _fly, _is_datum),
     Case("ptychography-epie", Recipe("epie", {"sweeps": 3, "averaged": 2, "orientation": "+y+x"}), _fly, _is_datum),
+    Case(
+        "ptychography-epie-denoised",
+        Recipe(
+            "epie",
+            {"sweeps": 2, "spread": 1.0, "orientation": "+y+x", "denoise": "prior_arch1", "prior_steps": 3, "denoise_every": 2},
+        ),
+        _fly,
+        _is_datum,
+    ),
+    Case(
+        "ptychography-epie-moved",
+        Recipe("epie", {"sweeps": 3, "spread": 1.0, "orientation": "+y+x", "correct_positions": True, "binning": "auto"}),
+        _fly,
+        _is_datum,
+    ),
     Case("ptychography-epie-binned", Recipe("epie", {"sweeps": 2, "binning": 3, "modes": 2}), _fly, _is_datum),
     *(
         Case(f"pairs-{method}", Recipe(method, {"steps": 4, "pairs": 2} if "network" in method else {}), _pairs, _is_datum)

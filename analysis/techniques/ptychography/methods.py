@@ -1,0 +1,56 @@
+"""The methods of ptychography, and what each is made by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from analysis.documents.recipe import Recipe
+from analysis.estimate import Quantity
+from analysis.techniques.protocol import Reconstruction
+from analysis.techniques.ptychography.epie import epie_metadata, epie_quantities, epie_reconstruction
+from analysis.techniques.ptychography.options import DEFAULTS
+from analysis.techniques.ptychography.scan import Scan
+from analysis.techniques.ptychography.sums import sums_metadata, sums_quantities, sums_reconstruction
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """A method: what it is called, what it is, what can be chosen, and what makes its words and reconstructions.
+
+    The functions get the scan and a valid recipe of the method.
+    """
+
+    name: str
+    fast: bool
+    summary: str
+    quantities: Callable[[Scan, Recipe], Mapping[str, Quantity]]
+    metadata: Callable[[Scan, Recipe], Mapping[str, Any]]
+    reconstruction: Callable[[Scan, Recipe], Reconstruction]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        MethodInfo(
+            "sums",
+            True,
+            "Maps of the counts of each frame, and of those outside the direct beam (dark field).",
+            sums_quantities,
+            sums_metadata,
+            sums_reconstruction,
+        ),
+        MethodInfo(
+            "epie",
+            False,
+            "Phase and amplitude of the object, and the probe, by ePIE.",
+            epie_quantities,
+            epie_metadata,
+            epie_reconstruction,
+            DEFAULTS,
+        ),
+    )
+}
+"""The methods by name."""
