@@ -7,10 +7,10 @@ from typing import Any
 
 from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.techniques.protocol import Technique
-from analysis.techniques.ptychography.epie import checked_options
 from analysis.techniques.ptychography.intake import REASONS
 from analysis.techniques.ptychography.layout import ENTRY
 from analysis.techniques.ptychography.methods import METHODS
+from analysis.techniques.ptychography.options import checked_options
 from analysis.techniques.ptychography.run import PtychographyRun
 
 

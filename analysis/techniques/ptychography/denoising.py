@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from analysis.estimate import Quantity, image_quantity
-from analysis.imaging.deep_image_prior import deep_image_prior
 from analysis.imaging.denoise import non_local_means, total_variation
 from analysis.imaging.hallucination import AMPLIFIED, check_denoised
 from analysis.techniques.ptychography.options import DENOISERS
@@ -61,6 +60,8 @@ class Denoiser:
         architecture = DENOISERS[name]
         if architecture is None:
             return (total_variation if name == "tv" else non_local_means)(image)
+        from analysis.imaging.deep_image_prior import deep_image_prior  # torch: sessions read this module's words and load none
+
         # Each has a network of its own: one and the same would draw the same into both.
         seed = int(np.random.SeedSequence((self._seed, self._calls, index)).generate_state(1)[0])
         return deep_image_prior(
