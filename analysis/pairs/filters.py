@@ -28,6 +28,8 @@ class GaussianFilter:
 
     width: float
 
+    learned_above_floor = float("nan")
+
     def one(self, image: np.ndarray) -> np.ndarray:
         """An image (H, W) filtered, float32."""
         return np.asarray(gaussian_filter(image, self.width), dtype=np.float32)
@@ -70,6 +72,8 @@ class StabilisedFilter:
 
     denoise: Callable[[np.ndarray], np.ndarray]
     noise: CameraNoise
+
+    learned_above_floor = float("nan")
 
     def one(self, image: np.ndarray) -> np.ndarray:
         """An image (H, W) of a pair denoised, float32."""

@@ -16,6 +16,7 @@ _CHANCE = 6.0  # times the likeness that chance makes
 _ENOUGH = 0.6  # likeness that no chance makes, of images so small that chance makes much
 _FARTHEST = 0.25  # of a side
 _SIGMA = 3.0
+_STILL = 0.1  # pixels
 
 
 class NotRegistered(ValueError):
@@ -60,7 +61,8 @@ def register(a: np.ndarray, b: np.ndarray, *, same_place: bool = False) -> Halve
     a, b : ndarray, (H, W)
         Counts above dark.
     same_place : bool
-        Both were taken with the same pixels, one after the other: they are not shifted.
+        Both were taken with the same pixels, one after the other: they may have nothing in common, as frames without a sample,
+        and are shifted only if the scene has moved by more than a tenth of a pixel.
 
     Raises
     ------
@@ -72,7 +74,9 @@ def register(a: np.ndarray, b: np.ndarray, *, same_place: bool = False) -> Halve
     for name, half in (("first", a), ("second", b)):
         if not half.std() > 0 or not half.mean() > 0:
             raise NotRegistered(f"the {name} half holds no light: is its path blocked, or its window beside the image?")
-    shift = (0.0, 0.0) if same_place else shift_between(a, b)
+    shift = shift_between(a, b)
+    if same_place and np.abs(shift).max() < _STILL:
+        shift = (0.0, 0.0)
     moved = shifted(b, shift)
     inside = (_inner(shift[0]), _inner(shift[1]))
     far = any(abs(step) > _FARTHEST * side for step, side in zip(shift, a.shape, strict=True))
@@ -84,7 +88,7 @@ def register(a: np.ndarray, b: np.ndarray, *, same_place: bool = False) -> Halve
             "the same scene, and is one out of focus?"
         )
     if unlike:  # a scene without structure
-        return Halves(shift, float(b.mean() / a.mean()), 0.0, alike)
+        return Halves((0.0, 0.0), float(b.mean() / a.mean()), 0.0, alike)
     smooth_a, smooth_b = (gaussian_filter(image, _SIGMA)[inside].astype(np.float64) for image in (a, moved))
     # of equal noise in both, the ratio of their deviations is that of the scene's
     gain = float(smooth_b.std() / smooth_a.std())

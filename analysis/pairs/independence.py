@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from .prepared import Pair
 
 COMMON = 0.1
 """Part of the noise common to both images from which on they are no pair."""
 
-SAME = 0.97
+SAME = 0.99
 """The same for one image given twice."""
 
 NEIGHBOURS = 0.05
 """Correlation of the noise of neighbours from which on a pixel's noise can be guessed from those around it."""
 
 _BLOCK = 32  # pixels
+_SIGMA = 2.0  # pixels of the Gaussian that brings out motion
 _QUIET = 0.2  # part of the blocks that is the least alike in both images: there the scene is the smoothest
 
 
@@ -31,24 +35,40 @@ class Independence:
         Its standard error.
     along_y, along_x : float
         Correlation of the noise of pixels one above the other, and side by side, within one image.
+    certain : bool
+        Nothing but noise can have made `across`: it is of frames between which nothing else changed.
     """
 
     across: float
     error: float
     along_y: float
     along_x: float
+    certain: bool
 
     def refusal_of_pairs(self) -> str | None:
         """Why no denoiser may learn one image from the other, in a sentence; None if one may."""
         if self.across > SAME:
             return "both images of the pair are the same frame (their noise has a correlation of 1): give two frames"
-        if self.across > COMMON and self.across > 5 * self.error:
+        if self._is_common and self.certain:
             return (
                 f"{100 * self.across:.0f} % of the noise is common to both halves, so that one cannot be learned from the other: "
-                "is there a scintillator before the beam splitter? What is common stays whatever is done; use gaussian or "
-                "non_local_means, or take two frames one after the other"
+                "is there a scintillator before the beam splitter, or does a scene move that was said to be static? What is "
+                "common stays whatever is done; use gaussian or non_local_means, or take two frames one after the other"
             )
         return None
+
+    def doubt(self) -> str | None:
+        """What speaks against the pair without being certain, in a sentence; None if nothing does."""
+        if self._is_common and not self.certain and self.across <= SAME:
+            return (
+                f"both halves have {100 * self.across:.0f} % of the finest details in common: those of the scene, or noise. Flat "
+                "frames in the same run, or a series of a static scene, would tell"
+            )
+        return None
+
+    @property
+    def _is_common(self) -> bool:
+        return self.across > COMMON and self.across > 5 * self.error
 
     def refusal_of_blind_spots(self) -> str | None:
         """Why no denoiser may guess a pixel from those around it, in a sentence; None if one may."""
@@ -71,7 +91,7 @@ def independence(a: np.ndarray, b: np.ndarray) -> Independence:
     along_y, along_x = (_typical(noise, lag) for lag in ((1, 0), (0, 1)))
     details = [_details(image) for image in (a, b)]
     shares = _shares(*details)
-    return Independence(_lowest(shares), _error(details[0]), along_y, along_x)
+    return Independence(_lowest(shares), _error(details[0]), along_y, along_x, certain=False)
 
 
 def independence_in_time(a: np.ndarray, b: np.ndarray) -> Independence:
@@ -80,7 +100,15 @@ def independence_in_time(a: np.ndarray, b: np.ndarray) -> Independence:
     shares = np.concatenate([_shares(one, other) for one, other in zip(changes_a, changes_b, strict=True)])
     noise = np.concatenate([changes_a, changes_b])
     along_y, along_x = (float(np.median([_typical(image, lag) for image in noise])) for lag in ((1, 0), (0, 1)))
-    return Independence(float(np.median(shares)), _error(changes_a[0]) / len(changes_a) ** 0.5, along_y, along_x)
+    error = _error(changes_a[0]) / len(changes_a) ** 0.5
+    return Independence(float(np.median(shares)), error, along_y, along_x, certain=True)
+
+
+def changed(first: Pair, later: Pair) -> float:
+    """How alike the changes of both images from one pair to a later one are: 0 for noise, up to 1 where the scene has moved."""
+    changes = [gaussian_filter(after - before, _SIGMA) for before, after in ((first.a, later.a), (first.b, later.b))]
+    x, y = (change[first.measured & later.measured].astype(np.float64) for change in changes)
+    return float(np.corrcoef(x, y)[0, 1])
 
 
 def _details(image: np.ndarray) -> np.ndarray:

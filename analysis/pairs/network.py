@@ -8,28 +8,33 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 
 from analysis.imaging.unet import UNet
 
-from .floor import loss_floor
-
-FEATURES, LEVELS = 12, 2
+FEATURES, LEVELS = 24, 2
 CROP = 64
 CROPS = 4  # of a step
 STEPS = 1600
 _RATE = 1e-2
-_CHECKED = 50  # steps between two looks at the whole images
+_CHECKED = 100  # steps whose losses are held against the floor
+_CERTAIN = 3.0  # standard errors
+_HIDDEN = 0.03  # part of the pixels that a blind-spot network guesses at a time
 
 
 class Correction(torch.nn.Module):
-    """An image and what a network adds to it, at first nothing: with little noise the image itself is nearly right."""
+    """An image and what a network adds to it, at first nothing: with little noise the image itself is nearly right.
+
+    The network sees the image as four images of half the size, of every second row and column (as in FFDNet: Zhang, Zuo and
+    Zhang, IEEE Trans. Image Process. 27, 4608 (2018)). That takes a third of the time.
+    """
 
     def __init__(self, network: UNet) -> None:
         super().__init__()
@@ -40,7 +45,10 @@ class Correction(torch.nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return images (B, 1, H, W)."""
-        return images + self.network(images)
+        height, width = images.shape[-2:]
+        even = functional.pad(images, (0, width % 2, 0, height % 2), mode="replicate")
+        quarters = functional.pixel_unshuffle(even, 2).contiguous(memory_format=torch.channels_last)
+        return images + functional.pixel_shuffle(self.network(quarters), 2)[..., :height, :width]
 
 
 @dataclass
@@ -55,20 +63,18 @@ class Trained:
         What images are normalised with.
     steps : int
         Steps of the training.
-    stopped_early : bool
+    by_heart : bool
         The training was ended since the network began to know the noise by heart.
-    loss, floor : float
-        The loss of the images that it was trained on, and what it would be of the scene without noise.
+    above_floor : float
+        Loss of the last hundred steps above that of the scene without noise.
     """
 
     network: torch.nn.Module
     centre: float
     scale: float
     steps: int
-    stopped_early: bool
-    loss: float
-    floor: float
-    losses: list[float] = field(default_factory=list)
+    by_heart: bool
+    above_floor: float
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """What the network makes of one image (H, W), float32, in the image's units but for scale and offset."""
@@ -95,9 +101,11 @@ def train(
         The pixels that count in the loss; the others are for testing, or were not measured.
     seed : int
         Of the first weights and the order of crops.
-    loss : "pearson" or "mse"
-        Equation 4, or the mean squared error.
+    loss : "pearson", "mse" or "blind_spot"
+        Equation 4, or the mean squared error; or each image learns its own pixels from those around (Krull, Buchholz and Jug,
+        CVPR 2019).
     steps : int
+        At most; fewer if the loss falls below that of the scene without noise.
     """
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -105,20 +113,44 @@ def train(
     scale = float(np.mean([image.std() for pair in pairs for image in pair]))
     images = torch.from_numpy(np.array(pairs, dtype=np.float32)).sub_(centre).div_(scale)  # (P, 2, H, W)
     mask = torch.from_numpy(learned.astype(np.float32))
-    network = Correction(UNet(FEATURES, LEVELS, generator))
+    network = Correction(UNet(FEATURES, LEVELS, generator, channels=4))
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-2, fused=True)
     schedule = OneCycleLR(optimiser, _RATE, total_steps=steps)
+    above: list[float] = []  # the floor
     for _ in range(steps):
         given, wanted, weight = _crops(images, mask, rng)
+        likeness = 1 - _pearson(given, wanted, weight)
+        if loss == "blind_spot":
+            wanted, (given, hidden) = given, _with_hidden(given, rng)
+            weight = weight * hidden
         made = network(given)
         value = _pearson(made, wanted, weight) if loss == "pearson" else _squared(made, wanted, weight)
         optimiser.zero_grad()
         value.backward()
         optimiser.step()
         schedule.step()
-    fixed = _fixed(network, images)
-    floor = float(np.mean([loss_floor(a, b, learned) for a, b in pairs]))
-    return Trained(fixed, centre, scale, steps, False, float("nan"), floor)
+        if loss != "blind_spot":
+            reached = _pearson(made.detach(), wanted, weight)
+            above.append(float(reached - (1 - likeness.clamp_min(0.0).sqrt())))
+            if len(above) % _CHECKED == 0 and _below(above[-_CHECKED:]):
+                break
+    recent = above[-_CHECKED:]
+    return Trained(
+        _fixed(network, images), centre, scale, len(above) or steps, _below(recent), float(np.mean(recent or [np.nan]))
+    )
+
+
+def _below(above: list[float]) -> bool:
+    """Whether losses are below their floor, beyond chance."""
+    return len(above) == _CHECKED and float(np.mean(above)) < -_CERTAIN * float(np.std(above)) / len(above) ** 0.5
+
+
+def _with_hidden(images: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images (B, 1, h, w) in which some pixels have the value of a neighbour, and where these are."""
+    hidden = torch.from_numpy(rng.random(images.shape) < _HIDDEN)
+    steps = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
+    neighbours = torch.roll(images, steps[int(rng.integers(len(steps)))], dims=(2, 3))
+    return torch.where(hidden, neighbours, images), hidden.float()
 
 
 def _crops(images: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

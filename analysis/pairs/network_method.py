@@ -24,6 +24,11 @@ class NetworkDenoiser:
 
     trained: Trained
 
+    @property
+    def learned_above_floor(self) -> float:
+        """Loss of the last steps above that of the scene without noise."""
+        return self.trained.above_floor
+
     def one(self, image: np.ndarray) -> np.ndarray:
         """What the network makes of one image (H, W), with the image's own scale and offset."""
         return _fitted(self.trained(image), image)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import binary_dilation
 
-from analysis.imaging.registration import shifted
 from analysis.imaging.repair import dead_lines, filled
 
 from .halves import Halves, register
@@ -41,9 +40,8 @@ def prepared(a: np.ndarray, b: np.ndarray, halves: Halves) -> Pair:
     b, missing_b = _filled(b)
     measured = np.zeros(a.shape, dtype=bool)
     measured[halves.margins()] = True
-    if missing_b.any():
-        spread = shifted(missing_b.astype(np.float32), halves.shift) > 0.05
-        missing_b = binary_dilation(spread) if halves.shift != (0.0, 0.0) else missing_b
+    if missing_b.any() and halves.shift != (0.0, 0.0):  # a shift by a part of a pixel spreads them
+        missing_b = binary_dilation(np.roll(missing_b, np.rint(halves.shift).astype(int), axis=(0, 1)), iterations=2)
     return Pair(a, halves.onto_first(b), measured & ~missing_a & ~missing_b)
 
 

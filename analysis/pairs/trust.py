@@ -14,6 +14,10 @@ from .prepared import Pair
 class Denoiser(Protocol):
     """Makes images of less noise."""
 
+    @property
+    def learned_above_floor(self) -> float:
+        """Loss of what was learned above that of the scene without noise; NaN if nothing was."""
+
     def one(self, image: np.ndarray) -> np.ndarray:
         """One image (H, W) of a pair denoised by itself, float32."""
 

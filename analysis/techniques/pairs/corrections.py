@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from analysis.pairs.halves import Halves
+from analysis.pairs.independence import Independence, independence_in_time
+from analysis.pairs.prepared import prepared
 from analysis.techniques.pairs.layout import Layout
 
+_TESTED = 8  # flat frames
 _DEAD = 0.1  # of the mean of the flat frames: pixels below have measured nothing
 
 
@@ -33,6 +37,7 @@ class Corrections:
         self._numbers = [0, 0]
         self._dark: list[np.ndarray] = []
         self._response: list[np.ndarray] = []
+        self._flats: list[np.ndarray] = []  # the first ones, by which the noise is tested
         self.closed = False
         self.chance = 0.0
 
@@ -42,6 +47,7 @@ class Corrections:
 
     def add_flats(self, frames: np.ndarray) -> None:
         """Take frames (B, H, W) without a sample."""
+        self._flats += list(frames[: max(0, _TESTED - len(self._flats))])
         self._add(1, frames)
 
     def close(self) -> None:
@@ -65,6 +71,16 @@ class Corrections:
         """A half (h, w) in counts above dark, as if all pixels were alike, float32; NaN where nothing was measured."""
         self.close()
         return (half.astype(np.float32) - self._dark[index]) / self._response[index]
+
+    def noise_of_flats(self, halves: Halves) -> Independence | None:
+        """What the noise is like by the flat frames; None if there are not two of them."""
+        if len(self._flats) < 2:
+            return None
+        pairs = []
+        for frame in self._flats:
+            a, b = (self.corrected(frame[window.place], index) for index, window in enumerate(self._layout.windows))
+            pairs.append(prepared(a, b, halves))
+        return independence_in_time(np.stack([pair.a for pair in pairs]), np.stack([pair.b for pair in pairs]))
 
     @property
     def told(self) -> dict[str, Any]:

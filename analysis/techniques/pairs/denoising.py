@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,15 @@ from analysis.documents.batch import Batch
 from analysis.documents.recipe import Recipe
 from analysis.estimate import Estimate, Quantity
 from analysis.pairs.halves import Halves
-from analysis.pairs.independence import Independence, independence, independence_in_time
+from analysis.pairs.independence import Independence, changed, independence, independence_in_time
 from analysis.pairs.prepared import Pair, prepared, registered
 from analysis.pairs.trust import Denoiser, trust
+from analysis.techniques.pairs.intake import PairIntake
 from analysis.techniques.pairs.layout import Layout
 from analysis.techniques.pairs.methods import MethodInfo
 
 DENOISED = "denoised"
+_MOVED = 0.3  # of the smoothed change of both images that they have in common
 
 
 class PairDenoising:
@@ -31,6 +33,8 @@ class PairDenoising:
     layout : Layout
     method : MethodInfo
     recipe : Recipe
+    source : callable
+        Returns the intake; called when something is known, since there is none before the first documents.
 
     Raises
     ------
@@ -38,16 +42,21 @@ class PairDenoising:
         If an option makes no sense.
     """
 
-    def __init__(self, layout: Layout, method: MethodInfo, recipe: Recipe) -> None:
+    def __init__(self, layout: Layout, method: MethodInfo, recipe: Recipe, source: Callable[[], PairIntake]) -> None:
         self.options: dict[str, Any] = method.checked_options(recipe.options)
         if recipe.device != "cpu":
             raise ValueError(f"{method.name} runs on the CPU alone: leave the device out")
         self._layout, self._method, self._seed = layout, method, recipe.seed
+        self._source = source
         self._first: list[tuple[np.ndarray, np.ndarray]] = []
+        # two pairs of a static scene tell whether the noise is independent
+        self._awaited = max(self.options["pairs"], 2 if layout.static and layout.expected != 1 else 1)
         self._numbers: list[int] = []  # of the pairs that wait for the fit
         self._fit: _Fit | None = None
         self._newest: tuple[int, int, Pair, np.ndarray] | None = None  # its place in the series, its number, itself, denoised
         self._count = 0
+        self._still: Pair | None = None  # the first pair of a static scene
+        self._moved = False
         self._done: list[tuple[int, np.ndarray]] = []
 
     @property
@@ -61,7 +70,7 @@ class PairDenoising:
             if self._fit is None:
                 self._first.append((a, b))
                 self._numbers.append(number)
-                if len(self._first) == self.options["pairs"]:
+                if len(self._first) == self._awaited:
                     self._fit_to_first()
             else:
                 self._denoise(number, prepared(a, b, self._fit.halves))
@@ -86,6 +95,7 @@ class PairDenoising:
         noise, halves = self._fit.noise, self._fit.halves
         figures |= {"noise_across": noise.across, "noise_along_y": noise.along_y, "noise_along_x": noise.along_x}
         figures |= {"shift_y": halves.shift[0], "shift_x": halves.shift[1], "gain_ratio": halves.gain, "number": float(number)}
+        figures["learned_above_floor"] = self._fit.denoiser.learned_above_floor
         return Estimate({DENOISED: denoised, "mean": pair.mean, "spread": judged.spread}, figures)
 
     def finish(self) -> Estimate:
@@ -97,10 +107,13 @@ class PairDenoising:
     def _fit_to_first(self) -> None:
         halves = registered(*self._first[0], same_place=self._layout.consecutive)
         pairs = [prepared(a, b, halves) for a, b in self._first]
-        noise = _noise(pairs, static=self._layout.static)
-        if self._method.learns and (refusal := noise.refusal_of_pairs()):
+        taught = pairs[: self.options["pairs"]]
+        noise = self._source().noise_of_flats(halves) or _noise(pairs, static=self._layout.static)
+        refusals = {"pair": noise.refusal_of_pairs(), "neighbours": noise.refusal_of_blind_spots()}
+        if self._method.learns_from is not None and (refusal := refusals[self._method.learns_from]):
             raise ValueError(refusal)
-        denoiser, tested = self._method.fit(pairs, self.options, self._seed)
+        self._remark_on(halves, noise)
+        denoiser, tested = self._method.fit(taught, self.options, self._seed)
         self._fit = _Fit(halves, noise, denoiser, tested)
         for number, pair in zip(self._numbers, pairs, strict=True):
             self._denoise(number, pair)
@@ -110,8 +123,27 @@ class PairDenoising:
         assert self._fit is not None
         denoised = self._fit.denoiser.pair(pair)
         self._count += 1
+        if self._layout.static and not self._moved:
+            self._look_for_motion(number, pair)
         self._newest = (self._count, number, pair, denoised)
         self._done.append((number, denoised))
+
+    def _remark_on(self, halves: Halves, noise: Independence) -> None:
+        remarks = [noise.refusal_of_pairs(), noise.doubt(), noise.refusal_of_blind_spots()]
+        if self._layout.consecutive and any(halves.shift):
+            drift = ", ".join(f"{step:.2f}" for step in halves.shift)
+            remarks.append(f"the scene drifts: the second frame of a pair was shifted by ({drift}) pixels (y, x)")
+        for remark in remarks:
+            if remark is not None:
+                self._source().remark(remark)
+
+    def _look_for_motion(self, number: int, pair: Pair) -> None:
+        assert self._fit is not None
+        if self._still is None:
+            self._still = pair
+        elif changed(self._still, pair) > _MOVED + self._fit.noise.across:
+            self._moved = True
+            self._source().remark(f"the scene was said to be static, and has moved by pair {number}: do not average it")
 
 
 class _Fit:

@@ -17,6 +17,8 @@ import numpy as np
 from analysis.documents.batch import Batch
 from analysis.documents.ledger import MAX_DETAILS, Ledger
 from analysis.documents.streams import Numbered, Streams, gaps
+from analysis.pairs.halves import Halves
+from analysis.pairs.independence import Independence
 from analysis.techniques.pairs.corrections import Corrections
 from analysis.techniques.pairs.layout import Layout
 from analysis.techniques.pairs.stream_frames import FRAME, StreamFrames
@@ -109,6 +111,15 @@ class PairIntake:
             for frames in self._of_stream.values():
                 frames.close()
         return None
+
+    def noise_of_flats(self, halves: Halves) -> Independence | None:
+        """What the noise is like by the flat frames, in which nothing but noise changes; None if there are not two of them."""
+        return self._corrections.noise_of_flats(halves)
+
+    def remark(self, sentence: str) -> None:
+        """Have the ledger say something about the series."""
+        if sentence not in self._counts.remarks:
+            self._counts.remarks.append(sentence)
 
     def ledger(self) -> Ledger:
         """What became of every pair so far; complete when everything has been taken after `end()`."""

@@ -28,15 +28,15 @@ class MethodInfo:
         As `analysis.techniques.protocol.Method` says.
     fit : callable
         Gets the first pairs, the options and the seed; returns the denoiser.
-    learns : bool
-        Whether it learns one image from the other: their noise must be independent then.
+    learns_from : "pair", "neighbours" or None
+        What it learns a pixel from: the other image, or those around it. Their noise must be independent of the pixel's.
     """
 
     name: str
     fast: bool
     summary: str
     fit: Callable[[list[Pair], Mapping[str, Any], int], Fitted]
-    learns: bool = False
+    learns_from: str | None = None
     defaults: Mapping[str, Any] = field(default_factory=lambda: {"pairs": 1})
 
     def checked_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ METHODS = {
             False,
             "A network that learns one image of the pair from the other by their correlation (Pearson loss).",
             _network("pearson"),
-            True,
+            "pair",
             _TRAINING,
         ),
         MethodInfo(
@@ -103,7 +103,15 @@ METHODS = {
             False,
             "The same with the mean squared error (Noise2Noise).",
             _network("mse"),
-            True,
+            "pair",
+            _TRAINING,
+        ),
+        MethodInfo(
+            "blind_spot",
+            False,
+            "A network that learns each pixel from those around it, for halves whose noise is not independent (Noise2Void).",
+            _network("blind_spot"),
+            "neighbours",
             _TRAINING,
         ),
     )

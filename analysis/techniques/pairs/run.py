@@ -37,6 +37,7 @@ class PairsRun:
         self.layout = Layout.of(start)
         self._start = start
         self._folders = folders
+        self._intake: PairIntake | None = None  # the latest
 
     @property
     def expected(self) -> int | None:
@@ -52,6 +53,7 @@ class PairsRun:
             "spread": image_quantity("half the difference of what was made of either image alone", shape, "counts"),
             "heldout_loss": Quantity("1 - correlation with the other image, where not learned", lower_is_better=True),
             "above_floor": Quantity("the same above that of the scene without noise; below 0: noise known by heart"),
+            "learned_above_floor": Quantity("the same where it was learned; below 0: noise known by heart"),
             "residual_correlation": Quantity("correlation of neighbours in what was removed, beyond the noise's own"),
             "residual_mean": Quantity("mean of what was removed, in deviations of the noise"),
             "null_structure": Quantity("what is made of noise alone, over that noise"),
@@ -77,10 +79,15 @@ class PairsRun:
 
     def intake(self, *, wait_for_end: bool = False) -> PairIntake:
         """A new intake."""
-        return PairIntake(self._start, self._folders, wait_for_end=wait_for_end)
+        self._intake = PairIntake(self._start, self._folders, wait_for_end=wait_for_end)
+        return self._intake
 
     def reconstruction(self, recipe: Recipe) -> PairDenoising:
         """A new reconstruction. Raises ValueError for a recipe that isn't valid."""
         if recipe.method not in METHODS:
             raise ValueError(f"unknown method {recipe.method!r}; the methods of frame pairs are {', '.join(METHODS)}")
-        return PairDenoising(self.layout, METHODS[recipe.method], recipe)
+        return PairDenoising(self.layout, METHODS[recipe.method], recipe, self._latest)
+
+    def _latest(self) -> PairIntake:
+        assert self._intake is not None, "there are no pairs before there is an intake"
+        return self._intake
