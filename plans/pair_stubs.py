@@ -62,9 +62,11 @@ def _take_part(request: PairRequest, stream: str, num: int, taken: int) -> MsgGe
         yield Msg("checkpoint")
         # Without an answer the message itself was interrupted.
         if (yield from bps.rd(camera.interrupted, default_value=1)):
-            yield from bps.wait(group)
-            yield from bps.collect(camera, name=stream)
-            return
+            yield from bps.wait(group)  # until the camera is at rest
+            break
+    # What ended it too early is told when there is nothing left to collect.
+    yield from bps.collect(camera, name=stream)
+    yield from bps.collect(camera, name=stream)
 
 
 def _save_rest(request: PairRequest, stream: str) -> MsgGenerator[None]:

@@ -70,19 +70,16 @@ class DualCamera(FrameCamera):
             If the file for a new series cannot be opened.
         """
         self._flying = False
-        if series.taken == 0 and self.hdf1.captured():
-            self.hdf1.close()
-            self._choose_file()
-            self._open_file()
-        left = series.num - series.taken
+        if series.taken == 0:
+            self._begin_file()
         self._due = series.num
-        self.expected.put(self.hdf1.captured() + left)
+        self.expected.put(series.num)
         return self._set_up(
             series.exposure_s,
             series.period_s,
             series.shape,
             image_mode=MULTIPLE,
-            num_images=left,
+            num_images=series.num - series.taken,
             trigger_mode=INTERNAL,
             array_counter=series.taken,
         )
@@ -105,6 +102,17 @@ class DualCamera(FrameCamera):
 
     def resume(self) -> None:
         """Do nothing: the plan takes the rest of the series."""
+
+    def _begin_file(self) -> None:
+        """Open a file for the next series, unless the present one is empty."""
+        self.hdf1.dropped_arrays.put(0)
+        if self.hdf1.captured():
+            self.hdf1.close()
+            self._choose_file()
+            self._open_file()
+
+    def _accounted(self) -> int:
+        return super()._accounted() + int(self.hdf1.dropped_arrays.get())
 
     def _has_stopped(self) -> bool:
         return super()._has_stopped() and int(self.cam.array_counter.get()) < self._due

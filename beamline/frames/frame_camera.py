@@ -189,7 +189,9 @@ class FrameCamera(NumpyTyped, DetectorBase):
     def kickoff(self) -> StatusBase:
         """Take frames from now on."""
         self._flying = True
-        status: StatusBase = self.cam.acquire.set(1, timeout=self.frame_timeout_s)
+        self.cam.acquire.put(1)
+        status = DeviceStatus(self)
+        threading.Thread(target=self._await_start, args=(status,), daemon=True).start()
         return status
 
     def complete(self) -> StatusBase:
@@ -272,6 +274,10 @@ class FrameCamera(NumpyTyped, DetectorBase):
         threading.Thread(target=self._await_frames, args=(int(self.expected.get()), status), daemon=True).start()
         return status
 
+    def _accounted(self) -> int:
+        """How many frames are in the file, or are known to be lost."""
+        return self.hdf1.captured()
+
     def _has_stopped(self) -> bool:
         """Whether the camera takes no more frames although it should."""
         return not self.cam.acquire.get()
@@ -294,15 +300,27 @@ class FrameCamera(NumpyTyped, DetectorBase):
             )
         return None
 
+    def _await_start(self, status: StatusBase) -> None:
+        try:
+            deadline = time.monotonic() + self.frame_timeout_s
+            while self._has_stopped() and self._flying:
+                if time.monotonic() > deadline:
+                    raise DetectorError(f"{self.name} did not start: {self.cam.acquire.pvname} stayed 0, look at the detector")
+                time.sleep(_POLL_S)
+            end(status)
+        except Exception as error:  # whatever Channel Access raises when the IOC has just died
+            end(status, error)
+
     def _await_frames(self, expected: int, status: StatusBase) -> None:
         try:
-            count, since = self.hdf1.captured(), time.monotonic()
+            count, since = self._accounted(), time.monotonic()
             while count < expected and self._error() is None and time.monotonic() < since + self.frame_timeout_s:
                 time.sleep(_POLL_S)
-                if (now := self.hdf1.captured()) != count:
+                if (now := self._accounted()) != count:
                     count, since = now, time.monotonic()
-            if count < expected and self._flying:
-                self.log.warning("%s: %d of %d frames are missing", self.name, expected - count, expected)
+            missing = expected - self.hdf1.captured()
+            if missing > 0 and self._flying:
+                self.log.warning("%s: %d of %d frames are missing", self.name, missing, expected)
             end(status)
         except Exception as error:  # whatever Channel Access raises when the IOC has just died
             end(status, error)

@@ -24,6 +24,7 @@ _USED = [
     "array_size",
     "flush_now",
     "num_captured",
+    "dropped_arrays",
     "capture",
     "write_status",
     "write_message",

@@ -22,9 +22,11 @@ class PairSession(FlySession):
     """Takes series, and keeps the documents."""
 
     def plan(self, plan: Any = frame_pair_series, **changes: Any) -> Any:
-        here = self.devices
-        bound = use_devices(plan, shutter=here.shutter, sample_stage=here.sample_stage)
-        return bound(here.dual_camera, **changes)
+        return self.plan_with(self.devices.dual_camera, plan, **changes)
+
+    def plan_with(self, camera: Any, plan: Any = frame_pair_series, **changes: Any) -> Any:
+        bound = use_devices(plan, shutter=self.devices.shutter, sample_stage=self.devices.sample_stage)
+        return bound(camera, **changes)
 
     def at_frame(self, number: int, act: Any) -> None:
         """Act once when the documents of so many frames have come."""
