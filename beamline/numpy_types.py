@@ -1,4 +1,4 @@
-"""Says in every data key how its values look in numpy, which ophyd leaves open."""
+"""Adds the numpy type to every data key, which ophyd leaves open."""
 
 from __future__ import annotations
 

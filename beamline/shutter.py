@@ -23,7 +23,7 @@ class ShutterPosition(StrEnum):
 
 
 class ShutterError(RuntimeError):
-    """The shutter said that it could not do what it was told."""
+    """The shutter could not follow a command."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Ends ophyd statuses from whichever thread comes first."""
+"""Ends ophyd statuses from any thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `ghostbeam reconstruct` tells of the methods that it compared."""
+"""What `ghostbeam reconstruct` prints about the methods that it compared."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def forget(state_dir: Path, uid: str) -> str:
 
 
 def replay(run: Any, *, method: str | None = None, seed: int | None = None, config: GhostbeamConfig, **options: Any) -> Any:
-    """Reconstruct a run of the catalogue again, in a process of its own, and return the new derived run.
+    """Reconstruct a run of the catalogue again, in a separate process, and return the new derived run.
 
     Parameters
     ----------

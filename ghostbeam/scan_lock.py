@@ -96,8 +96,8 @@ class ScanLock:
                     return f"The plan of {holder} has ended."
                 time.sleep(_POLL_S)
             return (
-                f"The plan of {holder} has not ended yet: it is paused, or waits for a device. It ends with its next step. Look "
-                "whether motors still move before you scan."
+                f"The plan of {holder} has not ended yet: it is paused, or waits for a device. It ends with its next step. Check "
+                "that no motor moves before you scan."
             )
 
     @contextmanager

@@ -78,9 +78,7 @@ def _fly_line(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
             return False
     except FailedStatus as failure:
         cause = failure.__cause__ or (failure.args[0].exception() if failure.args else None) or failure
-        raise StageFailed(
-            f"line {line.number} at y = {line.y_um:g} um came to nothing: {cause}. {told_trouble(stage)}"
-        ) from failure
+        raise StageFailed(f"line {line.number} at y = {line.y_um:g} um failed: {cause}. {told_trouble(stage)}") from failure
     captured = yield from bps.rd(box.captured)
     if not captured:
         raise TriggersLost(

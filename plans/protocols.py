@@ -41,7 +41,7 @@ class Plate(Protocol):
 
 
 class TroubledStage(Protocol):
-    """A stage that says why it did not move."""
+    """A stage that can say why it did not move."""
 
     def trouble(self) -> str | None:
         """Say what the motor records tell of a move that failed; None if nothing."""

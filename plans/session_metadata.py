@@ -132,10 +132,10 @@ class _File:
             values = json.loads(self.path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(
-                f"{self.path} is not JSON ({error}): repair it or move it away; scan numbers then start anew"
+                f"{self.path} is not JSON ({error}): repair it or move it away; scan numbers then start from 1"
             ) from None
         if not isinstance(values, dict):
-            raise ValueError(f"{self.path} holds no JSON object: move it away; scan numbers then start anew")
+            raise ValueError(f"{self.path} holds no JSON object: move it away; scan numbers then start from 1")
         return values
 
 

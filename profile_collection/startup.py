@@ -150,7 +150,7 @@ if not LISTING:
         print(runs_table(config.state_dir, most))
 
     def replay(run: Any, method: str | None = None, seed: int | None = None, **options: Any) -> Any:
-        """Reconstruct a stored run again, and return the new derived run. What was there stays.
+        """Reconstruct a stored run again, and return the new derived run. Existing runs are kept.
 
         Parameters
         ----------
@@ -166,7 +166,7 @@ if not LISTING:
         return reprocess.replay(run, method=method, seed=seed, config=config, **options)
 
     def break_scan_lock() -> None:
-        """Take the beamline over from another session, or the queue, that runs a plan: that plan ends with its next step."""
+        """Take over the beamline from another session, or the queue: its plan ends at its next step."""
         print(scan_lock.break_())
 
     if shell is not None:

@@ -104,7 +104,7 @@ def from_file(path: Path | str, *, fraction: float = 1.0) -> Acquisition:
 
 
 def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0) -> Acquisition:
-    """Read a run; of one that goes on yet, what has come so far.
+    """Read a run; of a run that is still being measured, the data acquired so far.
 
     Parameters
     ----------

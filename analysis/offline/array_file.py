@@ -89,7 +89,7 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
     except MemoryError as error:
         raise IngestError(f"{path} does not fit into memory ({error}): split it, or bin the pixels") from error
     except Exception as error:  # whatever a damaged file makes of three libraries
-        raise IngestError(f"{path} cannot be read ({error}): it is damaged or holds objects; write it anew") from error
+        raise IngestError(f"{path} cannot be read ({error}): it is damaged or contains objects; write it again") from error
 
 
 def listing(file: ArrayFile) -> str:

@@ -143,7 +143,7 @@ def _arrays(path: Path) -> dict[str, Any]:
     except DataElsewhere as error:
         raise IngestError(f"{path} is not read: {error}. Write the data themselves into it") from error
     except Exception as error:  # whatever a damaged file makes of three libraries
-        raise IngestError(f"{path} cannot be read ({error}): it is damaged or holds objects; write it anew") from error
+        raise IngestError(f"{path} cannot be read ({error}): it is damaged or contains objects; write it again") from error
     raise IngestError(f"{path} is neither an NPZ nor an HDF5 file: write one with {_FORMS}")
 
 

@@ -166,7 +166,7 @@ def _positions(
     if unit is not None:
         scales = [MICROMETRES[unit]] * 2
         if any(MICROMETRES.get(str(one)) != MICROMETRES[unit] for one in said):
-            remarks.append(f"{called} are taken in {unit} as told; the file says {said[0] or 'no unit'}")
+            remarks.append(f"{called} are taken in {unit} as given; the file says {said[0] or 'no unit'}")
     elif said[0] == _OBJECT_PIXELS:
         scales = [_object_pixel_um(shape[-2], known, remarks)] * 2
     elif said == [None, None]:

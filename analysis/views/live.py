@@ -28,7 +28,7 @@ class NoWindow(RuntimeError):
 class Live:
     """Running and last reconstructions.
 
-    `live.watch()` opens a window that grows with the scan. Its repr is a table. `live.latest` is the one with the newest
+    `live.watch()` opens a window with the newest images. Its repr is a table. `live.latest` is the one with the newest
     document, `live.image` its image; `live["tv"]` is the latest by a method, `live["3f2a"]` that of a run whose uid begins so,
     `live[-2]` the last but one; `live.plot()` draws the newest estimates once.
 
@@ -125,7 +125,7 @@ class Live:
     def plot(self, key: int | str | None = None) -> Any:
         """Draw the newest estimate of every method of a run and return the figure. Of one method alone all arrays are drawn.
 
-        It is drawn once; `live.watch()` goes on drawing. Without a display: `live.plot().savefig("live.png")`.
+        It is drawn once; `live.watch()` keeps drawing. Without a display: `live.plot().savefig("live.png")`.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class Live:
 
         runs = self.beside(key)
         if not any(run.arrays for run in runs):
-            raise LookupError(f"no estimate yet: the first one comes with number {FIRST_UPDATE} of the {runs[0].rows}")
+            raise LookupError(f"no estimate yet: the first one is made after {FIRST_UPDATE} {runs[0].rows}")
         figure = plt.figure("ghostbeam live", figsize=size_of(runs), clear=True, layout="constrained")
         draw(figure, runs)
         if plt.isinteractive():  # a window is there, and shows it
@@ -151,9 +151,9 @@ class Live:
         return figure
 
     def watch(self, key: str | None = None) -> None:
-        """Open a window that grows with the scan: each method's newest image and spread, how far it is, and how far to trust it.
+        """Open a window with each method's newest image and spread, its progress, and how far to trust it.
 
-        It is a process of its own, and slows no scan.
+        It runs in a separate process and slows no scan.
 
         Parameters
         ----------

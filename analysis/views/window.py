@@ -1,4 +1,4 @@
-"""A window that grows with the scan, in a process of its own: it never slows a session, and a session never stops it.
+"""A window with the newest images of a scan, in a separate process: it never slows a session, and a session never stops it.
 
 `live.watch()` starts it as `python -m analysis.views.window --state-dir DIR`.
 """

@@ -1,1 +1,1 @@
-"""Reconstructions that run while the scan runs, each in a process of its own."""
+"""Reconstructions during a scan, each in a separate process."""

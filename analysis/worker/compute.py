@@ -1,4 +1,4 @@
-"""A reconstruction in a process of its own, for a caller that mustn't load torch and can't choose the number of threads any more.
+"""A reconstruction in a separate process, for a caller that must not load torch and can no longer choose the number of threads.
 
 `computed` starts `python -m analysis.worker.compute` and talks with it through its standard input and output.
 """

@@ -101,7 +101,7 @@ class Drive:
         return self._makers[-1].reconstruction.options
 
     def estimates(self) -> Iterator[Timed]:
-        """Estimates on the way, then the final one.
+        """Live estimates, then the final one.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class Drive:
         yield final
 
     def _fed(self, intake: Intake, *, live: bool) -> Iterator[Timed]:
-        """Take in everything, with estimates on the way while the run goes on."""
+        """Read all documents, with estimates while the run is measured."""
         for number, document in enumerate(self._documents(), start=1):
             if document is not None:
                 intake(*document)

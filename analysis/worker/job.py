@@ -1,4 +1,4 @@
-"""One reconstruction of one run by one recipe, while the run goes on or afterwards.
+"""One reconstruction of one run by one recipe, while the run is measured or afterwards.
 
 A job may be killed at any moment. Started again it continues the same derived run: no estimate is repeated, and the final one has
 the same bits as if nothing had happened, because it depends on data, options and seed alone.

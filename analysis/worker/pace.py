@@ -1,4 +1,4 @@
-"""When estimates are made on the way: by the clock while a run goes on, or where they were made before."""
+"""When estimates are made before the final one: by the clock during the run, or at the points of an earlier reconstruction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reconstruction worker: follows the document log and reconstructs every run of a known technique in it, while it goes on.
+"""The reconstruction worker: follows the document log and reconstructs every run of a known technique while it is measured.
 
 Run it as `python -m analysis.worker.worker --state-dir DIR`. Killed at any moment and started again it goes on from the log.
 """

@@ -14,7 +14,7 @@ def epics_environment(config: GhostbeamConfig) -> dict[str, str]:
     repeater = {}
     if config.simulated:
         addresses, auto = [f"127.0.0.1:{config.simulation.ca_port}"], False
-        # A repeater of its own: one that is shared ends with whoever started it, and libca then complains.
+        # A repeater of its own: a shared one ends with the program that started it, and libca then complains.
         repeater = {"EPICS_CA_REPEATER_PORT": str(config.simulation.ca_port + 1)}
     else:
         addresses, auto = config.epics.addresses, config.epics.auto_addresses
@@ -35,7 +35,7 @@ def apply_epics_environment(config: GhostbeamConfig) -> None:
     Raises
     ------
     ConfigError
-        If libca has already been loaded with other settings, which it would go on using.
+        If libca has already been loaded with other settings, which it would continue to use.
     """
     environment = epics_environment(config)
     changes = {name for name, value in environment.items() if os.environ.get(name) != value}

@@ -33,7 +33,7 @@ class ShutterSection(Section):
 
 
 class BeamSection(Section):
-    """What tells whether there is beam, and when a scan is to wait for it."""
+    """Whether there is beam, and when scans wait for it."""
 
     energy_kev: float = Field(11.1, gt=0, description="Photon energy, in keV.")
 

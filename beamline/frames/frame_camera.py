@@ -49,7 +49,7 @@ _USED = [
 
 
 class DetectorError(RuntimeError):
-    """The detector does not do what it was told."""
+    """The detector does not follow a command."""
 
 
 class Cam(CamBase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from ophyd import Component as Cpt
 from ophyd import EpicsMotor, EpicsSignal, EpicsSignalRO
 from ophyd.status import StatusBase
@@ -43,7 +44,7 @@ class StageAxis(EpicsMotor):
     max_velocity = Cpt(EpicsSignalRO, ".VMAX", kind="omitted")
     base_velocity = Cpt(EpicsSignalRO, ".VBAS", kind="omitted")
     go_switch = Cpt(EpicsSignalRO, ".SPMG", string=True, auto_monitor=True, kind="omitted")
-    commands_disabled = Cpt(EpicsSignalRO, ".DISP", kind="omitted")
+    commands_disabled = Cpt(EpicsSignalRO, ".DISP", auto_monitor=True, kind="omitted")
     status_word = Cpt(EpicsSignalRO, ".MSTA", kind="omitted")
     readback_deadband = Cpt(EpicsSignalRO, ".MDEL", kind="omitted")
     retry_deadband = Cpt(EpicsSignalRO, ".RDBD", kind="omitted")
@@ -75,8 +76,6 @@ class StageAxis(EpicsMotor):
         """Say why no scan should begin with this axis, with the field that tells so; None if it may."""
         if halted := self._halted():
             return halted
-        if self.commands_disabled.get():
-            return f"{self.prefix}.DISP is {self.commands_disabled.get()}: the record takes no commands. Set it to 0"
         if self.user_readback.alarm_severity == AlarmSeverity.INVALID:
             return f"{self._alarm()}: its position is not to be believed. Is its controller switched on?"
         return None
@@ -84,7 +83,7 @@ class StageAxis(EpicsMotor):
     def trouble(self) -> list[str]:
         """Say everything that the record tells of a move that failed."""
         found = [blocked] if (blocked := self.why_blocked()) else []
-        word = int(self.status_word.get())
+        word = _number(self.status_word)
         found += [f"{self.prefix}.MSTA is {word}: {text}" for bit, text in _STATUS_BITS.items() if word >> bit & 1]
         for field, switch in (("LLS", self.low_limit_switch), ("HLS", self.high_limit_switch)):
             if switch.get():
@@ -99,9 +98,19 @@ class StageAxis(EpicsMotor):
 
     def _halted(self) -> str | None:
         state = self.go_switch.get()
-        return f"{self.prefix}.SPMG is {state}: set it to Go" if state in ("Stop", "Pause") else None
+        if state in ("Stop", "Pause"):
+            return f"{self.prefix}.SPMG is {state}: set it to Go"
+        if disabled := _number(self.commands_disabled):
+            return f"{self.prefix}.DISP is {disabled}: the record takes no commands. Set it to 0"
+        return None
 
     def _alarm(self) -> str:
         readback = self.user_readback
         status = getattr(readback.alarm_status, "name", readback.alarm_status)
         return f"{readback.pvname} is in {AlarmSeverity(readback.alarm_severity).name} alarm ({status})"
+
+
+def _number(signal: EpicsSignalRO) -> int:
+    """The value of a whole-number field; 0 where an IOC serves it without a value, which arrives as an empty array."""
+    value = np.asarray(signal.get())
+    return int(value) if value.size == 1 else 0

@@ -1,4 +1,4 @@
-"""What a session says when it opens."""
+"""What a session prints when it opens."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def choose_plots(shell: Any) -> str | None:
         Why there are no plots, and what to do about it; None if there are.
     """
     if shell is not None and is_notebook(shell):
-        return "off in a notebook, where each reading would draw the figure anew. live.plot() draws when you ask it to"
+        return "off in a notebook, where each reading would redraw the figure. live.plot() draws when you call it"
     reason = "off: nobody looks" if shell is None else _obstacle()
     if reason is None:
         os.environ["QT_API"] = _QT.lower()  # for matplotlib and IPython, whichever other Qt there is

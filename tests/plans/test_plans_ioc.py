@@ -277,6 +277,7 @@ def test_counters_that_would_begin_at_0_again_are_refused_before_anything_moves(
     ("name", "value", "rest", "says"),
     [
         ("FAULT:AxisAlarm", 22, 0, r"did not bring mask 3 into the beam.*MASK:X\.RBV is in MAJOR alarm"),
+        ("MASK:Y.DISP", 1, 0, r"mask_stage_y cannot move: .*MASK:Y\.DISP is 1: the record takes no commands"),
         ("MASK:X.SPMG", "Stop", "Go", r"mask_stage_x cannot move: .*MASK:X\.SPMG is Stop: set it to Go"),
     ],
 )
