@@ -84,6 +84,8 @@ class LogArchiver:
         self._waiting: dict[str, list[Record]] = defaultdict(list)  # read and not yet written
         self._written: dict[str, float] = {}  # when each unsettled run was last written, monotonic
         self._served_overdue = False  # by the last turn
+        # As long as its last turn took, unless many documents wait: positions of a fly scan are stored in larger portions.
+        self._rests_until: dict[str, float] = {}
         self._stored: dict[str, int] = defaultdict(int)  # documents of each unsettled run that were written
         self._whole: dict[str, float] = {}  # when each run was written to its end, those that are to be verified, monotonic
         self._failures: dict[str, int] = defaultdict(int)
@@ -121,14 +123,16 @@ class LogArchiver:
             If Tiled stopped answering; call `forget_connection`, and `step` again when it is back. Nothing is lost.
         """
         more = self._read()
-        due = [uid for uid in self._archives if self._is_due(uid)]
+        due = [uid for uid in self._archives if self._is_due(uid, hurry=more)]
         if due:
             uid = self._next_of(due)
             records = self._waiting.pop(uid, [])
-            self._written[uid] = time.monotonic()
+            began = self._written[uid] = time.monotonic()
             self._stored[uid] += len(records)
             with self._written_anew_if_it_fails(uid):
                 self._advance(container, uid, records)
+            ended = time.monotonic()
+            self._rests_until[uid] = ended + (ended - began)
             self._beat()
         return more or len(due) > 1
 
@@ -183,10 +187,10 @@ class LogArchiver:
             self.documents += len(records)
         return len(records) == _DOCUMENTS_AT_ONCE
 
-    def _is_due(self, uid: str) -> bool:
+    def _is_due(self, uid: str, *, hurry: bool) -> bool:
         if self._archives[uid] is None:
             return time.monotonic() >= self._not_before.get(uid, 0.0)
-        return uid in self._waiting
+        return uid in self._waiting and (hurry or time.monotonic() >= self._rests_until.get(uid, 0.0))
 
     def _next_of(self, due: list[str]) -> str:
         """Return whose turn it is of runs that are due."""
@@ -247,7 +251,16 @@ class LogArchiver:
         self._ledger.settle(uid, problem, lost=lost)
         self._settled.add(uid)
         del self._archives[uid]
-        for notes in (self._written, self._stored, self._whole, self._failures, self._not_before, self._layouts, self._waiting):
+        for notes in (
+            self._written,
+            self._rests_until,
+            self._stored,
+            self._whole,
+            self._failures,
+            self._not_before,
+            self._layouts,
+            self._waiting,
+        ):
             notes.pop(uid, None)  # type: ignore[attr-defined]
 
 
