@@ -16,6 +16,7 @@ from beamline.buckets.camera_sum import CameraSum, MonitoredCameraSum
 from beamline.buckets.electrometer import Electrometer, MonitoredElectrometer
 from beamline.buckets.one_shot import OneShotBucket
 from beamline.buckets.scaler import BucketDiode
+from beamline.buckets.xrf_spectrometer import XrfSpectrometer, make_xrf_spectrometer
 from beamline.config import GhostbeamConfig
 from beamline.frames.dual_camera import DualCamera
 from beamline.frames.pixel_detector import PixelDetector
@@ -45,6 +46,7 @@ class Devices:
     diode: BucketDiode | None
     electrometer: Electrometer | None
     camera_sum: CameraSum | None
+    xrf_spectrometer: XrfSpectrometer | None
     ring_current: RingCurrent | None
     pixel_detector: PixelDetector | None
     trigger_box: TriggerBox | None
@@ -161,6 +163,26 @@ def make_camera_sum(config: GhostbeamConfig) -> CameraSum | None:
     return MonitoredCameraSum(prefix, monitor_statistics=section.monitor_statistics, **settings)
 
 
+def make_spectrometer(config: GhostbeamConfig) -> XrfSpectrometer | None:
+    """Build the fluorescence spectrometer, if there is one."""
+    section = config.xrf_spectrometer
+    if not section.pv:
+        return None
+    return make_xrf_spectrometer(
+        config.epics.prefix + section.pv,
+        section.detector_elements,
+        bins=section.bins,
+        elements=section.elements,
+        energy_kev=config.beam.energy_kev,
+        offset_kev=section.offset_kev,
+        slope_kev=section.slope_kev,
+        lowest_kev=section.lowest_kev,
+        buckets=section.buckets,
+        count_margin_s=section.count_margin_s,
+        name="xrf_spectrometer",
+    )
+
+
 def make_ring_current(config: GhostbeamConfig) -> RingCurrent | None:
     """Build the ring current, in mA, if it can be read."""
     if not config.beam.ring_current:
@@ -225,6 +247,7 @@ def make_devices(config: GhostbeamConfig) -> Devices:
         diode=make_diode(config),
         electrometer=make_electrometer(config),
         camera_sum=make_camera_sum(config),
+        xrf_spectrometer=make_spectrometer(config),
         ring_current=make_ring_current(config),
         pixel_detector=make_pixel_detector(config),
         trigger_box=make_trigger_box(config),

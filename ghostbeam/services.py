@@ -92,6 +92,7 @@ def _simulation(config: GhostbeamConfig) -> Service:
     command = [sys.executable, "-P", "-m", "sims", "--prefix", config.epics.prefix, "--port", str(section.ca_port)]
     command += ["--sample", section.sample, "--plate", str(plate), "--seed", str(section.seed)]
     command += ["--speed", str(section.speed), "--photons", str(section.photons)]
+    command += ["--energy", str(config.beam.energy_kev)]
     command += ["--coherent-sample", section.coherent_sample, "--flux", str(section.flux), "--frames", section.frames]
     command += ["--pair-scene", section.pair_scene, "--pair-photons", str(section.pair_photons)]
     command += ["--dual-sensor", *map(str, config.dual_camera.sensor)] + ["--scintillator"] * section.scintillator

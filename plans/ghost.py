@@ -41,7 +41,8 @@ def ghost_scan(
     Parameters
     ----------
     detectors : sequence of devices
-        What to trigger and read, with at least one bucket detector, such as [diode].
+        What to trigger and read, with at least one bucket detector, such as [diode], [xrf_spectrometer], or both: then the
+        monitor beside the diode tells the incident light of each spectrum.
     mask_stage : device
         The positioner that moves by mask index.
     masks : str or mask plate

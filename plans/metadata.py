@@ -6,6 +6,7 @@ from typing import Any
 
 from plans.fly_request import FlyScanRequest
 from plans.pair_request import PairRequest
+from plans.protocols import SpectrumDetector
 from plans.request import GhostScanRequest
 
 TECHNIQUE = "ghost_imaging"
@@ -27,9 +28,12 @@ def ghost_scan_metadata(request: GhostScanRequest, plan_args: dict[str, Any], md
     dict
         With `ghost` telling a reconstruction where in the events it finds what.
     """
-    bucket, stage = request.buckets[0], request.mask_stage
+    stage = request.mask_stage
     plate = stage.plate
-    metadata = {
+    spectra = next((detector for detector in request.buckets if isinstance(detector, SpectrumDetector)), None)
+    # What tells of the light, and of the dark, is what counts: the spectrometer alone tells neither.
+    bucket = next((detector for detector in request.buckets if detector is not spectra), request.buckets[0])
+    metadata: dict[str, Any] = {
         "plan_name": "ghost_scan",
         "plan_args": plan_args,
         "technique": TECHNIQUE,
@@ -57,6 +61,8 @@ def ghost_scan_metadata(request: GhostScanRequest, plan_args: dict[str, Any], md
             "indices": list(request.indices),
         },
     }
+    if spectra is not None:
+        metadata["ghost"]["spectra"] = spectra.spectra_entry()
     if request.recipes:
         metadata["recipes"] = request.recipes
     return metadata | md

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from bluesky.protocols import Collectable, Flyable, HasName, Movable, Preparable, Readable, Stageable, Stoppable, Triggerable
@@ -107,6 +107,14 @@ class BucketDetector(Readable, Triggerable, Protocol):
 
     def why_impossible(self, exposure: float) -> str | None:
         """Say why it cannot expose for so many seconds; None if it can."""
+
+
+@runtime_checkable
+class SpectrumDetector(BucketDetector, Protocol):
+    """A detector whose spectra hold the buckets, one for each chemical element."""
+
+    def spectra_entry(self) -> dict[str, Any]:
+        """What the start document says of the spectra."""
 
 
 @runtime_checkable

@@ -75,6 +75,7 @@ diode, electrometer, camera_sum = devices.diode, devices.electrometer, devices.c
 ring_current = devices.ring_current
 pixel_detector, trigger_box = devices.pixel_detector, devices.trigger_box
 dual_camera = devices.dual_camera
+xrf_spectrometer = devices.xrf_spectrometer
 masks = make_plate(config)
 mask_stage.mount(masks)
 

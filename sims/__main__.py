@@ -11,6 +11,7 @@ from dataclasses import replace
 from beamline.mask_designs import copper_plate, gold_plate
 from beamline.mask_plate import MaskPlate
 from sims.diffraction import FrameOptions
+from sims.emission import capillary
 from sims.etched_plate import COPPER, GOLD, EtchedPlate, Etching
 from sims.experiment import Experiment
 from sims.frame_pairs import PairOptions
@@ -42,6 +43,11 @@ process variables, after the prefix:
                              currents Current1:MeanValue_RBV (the bucket diode) and Current2: (the monitor), A
   SUM:                       areaDetector camera cam1: (Single, Internal) with statistics plugins: Stats1:Total_RBV
                              is what the bucket diode would count, Stats2:Total_RBV the monitor
+  XRF:                       DXP system of a fluorescence detector with four elements:
+    EraseStart StopAll       write 1 to erase and count, completes when counted; write 1 to stop early
+    PresetReal DeadTime      seconds to count; mean dead time of the last exposure, %
+    mca1 ... mca4            MCA records: 4096 bins of 5 eV; PRTM, ERTM, ELTM seconds; R0 ... R31 regions of interest
+    dxp1:InputCountRate      ... dxp4:, and OutputCountRate: photons a second that came, and that were counted
   RING:Current               storage ring current, mA
   PIX:cam1:                  areaDetector camera, 192x192 pixels of 100 um: Acquire, AcquireTime, AcquirePeriod,
                              NumImages, ImageMode, ArrayCounter, TriggerMode (External: a frame at each trigger)
@@ -78,6 +84,8 @@ faults, to be written at any time:
   FAULT:Dual...              DroppedFrame, FileClosesEarly, FullDisk, WriterKilled: likewise, of the dual camera
   FAULT:DualOutOfFocus       pixels: standard deviation of the blur of its right half
   FAULT:DualLag              part of each frame's charge that is read with the next frame
+  FAULT:DeadElements         elements of the fluorescence detector that count nothing: 1, 2, 4, 8, added up
+  FAULT:NoLiveTime           so many of the next exposures of the fluorescence detector report a live time of 0 s
 
 what is simulated:
   The diode counts the quanta that it sees: a Poisson number of mean
@@ -97,6 +105,10 @@ what is simulated:
   by 0.37 and -0.62 pixels (y, x). Pixels differ in gain by 1 % and in offset by a count; corners get less light. With
   the sample stage farther out than the scene is wide (at 6.5 um a pixel) there is no sample, for flat fields. Frame n
   of a series shows the scene n/24 s after its beginning.
+  The fluorescence detector sees K lines of what is in the sample (capillary: a glass tube with two wires of copper
+  and one of iron, with absorption in them on the way in and out; any other sample: iron), with the strengths and
+  cross sections of xraylib, elastic and Compton scattering and a background, through Gaussian peaks that widen with
+  energy and have tails; dead time, pile-up and Poisson counts. The sample stage does not move what it sees.
 
 repeating a run:
   Random numbers depend on --seed and the number of exposures since the start (of a frame: of acquisitions, and the
@@ -111,6 +123,10 @@ examples:
   python -m sims --prefix GB: --port 5064 --sample gear
   python -m sims --prefix T1: --port 50640 --sample my_object.png --plate plate.npz --speed 1000 --seed 7
 """
+
+
+CAPILLARY = "capillary"
+"""The sample that is made of voxels: its absorption depends on the energy."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -136,7 +152,7 @@ def parser() -> argparse.ArgumentParser:
         "--sample",
         default="CAS",
         metavar="NAME|FILE",
-        help=f"{', '.join(SAMPLES)}, or an image file: white transmits (default: %(default)s)",
+        help=f"{', '.join(SAMPLES)}, {CAPILLARY}, or an image file: white transmits (default: %(default)s)",
     )
     what.add_argument(
         "--plate",
@@ -166,6 +182,9 @@ def parser() -> argparse.ArgumentParser:
         help="photons per second on one open mask pixel (default: %(default)g)",
     )
     photons.add_argument("--steady", action="store_true", help="a beam that neither decays, wanders nor flickers")
+    photons.add_argument(
+        "--energy", type=float, default=11.1, metavar="KEV", help="photon energy of the beam, keV (default: %(default)s)"
+    )
     photons.add_argument("--gain", type=float, default=BUCKET.gain, help="diode counts per quantum (default: %(default)g)")
     photons.add_argument(
         "--dark", type=float, default=BUCKET.dark_hz, metavar="HZ", help="diode dark counts (default: %(default)g)"
@@ -252,13 +271,18 @@ def make_experiment(options: argparse.Namespace) -> Experiment:
         etching = replace(etching, slope=options.slope)
     if options.unevenness is not None:
         etching = replace(etching, unevenness=options.unevenness)
+    if not 2.0 < options.energy < 100.0:
+        raise ValueError(f"--energy must be 2 to 100 keV, not {options.energy}")
+    emission = capillary(plate.shape, plate.pixel_size_um, options.energy) if options.sample.lower() == CAPILLARY else None
     return Experiment(
         EtchedPlate(plate, etching, options.seed),
-        make_sample(options.sample, plate.shape, options.seed),
+        make_sample(options.sample, plate.shape, options.seed) if emission is None else emission.transmission,
         beam=Beam.steady(options.photons) if options.steady else Beam(photons=options.photons),
         bucket=replace(BUCKET, gain=options.gain, dark_hz=options.dark, ceiling_hz=options.ceiling),
         monitor=MONITOR,
         seed=options.seed,
+        energy_kev=options.energy,
+        emission=emission,
     )
 
 

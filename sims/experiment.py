@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
+from sims.emission import Emission, iron_foil
 from sims.etched_plate import EtchedPlate
-from sims.physics import BUCKET, MONITOR, Beam, Counter, Counts, expose
+from sims.fluorescence import Spectrometer, Spectrum, detector_elements
+from sims.physics import BUCKET, MONITOR, Beam, Counter, Counts, expose, relative_flux
 from sims.shift import shifted
 
 
@@ -20,6 +24,12 @@ class Experiment:
     beam : Beam
     bucket, monitor : Counter
     seed : int
+    energy_kev : float
+        Energy of the beam, which says what fluoresces.
+    num_elements : int
+        Elements of the fluorescence detector.
+    emission : Emission, optional
+        What fluoresces. Default: iron that transmits what the sample does.
 
     Notes
     -----
@@ -36,6 +46,9 @@ class Experiment:
         bucket: Counter = BUCKET,
         monitor: Counter = MONITOR,
         seed: int = 0,
+        energy_kev: float = 11.1,
+        num_elements: int = 4,
+        emission: Emission | None = None,
     ):
         if sample.shape != plate.plate.shape:
             raise ValueError(
@@ -48,8 +61,18 @@ class Experiment:
         self.bucket = bucket
         self.monitor = monitor
         self.seed = seed
+        self.energy_kev = energy_kev
         self.exposures = 0
         self.beam_time_s = 0.0
+        self.spectra = 0
+        self._spectra_time_s = 0.0
+        self._num_elements, self._emission = num_elements, emission
+
+    @cached_property
+    def spectrometer(self) -> Spectrometer:
+        """The sample as the fluorescence detector sees it; computed when it is first asked for."""
+        emission = self._emission or iron_foil(self.sample, self.energy_kev)
+        return Spectrometer(emission, self.energy_kev, detector_elements(self._num_elements, self.seed))
 
     @property
     def ring_current(self) -> float:
@@ -109,3 +132,29 @@ class Experiment:
         self.exposures += 1
         self.beam_time_s += seconds
         return counts
+
+    def expose_spectra(
+        self, seconds: float, mask_mm: tuple[float, float], *, lit: float = 1.0, dead: frozenset[int] = frozenset()
+    ) -> list[Spectrum]:
+        """Make the next exposure of the fluorescence detector, with the sample where it is centred.
+
+        Its clock is its own: triggered together with the counters, it sees the same flux in every exposure.
+
+        Parameters
+        ----------
+        seconds : float
+            Time to count.
+        mask_mm : pair of float
+            See `overlap`.
+        lit : float
+            Part of the time with light.
+        dead : frozenset of int
+            Detector elements, from 0, that count nothing.
+        """
+        flux = relative_flux(self.beam, seconds, self._spectra_time_s, self.spectra, self.seed)
+        photons = self.beam.photons * flux * seconds * lit
+        mask = self.plate.transmission(*mask_mm)
+        spectra = self.spectrometer.expose(mask, photons, seconds, index=self.spectra, seed=self.seed, dead=dead)
+        self.spectra += 1
+        self._spectra_time_s += seconds
+        return spectra

@@ -20,6 +20,7 @@ from sims.diffraction import FrameOptions
 from sims.electrometer import Electrometer
 from sims.experiment import Experiment
 from sims.faults import Faults
+from sims.fluorescence import Spectrum
 from sims.frame_faults import FrameFaults, PairFaults
 from sims.frame_pairs import PairOptions
 from sims.hdf_plugin import HdfPlugin
@@ -28,6 +29,7 @@ from sims.motor_record import MotorRecord
 from sims.physics import Counts
 from sims.scaler_record import ScalerRecord
 from sims.shutter import Shutter
+from sims.spectrometer import Spectrometer, SpectrometerFaults
 from sims.trigger_box import Listener, TriggerBox
 
 HOST = "127.0.0.1"
@@ -119,6 +121,9 @@ class SimulatedBeamline:
         self.scaler = ScalerRecord(f"{prefix}SCALER", **counting)
         self.electrometer = Electrometer(f"{prefix}EM:", **counting)
         self.camera_sum = CameraSum(f"{prefix}SUM:", **counting)
+        self.spectrometer_faults = SpectrometerFaults(f"{prefix}FAULT:")
+        spectrometer = {**counting, "expose": self._expose_spectra, "defects": self.spectrometer_faults}
+        self.spectrometer = Spectrometer(f"{prefix}XRF:", **spectrometer)
         frames = frames or FrameOptions(seed=experiment.seed)
         self.frame_faults = FrameFaults(f"{prefix}FAULT:", seed=experiment.seed)
         self.plugin = HdfPlugin(f"{prefix}PIX:HDF1:", options=frames, faults=self.frame_faults)
@@ -171,6 +176,8 @@ class SimulatedBeamline:
             self.scaler,
             self.electrometer,
             self.camera_sum,
+            self.spectrometer,
+            self.spectrometer_faults,
             self.ring,
             self.faults,
             self.frame_faults,
@@ -189,6 +196,7 @@ class SimulatedBeamline:
         for motor in (*self.mask_axes, *self.sample_axes):
             await motor.initialise()
         await self.scaler.initialise()
+        await self.spectrometer.initialise()
         await self.camera.initialise()
         await self.plugin.initialise()
         await self.dual_camera.initialise()
@@ -206,6 +214,11 @@ class SimulatedBeamline:
         )
         await self._report_current()
         return counts
+
+    async def _expose_spectra(self, seconds: float, lit: float) -> list[Spectrum]:
+        """Expose the fluorescence detector with the mask where it is when counting ends."""
+        dead = self.spectrometer_faults.dead
+        return self.experiment.expose_spectra(seconds, _position(self.mask_axes), lit=lit, dead=dead)
 
     def _sample_um(self) -> tuple[float, float]:
         y, x = _position(self.sample_axes)

@@ -198,8 +198,17 @@ def expose(
     The exposure is short against the drift, so the flux is that of its middle.
     """
     rng = np.random.default_rng((seed, _EXPOSURE, index))
-    flux = beam.intensity(time_s + seconds / 2, seed) * max(0.0, 1 + beam.flicker * rng.standard_normal())
+    flux = _flux(beam, time_s + seconds / 2, seed, rng)
     photons_per_pixel = beam.photons * flux * seconds * lit
     bucket_counts = bucket.counts(photons_per_pixel * overlap, seconds, rng, SATURATED_GAIN if saturated else 1.0)
     monitor_counts = monitor.counts(photons_per_pixel * num_pixels, seconds, rng)
     return Counts(bucket_counts, monitor_counts, seconds)
+
+
+def relative_flux(beam: Beam, seconds: float, time_s: float, index: int, seed: int) -> float:
+    """Return the flux of one exposure, relative to the nominal one, as `expose` has it."""
+    return _flux(beam, time_s + seconds / 2, seed, np.random.default_rng((seed, _EXPOSURE, index)))
+
+
+def _flux(beam: Beam, time_s: float, seed: int, rng: np.random.Generator) -> float:
+    return beam.intensity(time_s, seed) * max(0.0, 1 + beam.flicker * rng.standard_normal())

@@ -91,6 +91,22 @@ class LiveRun:
         return {key: self.estimate[key] for key in array_keys(self.data_keys) if key in self.estimate}
 
     @property
+    def channels(self) -> list[str]:
+        """Names of the channels along the first axis of its arrays, such as chemical elements; empty where there is none."""
+        return list(self.start.get("channels") or ()) if self.arrays else []
+
+    @property
+    def absent(self) -> list[str]:
+        """Channels whose images are no better than flat ones."""
+        losses = {channel: self.estimate.get(f"heldout_loss_{channel}") for channel in self.channels}
+        return [channel for channel, loss in losses.items() if loss is not None and loss >= 1]
+
+    def channel_told(self, number: int) -> str:
+        """A channel's name, and whether its image is no better than a flat one."""
+        channel = self.channels[number]
+        return f"{channel}: no better than flat" if channel in self.absent else channel
+
+    @property
     def figures(self) -> dict[str, float]:
         """The newest figures of quality by name."""
         return {key: float(self.estimate[key]) for key in quality_figures(self.data_keys) if key in self.estimate}
@@ -137,6 +153,8 @@ class LiveRun:
 
         The first estimates of a good scan may be no better than a flat image: while it runs, three in a row must be so.
         """
+        if self.absent and self.stop is not None and self.flat is None:
+            return [f"{self.method} sees no {' and no '.join(self.absent)}: its image is no better than a flat one"]
         before = [figures for _, figures in self.history[-_FLAT_IN_A_ROW:]]
         lasting = len(before) == _FLAT_IN_A_ROW and all(map(self._flat_by, before))
         if self.flat is None or (self.stop is None and not lasting and self._flat_by(self.figures)):

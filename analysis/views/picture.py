@@ -23,7 +23,7 @@ def draw(figure: Any, runs: list[LiveRun]) -> None:
     """Draw the estimates into matplotlib's figure, in place of what was there.
 
     Each method has a column: the array to look at first, and the second one (the spread, where there is one) below. Of one method
-    alone all arrays are drawn. Checks that failed stand below.
+    alone all arrays are drawn. Several channels, such as chemical elements, have a column each. Checks that failed stand below.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ def draw(figure: Any, runs: list[LiveRun]) -> None:
     title = " ".join(str(part) for part in ("scan", start.get("scan_id"), start.get("sample")) if part)
     figure.suptitle(f"{title} ({runs[0].raw_uid[:8]})")
     grid = _grid(runs)
-    for axes, (run, name) in zip(figure.subplots(*grid.shape, squeeze=False).flat, grid.flat, strict=True):
+    for axes, (run, name, channel) in zip(figure.subplots(*grid.shape, squeeze=False).flat, grid.flat, strict=True):
         if name is None:
             axes.set_axis_off()
             axes.text(0.5, 0.5, "" if run.arrays else f"{run.method}: no estimate yet", ha="center", transform=axes.transAxes)
         else:
-            _panel(figure, axes, run, name)
+            _panel(figure, axes, run, name, channel)
     failed = [f"{run.method}: {sentence}" for run in runs for sentence in run.failed_checks]
     if failed:
         figure.supxlabel("\n".join(failed), color=_WRONG, fontsize="small")
@@ -54,15 +54,20 @@ def size_of(runs: list[LiveRun]) -> tuple[float, float]:
 
 
 def _grid(runs: list[LiveRun]) -> np.ndarray:
-    """Which array of which run stands where: (rows, columns) of (run, name or None)."""
-    if len(runs) == 1:
+    """Which array of which run stands where: (rows, columns) of (run, name or None, number of the channel or None)."""
+    columns: list[list[tuple[LiveRun, str | None, int | None]]]
+    if len(runs) == 1 and not runs[0].channels:
         names: list[str | None] = [*runs[0].arrays] or [None]
         width = len(names) if len(names) <= _IN_A_ROW else math.ceil(math.sqrt(len(names)))
         names += [None] * (-len(names) % width)
-        columns = [[(runs[0], name) for name in names[first::width]] for first in range(width)]
+        columns = [[(runs[0], name, None) for name in names[first::width]] for first in range(width)]
     else:
         rows = min(2, max(len(run.arrays) for run in runs) or 1)
-        columns = [[(run, name) for name in [*list(run.arrays)[:rows], *[None] * rows][:rows]] for run in runs]
+        columns = [
+            [(run, name, channel) for name in [*list(run.arrays)[:rows], *[None] * rows][:rows]]
+            for run in runs
+            for channel in (range(len(run.channels)) if run.channels else [None])
+        ]
     grid = np.empty((len(columns[0]), len(columns)), dtype=object)
     for number, column in enumerate(columns):
         for row, cell in enumerate(column):
@@ -70,11 +75,12 @@ def _grid(runs: list[LiveRun]) -> np.ndarray:
     return grid
 
 
-def _panel(figure: Any, axes: Any, run: LiveRun, name: str) -> None:
+def _panel(figure: Any, axes: Any, run: LiveRun, name: str, channel: int | None) -> None:
     data_key = run.data_keys[name]
     colour = "magma" if name == "spread" else "gray"
     pixel_um = run.start["image"].get("pixel_size_um") if "image" in run.start else None
-    drawn = show_image(axes, run.arrays[name], pixel_um, cmap=colour)
+    array = run.arrays[name] if channel is None else run.arrays[name][channel]
+    drawn = show_image(axes, array, pixel_um, cmap=colour)
     units = data_key.get("units")
     bar = figure.colorbar(drawn, ax=axes, shrink=0.8)
     if units and units != "1":
@@ -82,7 +88,11 @@ def _panel(figure: Any, axes: Any, run: LiveRun, name: str) -> None:
     if name != next(iter(run.arrays)):
         axes.set_title(textwrap.fill(str(data_key.get("meaning", name)), _LETTERS), fontsize="medium")
         return
-    axes.set_title(f"{run.method}: {run.verdict}\n{run.count} {run.rows}", fontsize="medium", color=_colour(run))
+    if channel:  # what is to be said of all channels stands above the first one
+        axes.set_title(run.channel_told(channel), fontsize="medium", color=_colour(run))
+        return
+    first = "" if channel is None else f"\n{run.channel_told(channel)}"
+    axes.set_title(f"{run.method}: {run.verdict}\n{run.count} {run.rows}{first}", fontsize="medium", color=_colour(run))
     if told := ", ".join(run.figures_told):
         axes.annotate(
             textwrap.fill(told, _LETTERS),

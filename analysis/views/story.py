@@ -23,6 +23,7 @@ class _Told:
     method: str = ""
     rows: str = ""
     caption: str = ""
+    channels: list[str] = field(default_factory=list)
     pixel_size_um: PixelSize = None
     data_keys: dict[str, Any] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -37,11 +38,18 @@ class _Told:
         return array_keys(self.data_keys)
 
     def image(self, event: dict[str, Any]) -> np.ndarray:
-        """The array to look at."""
-        return np.asarray(event[self.arrays[0]])
+        """The array to look at; of several channels that of the first one."""
+        return self.plane(event, self.arrays[0])
+
+    def plane(self, event: dict[str, Any], key: str) -> np.ndarray:
+        """An array (y, x), or the first of several channels."""
+        array = np.asarray(event[key])
+        return array if array.ndim == 2 else array[0]
 
     def meaning(self, key: str) -> str:
         meaning, units = self.data_keys[key]["meaning"], self.data_keys[key].get("units")
+        if self.channels and self.data_keys[key].get("dims", [""])[0] == "channel":
+            meaning = f"{self.channels[0]}: {meaning}"
         return meaning if units in (None, "1") or units in meaning else f"{meaning} ({units})"
 
 
@@ -87,7 +95,8 @@ def draw_story(
     title = f"final image: {best.method}, {final['used']} {best.rows}\n{best.meaning(best.arrays[0])}"
     _image(bottom, left, image, title, _limits(image), best.pixel_size_um)
     for axes, key in zip(further, best.arrays[1:], strict=True):
-        _image(bottom, axes, final[key], best.meaning(key), _limits(final[key]), best.pixel_size_um, cmap="magma")
+        shown = best.plane(final, key)
+        _image(bottom, axes, shown, best.meaning(key), _limits(shown), best.pixel_size_um, cmap="magma")
     _quality(right, told, sample)
     figure.savefig(path, dpi=110)
 
@@ -98,6 +107,7 @@ def _read(reader: LogReader, uid: str) -> _Told:
         if record.name == "start":
             told.method, told.rows = record.doc["method"], record.doc.get("rows", "realizations")
             told.caption = record.doc.get("caption", "")
+            told.channels = list(record.doc.get("channels") or ())
             told.pixel_size_um = record.doc["image"].get("pixel_size_um")
         elif record.name == "descriptor":
             told.data_keys = record.doc["data_keys"]

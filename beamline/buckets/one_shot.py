@@ -45,7 +45,7 @@ class OneShotBucket(NumpyTyped, Device):
     may_be_negative = False
 
     def __init__(self, prefix: str, *, open_beam_ratio: float = 1.0, count_margin_s: float = 2.0, **kwargs: Any):
-        self.open_beam_ratio = open_beam_ratio
+        self.open_beam_ratio: float | None = open_beam_ratio
         self.count_margin_s = count_margin_s
         self._counting: StatusBase | None = None
         self._lock = threading.RLock()
@@ -118,7 +118,7 @@ class OneShotBucket(NumpyTyped, Device):
             try:
                 if current and not counted.success:
                     self._give_up(counted.exception())
-                    self._start_signal.put(0, wait=False)
+                    self._end()
                 elif current:
                     self.monitor_rate.put(self._monitor_rate())
             except Exception as error:  # whatever Channel Access raises when the IOC has just died
@@ -135,7 +135,7 @@ class OneShotBucket(NumpyTyped, Device):
         with self._lock:
             counting, self._counting = self._counting, None
         if counting is not None:
-            self._start_signal.put(0, wait=False)
+            self._end()
             end(counting)
         super().stop(success=success)
 
@@ -163,6 +163,10 @@ class OneShotBucket(NumpyTyped, Device):
     def _begin(self, counted: StatusBase) -> None:
         """Start a count; end its status when the values can be read."""
         self._start_signal.put(1, wait=False, callback=lambda **_: end(counted))
+
+    def _end(self) -> None:
+        """End a count that is under way."""
+        self._start_signal.put(0, wait=False)
 
     def _monitor_rate(self) -> float:
         seconds = self.exposure.get()

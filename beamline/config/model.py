@@ -16,6 +16,7 @@ from beamline.config.light import BeamSection, ShutterSection
 from beamline.config.masks import MaskPlateSection
 from beamline.config.reconstruction import ReconstructionSection
 from beamline.config.simulation import SimulationSection
+from beamline.config.spectrometer import XrfSpectrometerSection
 from beamline.config.stages import MaskStageSection, SampleStageSection
 
 
@@ -44,6 +45,7 @@ class GhostbeamConfig(BaseSettings):
     diode: DiodeSection = Field(DiodeSection(), description="The bucket diode.")
     electrometer: ElectrometerSection = Field(ElectrometerSection(), description="An electrometer as the bucket detector.")
     camera_sum: CameraSumSection = Field(CameraSumSection(), description="A camera as the bucket detector.")
+    xrf_spectrometer: XrfSpectrometerSection = Field(XrfSpectrometerSection(), description="The fluorescence spectrometer.")
     pixel_detector: PixelDetectorSection = Field(PixelDetectorSection(), description="The pixel detector.")
     trigger_box: TriggerBoxSection = Field(TriggerBoxSection(), description="The trigger box.")
     dual_camera: DualCameraSection = Field(DualCameraSection(), description="The camera that takes frame pairs.")

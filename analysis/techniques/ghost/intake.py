@@ -24,11 +24,13 @@ from analysis.techniques.ghost.rows import (
     Dark,
     corrected,
     dark_level,
+    incident_scale,
     judged,
     net_monitor,
     rows_of,
 )
 from analysis.techniques.ghost.run_spec import RunSpec
+from analysis.techniques.ghost.spectral_rows import SPECTRAL_ROW, SpectralRows
 
 
 class Realizations:
@@ -38,8 +40,8 @@ class Realizations:
     rest. Documents of other runs are passed over. The columns of a batch:
 
     mask_index : int64, the mask that was in the beam.
-    bucket : float64, corrected for dark counts and incident beam.
-    error : float64, standard error of the bucket; only if the run has errors.
+    bucket : float64, corrected for dark counts and incident beam; (B, C) in a run of spectra, one for each chemical element.
+    error : float64, standard error of the bucket; only if the run has errors, or spectra.
     dose : float64, monitor counts up to and including this realization, used or not; NaN without a monitor.
 
     Parameters
@@ -67,7 +69,8 @@ class Realizations:
         self._wait_for_end = wait_for_end
         dark = self.spec.dark_stream
         self._streams = Streams(str(start["uid"]), [PRIMARY] if dark is None else [PRIMARY, dark])
-        self._rows = Numbered(ROW)
+        self._spectra = None if self.spec.spectra is None else SpectralRows(self.spec.spectra)
+        self._rows = Numbered(ROW if self._spectra is None else SPECTRAL_ROW)
         self._counts = Ledger(expected=self.spec.expected)
         self._ready: list[Batch] = []
         self._dark_rows: dict[int, np.void] = {}
@@ -101,10 +104,10 @@ class Realizations:
             for page in self._streams.pages(self.spec.dark_stream):
                 self._take_dark(rows_of(page, self.spec)[0])
         for page in self._streams.pages(PRIMARY):
-            rows, bad = rows_of(page, self.spec)
-            for _ in range(bad):
+            rows, good = rows_of(page, self.spec)
+            for _ in range(np.count_nonzero(~good)):
                 self._counts.reject(0, "bad_seq_num")
-            self._rows.add(rows)
+            self._rows.add(rows if self._spectra is None else self._spectra.keep(page, rows, good))
         if self._ended or not self._wait_for_end:
             self._release()
         batch = Batch.join(self._ready)
@@ -127,6 +130,9 @@ class Realizations:
             "dark_unit": "counts" if self.spec.time is None else "counts/s",
             "first_monitor": self._beam,
         }
+        if self._spectra is not None:
+            ledger.normalisation["calibration"] = self._spectra.calibration
+            ledger.remarks += self._spectra.remarks()
         if self._ended:
             self._note_gaps(ledger)
             if self.spec.dark_stream is not None and not dark.events:
@@ -146,7 +152,7 @@ class Realizations:
     def _release(self) -> None:
         waiting = self._rows.waiting
         if not len(waiting):
-            return
+            return self._use_calibrated(waiting)
         if self._ended:
             last = int(waiting["number"][-1])
         elif self._dark is None and self.spec.dark_stream is not None and not self._dark_rows:
@@ -155,33 +161,47 @@ class Realizations:
             last = self._rows.without_gap()
         rows = self._rows.release(last)
         if not len(rows):
-            return
+            return self._use_calibrated(rows)
         if self._dark is None:
             # Every dark reading of the run counts, whatever its time: a clock that is set back must not make them "later".
             dark_rows = [row for _, row in sorted(self._dark_rows.items())]
             self._dark = dark_level(np.array(dark_rows, dtype=ROW), self.spec)
-        self._use(rows)
+        self._use_calibrated(rows)
+
+    def _use_calibrated(self, rows: np.ndarray) -> None:
+        """Use these rows, or those that waited for the calibration of the spectra."""
+        if self._spectra is not None:
+            rows = self._spectra.ready(rows, ended=self._ended)
+        if len(rows):
+            self._use(rows)
 
     def _use(self, rows: np.ndarray) -> None:
         dark = self._dark or Dark()
         verdict = judged(rows, self.spec, self.num_masks, signed=self.signed, dark=dark)
         if self.spec.monitor is not None:
             self._reject_lost_beam(rows, verdict, dark)
+        if self._spectra is not None:
+            counts, errors, there = self._spectra.buckets(rows)
+            verdict[(verdict == GOOD) & ~there] = REASON_NAMES.index("no_spectrum")
         for position in np.flatnonzero(verdict != GOOD):
             self._counts.reject(int(rows["number"][position]), REASON_NAMES[verdict[position]])
         received = self._count + 1 + np.arange(len(rows))
         self._count += len(rows)
         dose = np.full(len(rows), np.nan)
         if self.spec.monitor is not None:
-            counts = np.nan_to_num(rows["monitor"], nan=0.0, posinf=0.0, neginf=0.0)
-            dose = np.cumsum(np.append(self._dose, counts))[1:]  # one running sum, so that batches don't change its rounding
+            monitor = np.nan_to_num(rows["monitor"], nan=0.0, posinf=0.0, neginf=0.0)
+            dose = np.cumsum(np.append(self._dose, monitor))[1:]  # one running sum, so that batches don't change its rounding
             self._dose = float(dose[-1])
         good = verdict == GOOD
         if not good.any():
             return
         used = rows[good]
         self._counts.used += len(used)
-        bucket, error = corrected(used, self.spec, dark)
+        if self._spectra is None:
+            bucket, error = corrected(used, self.spec, dark)
+        else:
+            scale = incident_scale(used, self.spec, dark)[:, None]
+            bucket, error = counts[good] * scale, errors[good] * scale
         columns = {"mask_index": used["mask_index"].astype(np.int64), "bucket": bucket, "dose": dose[good]}
         if error is not None:
             columns["error"] = error

@@ -27,6 +27,7 @@ REASONS: dict[str, str] = {
     "bad_exposure": "the exposure time is missing, zero or negative",
     "no_monitor": "the incident-beam monitor is missing, or no higher than in the dark",
     "beam_lost": "the incident-beam monitor fell below a twentieth of its first value",
+    "no_spectrum": "no detector element gave a spectrum that can be used",
     "bad_error": "the bucket's error is missing, zero or negative",
 }
 """Why a received realization is not used."""
@@ -67,8 +68,8 @@ class Dark:
     events: int = 0
 
 
-def rows_of(page: Mapping[str, Any], spec: RunSpec) -> tuple[np.ndarray, int]:
-    """The rows of an event page, and how many of its events had a sequence number that is none."""
+def rows_of(page: Mapping[str, Any], spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of an event page, and which of its events have a sequence number, bool."""
     count = len(page["seq_num"])
     numbers, good = whole_numbers(page["seq_num"], count)
     data = page["data"]
@@ -80,13 +81,13 @@ def rows_of(page: Mapping[str, Any], spec: RunSpec) -> tuple[np.ndarray, int]:
     rows["number"] = numbers
     rows["time"] = column(page.get("time"), count)
     rows["mask_index"] = values(spec.mask_index)
-    rows["bucket"] = values(spec.bucket)
+    rows["bucket"] = values(spec.bucket) if spec.spectra is None else 0.0
     rows["monitor"] = values(spec.monitor)
     rows["exposure"] = values(spec.time)
     rows["error"] = values(spec.error)
     offsets = [np.abs(values(key)) for key in spec.offset]
     rows["offset"] = np.maximum.reduce(offsets) if offsets else np.nan  # NaN if any of them is
-    return rows[good], int(count - np.count_nonzero(good))
+    return rows[good], good
 
 
 def dark_level(rows: np.ndarray, spec: RunSpec) -> Dark:
@@ -163,6 +164,17 @@ def corrected(rows: np.ndarray, spec: RunSpec, dark: Dark) -> tuple[np.ndarray, 
         pixels = spec.shape[0] * spec.shape[1]
         scale = pixels / (net_monitor(rows, spec, dark) * (spec.open_beam_ratio or 1.0))
     return buckets * scale, None if spec.error is None else rows["error"] * scale
+
+
+def incident_scale(rows: np.ndarray, spec: RunSpec, dark: Dark) -> np.ndarray:
+    """What makes the counts of spectra, corrected for their live time, the sum of mask times image, (B,).
+
+    With m the monitor's counts without dark ones and N pixels it is N / m; without a monitor it is 1.
+    """
+    if spec.monitor is None:
+        return np.ones(len(rows))
+    scale: np.ndarray = spec.shape[0] * spec.shape[1] / net_monitor(rows, spec, dark)
+    return scale
 
 
 def _exposure(rows: np.ndarray, spec: RunSpec) -> np.ndarray | float:

@@ -13,6 +13,7 @@ from analysis.documents.refusal import RunRefused
 from analysis.estimate import Estimate, Quantity, image_quantity
 from analysis.ghost import Estimate as GhostEstimate
 from analysis.ghost import Reconstructor, make_reconstructor
+from analysis.techniques.ghost.channels import channel_quantities, joint_estimate, joint_options
 from analysis.techniques.ghost.intake import Realizations
 from analysis.techniques.ghost.mask_sets import MaskSet
 from analysis.techniques.ghost.run_spec import RunSpec
@@ -52,13 +53,20 @@ class GhostRun:
             )
 
     @property
+    def channels(self) -> Sequence[str]:
+        """The chemical elements of a run of spectra; none in a run with one bucket."""
+        return () if self.spec.spectra is None else self.spec.spectra.setup.elements
+
+    @property
     def expected(self) -> int | None:
         """Realizations that the run should have."""
         return self.spec.expected
 
     def quantities(self, recipe: Recipe) -> Mapping[str, Quantity]:
-        """Image and spread in the unit of the image, and figures of trust."""
+        """Image and spread in the unit of the image, and figures of trust; of each chemical element in a run of spectra."""
         units = self.metadata(recipe)["image"]["units"]
+        if self.channels:
+            return channel_quantities(self.channels, self.spec.shape, units)
         return {
             "image": image_quantity("the object", self.spec.shape, units),
             "spread": image_quantity("standard error of the image", self.spec.shape, units),
@@ -69,6 +77,19 @@ class GhostRun:
 
     def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
         """Which mask set it was measured with, and what the image is."""
+        if self.channels:
+            normalised = self.spec.monitor is not None
+            return {
+                "mask_set": self.spec.mask_set,
+                "channels": list(self.channels),
+                "image": {
+                    "quantity": "fluorescence counts" + (" per incident count" if normalised else ""),
+                    "units": "1" if normalised else "counts",
+                    "pixel_size_um": self._start["ghost"].get("pixel_size_um"),
+                    "bucket": self.spec.spectra.counts if self.spec.spectra else self.spec.bucket,
+                },
+                "caption": self._caption,
+            }
         absolute = self.spec.monitor is not None and self.spec.open_beam_ratio is not None
         return {
             "mask_set": self.spec.mask_set,
@@ -94,6 +115,9 @@ class GhostRun:
     @property
     def remarks(self) -> Sequence[str]:
         """That further buckets are not reconstructed."""
+        if self.spec.spectra is not None:
+            buckets = [key for key in (self.spec.bucket, *self.spec.other_buckets) if key != self.spec.spectra.counts]
+            return [f"reconstructed from the spectra, not from {', '.join(buckets)}"] if buckets else []
         if not self.spec.other_buckets:
             return []
         others = ", ".join(self.spec.other_buckets)
@@ -111,20 +135,24 @@ class GhostRun:
 
 
 class GhostReconstruction:
-    """A reconstructor of `analysis.ghost` with the masks of a run."""
+    """A reconstructor of `analysis.ghost` with the masks of a run, or one for each chemical element of a run of spectra."""
 
     def __init__(self, run: GhostRun, recipe: Recipe) -> None:
         self._patterns = run.masks.patterns
+        self._channels = run.channels
         self._expected = None if run.expected is None else min(run.expected, _MOST_EXPECTED)
         try:
-            self._reconstructor: Reconstructor = make_reconstructor(
-                recipe.method,
-                shape=run.spec.shape,
-                expected=self._expected,
-                seed=recipe.seed,
-                device=recipe.device,
-                **recipe.options,
-            )
+            self._reconstructors: list[Reconstructor] = [
+                make_reconstructor(
+                    recipe.method,
+                    shape=run.spec.shape,
+                    expected=self._expected,
+                    seed=recipe.seed,
+                    device=recipe.device,
+                    **recipe.options,
+                )
+                for _ in self._channels or (None,)
+            ]
         except TypeError as error:  # an option with the name of a parameter
             raise ValueError(str(error)) from error
         self._dose = float("nan")
@@ -132,29 +160,42 @@ class GhostReconstruction:
     @property
     def options(self) -> Mapping[str, Any]:
         """The options with all defaults, and with what was chosen from the data."""
-        return dict(self._reconstructor.options)
+        return joint_options(self._reconstructors)
 
     def update(self, batch: Batch) -> None:
         """Take further realizations."""
         for first in range(0, len(batch), _AT_ONCE):
             part = batch.part(first, first + _AT_ONCE)
             masks = self._patterns[part.columns["mask_index"]]
-            self._reconstructor.update(masks, part.columns["bucket"], part.columns.get("error"))
+            buckets, errors = (_by_channel(part.columns.get(name)) for name in ("bucket", "error"))
+            for channel, reconstructor in enumerate(self._reconstructors):
+                reconstructor.update(masks, buckets[channel], errors[channel] if errors else None)
         self._dose = float(batch.columns["dose"][-1])
         if self._expected is not None:
             # those that were refused aren't repeated, so that all others are all that there will be
-            count = self._reconstructor.count
+            count = self._reconstructors[0].count
             refused = int(batch.received[-1]) - count
-            self._reconstructor.expected = max(self._expected - refused, count)
+            for reconstructor in self._reconstructors:
+                reconstructor.expected = max(self._expected - refused, count)
 
     def result(self) -> Estimate:
         """The estimate now; may start from what an earlier one found."""
-        return self._estimate(self._reconstructor.result())
+        return self._estimate([reconstructor.result() for reconstructor in self._reconstructors])
 
     def finish(self) -> Estimate:
         """The final estimate: the same whatever estimates were made before."""
-        return self._estimate(self._reconstructor.finish())
+        return self._estimate([reconstructor.finish() for reconstructor in self._reconstructors])
 
-    def _estimate(self, made: GhostEstimate) -> Estimate:
-        arrays = {"image": np.asarray(made.image, dtype="<f4"), "spread": np.asarray(made.spread, dtype="<f4")}
-        return Estimate(arrays, {"heldout_loss": made.heldout_loss, **made.figures, "dose": self._dose})
+    def _estimate(self, made: list[GhostEstimate]) -> Estimate:
+        if self._channels:
+            return joint_estimate(self._channels, made, self._dose)
+        (one,) = made
+        arrays = {"image": np.asarray(one.image, dtype="<f4"), "spread": np.asarray(one.spread, dtype="<f4")}
+        return Estimate(arrays, {"heldout_loss": one.heldout_loss, **one.figures, "dose": self._dose})
+
+
+def _by_channel(column: np.ndarray | None) -> list[np.ndarray]:
+    """A column (B,) or (B, C) as one array (B,) a channel; nothing of nothing."""
+    if column is None:
+        return []
+    return [column] if column.ndim == 1 else [np.ascontiguousarray(column[:, channel]) for channel in range(column.shape[1])]

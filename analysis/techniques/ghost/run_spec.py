@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.documents.refusal import RunRefused
+from analysis.techniques.ghost.spectra_spec import SpectraSpec
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class RunSpec:
         Name of the stream with buckets taken while the shutter was closed.
     open_beam_ratio : float or None
         Bucket counts per monitor count with neither masks nor sample in the beam.
+    spectra : SpectraSpec or None
+        Where the spectra are that hold the buckets of several chemical elements; then `bucket` is not reconstructed.
     expected : int or None
         Realizations that the run should have.
     """
@@ -59,6 +62,7 @@ class RunSpec:
     may_be_negative: bool
     dark_stream: str | None
     open_beam_ratio: float | None
+    spectra: SpectraSpec | None
     expected: int | None
 
     @classmethod
@@ -77,6 +81,9 @@ class RunSpec:
         if not isinstance(mask_set, str):
             raise RunRefused('the start document names no "mask_set": put the identity of the mask set there')
         buckets = ghost.get("buckets")
+        spectra = None if ghost.get("spectra") is None else SpectraSpec.of(ghost["spectra"])
+        if spectra is not None and buckets in ([], ()):
+            buckets = [spectra.counts]
         if not (isinstance(buckets, (list, tuple)) and buckets and isinstance(buckets[0], str)):
             raise RunRefused(f'ghost["buckets"] must list the data keys of the bucket signals, not {buckets!r}')
         return cls(
@@ -94,6 +101,7 @@ class RunSpec:
             may_be_negative=ghost.get("may_be_negative") is True,
             dark_stream=_key(ghost, "dark_stream"),
             open_beam_ratio=_positive(ghost, "open_beam_ratio"),
+            spectra=spectra,
             expected=_expected(start, ghost),
         )
 

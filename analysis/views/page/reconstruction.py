@@ -99,7 +99,8 @@ class Reconstruction:
 
     def _words(self, key: str) -> dict[str, Any]:
         said = self._data_keys[key]
-        return {name: said.get(name) for name in ("meaning", "units", "dims", "lower_is_better")}
+        words = {name: said.get(name) for name in ("meaning", "units", "dims", "lower_is_better")}
+        return {**words, "channels": self.start.get("channels")}
 
     def _thinned(self) -> list[dict[str, float]]:
         step = max(1, len(self._course) // _POINTS)

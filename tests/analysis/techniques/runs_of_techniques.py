@@ -13,6 +13,7 @@ import numpy as np
 from fly_runs import DetectorFile, FlyRun
 from made_runs import Documents, MadeRun, mask_set
 from pair_runs import pair_series
+from spectral_runs import spectral_run
 
 from analysis.documents.recipe import Recipe
 from analysis.ghost import METHODS as GHOST_METHODS
@@ -49,6 +50,12 @@ class Case:
 def _ghost(state_dir: Path) -> Documents:
     MaskStore(state_dir).save(MASKS)
     return MadeRun(MASKS, num=100, values={5: {"diode": None}}).documents()
+
+
+def _spectra(state_dir: Path) -> Documents:
+    run = spectral_run(num=100, values={5: {"diode_monitor": None}}, spectra={8: {"live_time": np.zeros(2)}})
+    MaskStore(state_dir).save(run.masks)
+    return run.documents()
 
 
 def _fly(state_dir: Path) -> Documents:
@@ -93,6 +100,8 @@ CASES = [
         Case(f"ghost-{method}", Recipe(method, {"steps": 4, "live_steps": 2} if method in _FEW_STEPS else {}), _ghost)
         for method in GHOST_METHODS
     ),
+    Case("ghost-tv-spectra", Recipe("tv"), _spectra),
+    Case("ghost-n2g-spectra", Recipe("n2g", {"steps": 4, "live_steps": 2}), _spectra),
     Case("ptychography-sums", Recipe("sums"), _fly, _is_datum),
     Case("ptychography-epie", Recipe("epie", {"sweeps": 3, "averaged": 2, "orientation": "+y+x"}), _fly, _is_datum),
     Case(

@@ -14,7 +14,7 @@ const PARTS = [0.005, 0.995]; // of the values lie within the colours; a few pix
 
 /** A panel for one array of a reconstruction. */
 export class Panel {
-  constructor({ name, meaning, units, dims }, pixelSize, colours) {
+  constructor({ name, meaning, units, dims, channels }, pixelSize, colours) {
     this.pixelSize = pixelSize;
     this.table = tableOf(COLOURS[colours]);
     this.canvas = make("canvas", { className: "pixels" });
@@ -30,6 +30,7 @@ export class Panel {
       make("div", { className: "picture" }, this.frame,
         make("div", { className: "scale" }, this.high, this.bar, this.low)));
     this.element.dataset.array = name;
+    this.names = channels;
     this.axis = dims?.slice(0, -2).join(", ") || "channel";
     this.channel = 0;
     this.latest = null; // the newest entry
@@ -86,7 +87,8 @@ export class Panel {
     }
     this.count = channels;
     this.channel = Math.min(this.channel, channels - 1);
-    this.which.textContent = `${this.axis} ${this.channel + 1} of ${channels}`;
+    const place = `${this.channel + 1} of ${channels}`;
+    this.which.textContent = this.names ? `${this.names[this.channel]} (${place})` : `${this.axis} ${place}`;
   }
 
   drawBar() {
