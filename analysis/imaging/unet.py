@@ -36,17 +36,15 @@ class UNet(nn.Module):
         Number of halvings.
     generator : torch.Generator
         Draws the first weights.
-    channels : int
-        Of the images.
     """
 
-    def __init__(self, features: int, levels: int, generator: torch.Generator, channels: int = 1) -> None:
+    def __init__(self, features: int, levels: int, generator: torch.Generator) -> None:
         super().__init__()
         widths = [features * 2 ** min(level, max(levels - 1, 0)) for level in range(levels + 1)]
-        self.first = _double(channels, widths[0])
+        self.first = _double(1, widths[0])
         self.down = nn.ModuleList(_double(widths[level], widths[level + 1]) for level in range(levels))
         self.up = nn.ModuleList(_double(2 * widths[level], widths[max(level - 1, 0)]) for level in range(levels - 1, -1, -1))
-        self.last = nn.utils.skip_init(nn.Conv2d, widths[0], channels, 1)
+        self.last = nn.utils.skip_init(nn.Conv2d, widths[0], 1, 1)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=generator)
@@ -57,7 +55,7 @@ class UNet(nn.Module):
                 layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return images (B, channels, H, W) of the shape of the given ones."""
+        """Return images (B, 1, H, W) of the shape of the given ones."""
         kept = [self.first(images)]
         for block in self.down:
             # pooling of odd sizes drops a row: it is repeated first

@@ -65,12 +65,12 @@ class StabilisedFilter:
     Attributes
     ----------
     denoise : callable
-        An image with noise of unit deviation (H, W) to one without.
+        Gets an image (H, W) and the deviation of its noise, and returns one without.
     noise : CameraNoise
         Of one image of a pair.
     """
 
-    denoise: Callable[[np.ndarray], np.ndarray]
+    denoise: Callable[[np.ndarray, float], np.ndarray]
     noise: CameraNoise
 
     learned_above_floor = float("nan")
@@ -84,10 +84,10 @@ class StabilisedFilter:
         return self._denoised(pair.mean, CameraNoise(self.noise.gain / 2, self.noise.read_variance / 2))
 
     def _denoised(self, image: np.ndarray, noise: CameraNoise) -> np.ndarray:
-        return np.asarray(noise.counts(self.denoise(noise.stabilised(image))), dtype=np.float32)
+        return np.asarray(noise.counts(self.denoise(noise.stabilised(image), 1.0)), dtype=np.float32)
 
 
-def stabilised_filter(pairs: list[Pair], denoise: Callable[[np.ndarray], np.ndarray]) -> StabilisedFilter:
+def stabilised_filter(pairs: list[Pair], denoise: Callable[[np.ndarray, float], np.ndarray]) -> StabilisedFilter:
     """A denoiser of white noise for pairs whose camera is known by their differences.
 
     Raises
