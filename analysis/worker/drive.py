@@ -145,6 +145,11 @@ class Drive:
         while (batch := intake.take()) is not None:
             for segment, maker in enumerate(self._makers):
                 yield from self._parts(segment, maker, batch, live=live)
+            if self.series:  # which may be far behind: people see how far it has come
+                yield from self._made_if_due(live=live)
+        yield from self._made_if_due(live=live)
+
+    def _made_if_due(self, *, live: bool) -> Iterator[Timed]:
         if live and not self._pace.waits_for_end and self._pace.due(0, self.standing.used, ended=False):
             yield self._made(0)
 
