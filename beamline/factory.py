@@ -1,4 +1,4 @@
-"""Builds the devices that the configuration describes, and connects them."""
+"""Builds the devices of the configuration, and connects them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DevicesNotConnected(TimeoutError):
 
 
 class DevicesUnusable(RuntimeError):
-    """Some devices answer, and are not what the configuration says."""
+    """Some devices differ from the configuration."""
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ class MaskStage(NumpyTyped, Device):
         return None
 
     def trouble(self) -> str | None:
-        """Say what the motor records tell of a move that failed; None if nothing."""
+        """Say what the motor records show about a move that failed; None if nothing."""
         return "; ".join(text for axis in (self.y, self.x) for text in axis.trouble()) or None
 
     def check_value(self, index: int) -> None:

@@ -34,7 +34,7 @@ _EXPECTED = (ConfigError, MaskPlateError, ServiceError, CatalogError, LogError, 
 
 
 def main() -> None:
-    """Run the command line; what can be foreseen ends with one line that says what to do, not with a traceback."""
+    """Run the command line; expected errors end with one line that says what to do, not with a traceback."""
     for number in (signal.SIGTERM, signal.SIGHUP):  # as with Ctrl-C, what was started is ended
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
     try:
@@ -57,7 +57,7 @@ def _print_json(result: dict[str, Any]) -> None:
 
 
 def _quiet(as_json: bool) -> Console:
-    """Where to tell what happens meanwhile: nowhere, if the result is JSON."""
+    """Where to print progress: nowhere, if the result is JSON."""
     return Console(quiet=True) if as_json else console
 
 
@@ -103,7 +103,7 @@ def up(as_json: _Json = False) -> None:
     console.print("  next        ghostbeam session | ghostbeam page | ghostbeam status | ghostbeam down", soft_wrap=True)
     if config.state_dir.stat().st_mode & stat.S_IROTH:
         console.print(
-            f"  note        everybody on this machine may read {config.state_dir}; `chmod 700` makes it yours alone",
+            f"  note        everybody on this machine can read {config.state_dir}; `chmod 700` restricts it to you",
             soft_wrap=True,
         )
 
@@ -166,8 +166,8 @@ def down() -> None:
         ran = control.down(config.state_dir)
     console.print("The services are down." if ran else "No services were running.")
     if ran and any(run.stop is None for run in LogReader(log_paths(config.state_dir).raw).runs()):
-        ends = "ends with the simulated beamline" if config.simulated else "goes on"
-        console.print(f"A scan was running: it {ends}. What it measured is in the log; `ghostbeam up` brings it into Tiled.")
+        ends = "ends with the simulated beamline" if config.simulated else "continues"
+        console.print(f"A scan was running: it {ends}. Its data are in the log; `ghostbeam up` stores them in Tiled.")
 
 
 @app.command()
@@ -192,7 +192,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path("demo_output"),
     seed: Annotated[int, typer.Option(help="Seed of the simulated physics and of the masks.", min=0)] = 1,
 ) -> None:
-    """Scan a simulated sample, reconstruct it meanwhile, and draw what happened."""
+    """Scan a simulated sample, reconstruct it during the scan, and draw the result."""
     from ghostbeam.demo import demonstration_of
     from ghostbeam.demo.run import run_demo
 
@@ -208,7 +208,7 @@ def replay(
     verify: Annotated[bool, typer.Option("--verify", help="Recompute what is stored and compare every bit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
 ) -> None:
-    """Reconstruct a stored run again, as a new derived run; or check that a stored reconstruction can be had again, bit by bit.
+    """Reconstruct a stored run again, as a new derived run; or verify stored reconstructions bit by bit.
 
     With --verify the uid may be that of a reconstruction, or that of a scan: then all its reconstructions are checked.
     """
@@ -234,7 +234,7 @@ def reconstruct(
     options: Annotated[str, typer.Option(help="Options of --method, as JSON.")] = "{}",
     seed: Annotated[int | None, typer.Option(help="Seed of the reconstructions.", min=0)] = None,
     device: Annotated[str | None, typer.Option(help="Where networks are trained, such as cuda. Default: cpu.")] = None,
-    time_budget: Annotated[float | None, typer.Option(help="What a method that trains a network may take, in s.")] = None,
+    time_budget: Annotated[float | None, typer.Option(help="How long a method that trains a network may take, in s.")] = None,
     fraction: Annotated[float, typer.Option(help="Use only this part of the realizations or frames, the first.")] = 1.0,
     reference: Annotated[Path | None, typer.Option(help="A picture of the object to compare with: NPY, TIFF, PNG.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the picture, or the picture itself, *.png.")] = Path(
@@ -285,7 +285,7 @@ def ingest(
     output: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path("ingested"),
     as_json: _Json = False,
 ) -> None:
-    """Take in data measured elsewhere: they become a raw run, and are reconstructed like any other."""
+    """Store data measured elsewhere as a raw run, and reconstruct them."""
     from ghostbeam.ingest_command import run_ingest
 
     run_ingest(
@@ -306,10 +306,10 @@ def ingest(
 @app.command()
 def recover(
     check: Annotated[bool, typer.Option("--check", help="Read back every stored run too, and name what is damaged.")] = False,
-    forget: Annotated[str | None, typer.Option(help="Leave this run, which was given up, out of Tiled, and do no more.")] = None,
+    forget: Annotated[str | None, typer.Option(help="Leave this given-up run out of Tiled; nothing else is done.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Bring into Tiled whatever is in the document log and did not get there."""
+    """Store in Tiled every run of the document log that is missing there."""
     from ghostbeam import reprocess
 
     config = load_config()
@@ -325,13 +325,13 @@ def recover(
         found = reprocess.recover(config, running, check=check, progress=spinner.update)
         for uid, differences in found.damaged.items():
             _quiet(as_json).print(f"{uid} is damaged in Tiled: {'; '.join(differences)}", soft_wrap=True, markup=False)
-        spinner.update(f"bringing in {len(found.uids)} runs")
+        spinner.update(f"storing {len(found.uids)} runs")
         waiting = reprocess.wait_until_archived(config.state_dir, found.uids)
     if as_json:
         brought = [uid for uid in found.uids if uid not in waiting]
         _print_json({"brought_in": brought, "damaged": found.damaged, "still_missing": waiting})
         raise typer.Exit(1 if waiting else 0)
-    console.print(f"{len(found.uids) - len(waiting)} runs were brought into Tiled." if found.uids else "Nothing was missing.")
+    console.print(f"{len(found.uids) - len(waiting)} runs were stored in Tiled." if found.uids else "Nothing was missing.")
     for uid in waiting:
         console.print(f"  [red]still missing[/red] {uid}: see {config.state_dir / 'services' / 'archiver.log'}", soft_wrap=True)
     raise typer.Exit(1 if waiting else 0)

@@ -95,7 +95,7 @@ def ensure_up(
 
 
 def _begin(config: GhostbeamConfig, config_file: str | None, started: list[subprocess.Popen[bytes]]) -> None:
-    """Start a supervisor, unless another caller's was a moment earlier, and wait until it tells of itself."""
+    """Start a supervisor, unless another caller has just done so, and wait for its first status."""
     folder = private_folder(config.state_dir / "services")
     with (folder / "start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -129,11 +129,11 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _check_progress(state_dir: Path, status: dict[str, Any], starting: Starting) -> None:
-    """Tell what is waited for; raise ServiceError for what won't come."""
+    """Report what is waited for; raise ServiceError for a service that will not start."""
     waiting = {name: figures for name, figures in status["services"].items() if figures["state"] != "running"}
     for name, figures in waiting.items():
         if figures["deaths_in_a_row"] >= 3:
-            raise ServiceError(f"the service {name} keeps dying. {_tail(state_dir, name)}")
+            raise ServiceError(f"the service {name} ends again and again. {_tail(state_dir, name)}")
     starting.wait_for(waiting)
     if hopeless := starting.hopeless():
         name, why = hopeless

@@ -95,7 +95,7 @@ def run_reconstruct(
     for line in options_told(comparison):
         console.print(f"  {line}", markup=False, soft_wrap=True)
     for name, reason in comparison.failed.items():
-        console.print(f"[red]{name} made no image:[/red] ", end="")
+        console.print(f"[red]{name} computed no image:[/red] ", end="")
         console.print(reason, markup=False, soft_wrap=True)
     console.print(f"  picture    {picture}", markup=False, soft_wrap=True)
     if save is not None:
@@ -132,7 +132,7 @@ def _place(output: Path, source: str, acquisition: Acquisition, methods: list[st
         what = Path(source).stem if acquisition.uid is None else acquisition.uid[:8]
         picture = output / f"{'_'.join([what, *methods])}.png"
     if picture.exists() and not is_own(picture):
-        raise IngestError(f"{picture} is there and wasn't drawn by `ghostbeam reconstruct`: choose another --output")
+        raise IngestError(f"{picture} exists and was not drawn by `ghostbeam reconstruct`: choose another --output")
     picture.parent.mkdir(parents=True, exist_ok=True)
     return picture
 

@@ -66,7 +66,7 @@ class ScanLock:
                 reply, error = None, None
                 if not told and not self._is_current(lock):
                     told = True
-                    error = ScanLockBroken("another session has taken the beamline over with break_scan_lock(); this plan ends")
+                    error = ScanLockBroken("another session has taken over the beamline with break_scan_lock(); this plan ends")
                     continue
                 try:
                     reply = yield message
@@ -84,10 +84,10 @@ class ScanLock:
         try:
             other = self._path.open()
         except FileNotFoundError:
-            return "Nobody runs a plan."
+            return "No plan is running."
         with other:
             if _try_to_lock(other):
-                return "Nobody runs a plan."
+                return "No plan is running."
             holder = _described(other)
             self._path.unlink(missing_ok=True)
             deadline = time.monotonic() + _LETS_GO_S
@@ -106,8 +106,8 @@ class ScanLock:
             with private_file(self._path).open("r+") as lock:
                 if not _try_to_lock(lock):
                     raise ScanRunning(
-                        f"{_described(lock)} runs a plan: two at once would move the same motors. Wait for it; or, if nobody "
-                        "looks after it, take the beamline over with break_scan_lock() and scan again"
+                        f"{_described(lock)} is running a plan: two at once would move the same motors. Wait for it; if it was "
+                        "abandoned, take over the beamline with break_scan_lock() and scan again"
                     )
                 if not self._is_current(lock):
                     continue  # it was broken a moment ago

@@ -48,7 +48,7 @@ def run_session(config: GhostbeamConfig, profile: Path | None, console: Console)
         running = ensure_up(config, progress=spinner.update)
     connect(running.uri, running.key).close()  # a wrong key is told here, in one line
     if running.started:
-        console.print("The services were started and stay up after this session; `ghostbeam down` ends them.")
+        console.print("The services keep running after this session; `ghostbeam down` stops them.")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     arguments = [sys.executable, "-P", "-m", "IPython", "--no-banner", "--InteractiveShellApp.ignore_cwd=True", "-i"]

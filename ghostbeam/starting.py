@@ -39,7 +39,7 @@ class Starting:
         self._told: list[str] | None = None
 
     def wait_for(self, services: Mapping[str, Mapping[str, Any]]) -> None:
-        """Look at the services that don't serve yet, by name, as the supervisor's status describes them."""
+        """Look at the services that are not ready, by name, as the supervisor's status describes them."""
         now = time.monotonic()
         if now - self._looked >= _LOOK_EVERY_S:
             self._looked = now
@@ -55,7 +55,7 @@ class Starting:
         self._told, self._told_at = names, now
 
     def hopeless(self) -> tuple[str, str] | None:
-        """A service that will not come, and why; None if all may yet."""
+        """A service that will not start, and why; None if all may still start."""
         for name, seen in self._seen.items():
             if time.monotonic() - seen.moved > _STILL_S:
                 return name, f"has done nothing for {_STILL_S:.0f} s"

@@ -1,4 +1,4 @@
-"""Scans without light."""
+"""Dark scans."""
 
 # Annotations stay objects here: queueserver reads parameter types from them and cannot use strings.
 import collections.abc
@@ -23,7 +23,7 @@ def dark_scan(
     shutter: Movable | None = None,
     md: dict[str, typing.Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Measure what the detectors count without light, into the stream "dark".
+    """Measure the dark counts of the detectors, into the stream "dark".
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def dark_scan(
     exposure : float
         Exposure time of each in s.
     shutter : device, optional
-        Closed first, and left closed. A session has its own as the default.
+        Closed first, and left closed. Default: the session's shutter.
     md : dict, optional
         Metadata for the start document.
 
@@ -46,7 +46,7 @@ def dark_scan(
     Raises
     ------
     ValueError
-        If something that is asked for cannot be right; nothing has moved then.
+        If a parameter is impossible; nothing has moved then.
     ShutterFailed, TriggersLost
         If the hardware fails. What was measured until then stays a valid run.
     """

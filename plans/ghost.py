@@ -53,23 +53,22 @@ def ghost_scan(
     exposure : float
         Exposure time of each realization in s.
     order : {"sequency", "random", "given"}
-        From the coarsest pattern to the finest; in an order drawn with the seed; or as the indices say.
+        From the coarsest pattern to the finest; in a random order by the seed; or as given by indices.
     indices : list of int, optional
-        Measure exactly these masks in this order instead; masks may be repeated.
+        Measure exactly these masks in this order; masks may be repeated.
     seed : int
         Seed of the random order.
     dark_num : int, optional
         Exposures with the shutter closed, taken first into the stream "dark". Default: 10 if there is a shutter.
     shutter : device, optional
-        Opened for each exposure and closed at the end. A session has its own as the default.
+        Opened for each exposure and closed at the end. Default: the session's shutter.
     close_between : bool
-        Whether to close the shutter after each exposure, to spare the sample the light while masks move.
+        Whether to close the shutter after each exposure, to reduce the dose while masks move.
     recipes : list of str or dict, optional
-        Reconstructions to make, such as ["tv", {"method": "n2g", "options": {}}]. Default: those that the worker is configured
-        for.
+        Reconstructions to make, such as ["tv", {"method": "n2g", "options": {}}]. Default: those of the configuration.
     per_step : callable, optional
-        Measures one realization instead: gets detectors, mask stage and mask index, as bluesky's own plans for one motor call
-        it, and makes one event in "primary". The shutter is open then.
+        A plan that measures one realization instead. It is called with detectors, mask stage and mask index, as in bluesky's
+        plans for one motor, with the shutter open, and makes one event in "primary".
     md : dict, optional
         Metadata for the start document, such as {"sample": "CAS"}.
 
@@ -81,7 +80,7 @@ def ghost_scan(
     Raises
     ------
     ValueError
-        If something that is asked for cannot be right or cannot be reached; nothing has moved then.
+        If a parameter is impossible or a position cannot be reached; nothing has moved then.
     MaskNotReached, ShutterFailed, TriggersLost
         If the hardware fails. What was measured until then stays a valid run.
     """

@@ -36,7 +36,7 @@ def open_beam_scan(
     exposure : float
         Exposure time of each in s.
     shutter : device, optional
-        Closed for the first half, open for the second, and closed at the end. A session has its own as the default.
+        Closed for the first half, open for the second, and closed at the end. Default: the session's shutter.
     md : dict, optional
         Metadata for the start document.
 
@@ -48,7 +48,7 @@ def open_beam_scan(
     Raises
     ------
     ValueError
-        If something that is asked for cannot be right; nothing has moved then.
+        If a parameter is impossible; nothing has moved then.
     ShutterFailed, TriggersLost
         If the hardware fails. What was measured until then stays a valid run.
     """

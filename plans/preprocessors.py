@@ -41,7 +41,7 @@ closed_shutter_decorator = make_decorator(closed_shutter_wrapper)
 def checked_plan(plan: PlanFunction) -> PlanFunction:
     """Mark a function that checks what is asked for, and then returns the generator, as a plan.
 
-    What cannot be done is so refused where the plan is called, and not where the RunEngine begins with it. queueserver takes
+    So impossible plans are refused when they are called, and not only when the RunEngine starts them. queueserver takes
     generator functions for plans, and those that are marked so.
     """
     plan._is_plan_ = True  # type: ignore[attr-defined]
@@ -49,7 +49,7 @@ def checked_plan(plan: PlanFunction) -> PlanFunction:
 
 
 def use_devices(plan: PlanFunction, **devices: Any) -> PlanFunction:
-    """Make a plan use these devices unless others are named.
+    """Make a plan use these devices by default.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def use_devices(plan: PlanFunction, **devices: Any) -> PlanFunction:
 
 
 def use_methods(plan: PlanFunction, methods: Methods, check_recipe: CheckRecipe | None = None) -> PlanFunction:
-    """Make a plan refuse recipes that no reconstruction could follow, before anything moves.
+    """Make a plan refuse impossible recipes before anything moves.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the plans ask of devices, beyond bluesky's own protocols."""
+"""What the plans require of devices, in addition to bluesky's protocols."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TroubledStage(Protocol):
     """A stage that can say why it did not move."""
 
     def trouble(self) -> str | None:
-        """Say what the motor records tell of a move that failed; None if nothing."""
+        """Say what the motor records show about a move that failed; None if nothing."""
 
 
 @runtime_checkable
@@ -70,7 +70,7 @@ class MaskPositioner(Movable, Readable, Protocol):
         """Say what keeps an axis from moving, before anything moves; None if nothing does."""
 
     def trouble(self) -> str | None:
-        """Say what the motor records tell of a move that failed; None if nothing."""
+        """Say what the motor records show about a move that failed; None if nothing."""
 
 
 @runtime_checkable
@@ -119,7 +119,7 @@ class SpectrumDetector(BucketDetector, Protocol):
 
 @runtime_checkable
 class FrameCamera(Flyable, Collectable, Preparable, Stageable, Protocol):
-    """A detector that takes frames and tells in stream documents where they are."""
+    """A detector that takes frames; its stream documents say where they are."""
 
     max_rate_hz: float
     dead_time_s: float
@@ -199,4 +199,4 @@ class LineStage(Readable, Stageable, Protocol):
         """Say what keeps an axis from moving, before anything moves; None if nothing does."""
 
     def trouble(self) -> str | None:
-        """Say what the motor records tell of a move that failed; None if nothing."""
+        """Say what the motor records show about a move that failed; None if nothing."""

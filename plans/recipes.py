@@ -1,4 +1,4 @@
-"""Checks the reconstructions that a plan is asked for, before anything moves."""
+"""Checks the recipes of a plan before anything moves."""
 
 from __future__ import annotations
 

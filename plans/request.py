@@ -1,4 +1,4 @@
-"""Checks what a plan is asked to do, before anything moves and before a run is opened."""
+"""Checks the parameters of a plan before anything moves and before a run is opened."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def check_detectors(detectors: Any, **others: Any) -> tuple[tuple[Readable, ...]
     names = [detector.name for detector in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise PlanRequestError(f"detectors: {', '.join(twice)} stands there more than once")
+        raise PlanRequestError(f"detectors: {', '.join(twice)} is listed more than once")
     buckets = tuple(detector for detector in found if isinstance(detector, BucketDetector))
     if not buckets:
         raise PlanRequestError(f"none of the detectors {names} gives a bucket value: add the bucket detector, such as diode")

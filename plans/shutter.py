@@ -16,7 +16,7 @@ def open_shutter(shutter: Movable | None = None) -> MsgGenerator[None]:
     Parameters
     ----------
     shutter : device, optional
-        A session has its own as the default.
+        Default: the session's shutter.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def close_shutter(shutter: Movable | None = None) -> MsgGenerator[None]:
     Parameters
     ----------
     shutter : device, optional
-        A session has its own as the default.
+        Default: the session's shutter.
 
     Raises
     ------

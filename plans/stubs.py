@@ -1,4 +1,4 @@
-"""The steps of which the plans are made. None of them opens a run."""
+"""The steps of the plans. None of them opens a run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def _drive_shutter(shutter: Movable, position: str) -> MsgGenerator[None]:
             if attempt == 2:
                 name = getattr(shutter, "name", shutter)
                 cause = failure.__cause__ or failure
-                raise ShutterFailed(f"{name} could not be set to {position!r}: {cause}. Look at it before going on") from failure
+                raise ShutterFailed(
+                    f"{name} could not be set to {position!r}: {cause}. Check it before continuing"
+                ) from failure
         yield from bps.sleep(SETTLE_S)
 
 
@@ -87,7 +89,7 @@ def move_to_mask(mask_stage: MaskPositioner, index: int) -> MsgGenerator[None]:
 
 
 def told_trouble(stage: TroubledStage) -> str:
-    """Say why a stage did not move, as far as its motor records tell."""
+    """Say why a stage did not move, as far as its motor records show it."""
     try:
         trouble = stage.trouble()
     except Exception as error:  # whatever Channel Access raises when the IOC has just died

@@ -1,4 +1,4 @@
-"""Makes scans wait while there is no beam."""
+"""Suspends scans while there is no beam."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class LogWriter:
         with self._lock:
             run = self._run_of(name, checked)
             if name == "start" and run in self._open:
-                raise LogError(f"run {run} has begun already: each run needs a uid of its own")
+                raise LogError(f"run {run} has already begun: each run needs its own uid")
             if name != "start" and run not in self._open:
                 if name == "stop" and self._is_unheard_of(run):
                     return  # a RunEngine sends it all the same

@@ -60,7 +60,7 @@ def check_saving(path: Path | str) -> None:
     if not path.parent.is_dir():
         raise IngestError(f"there is no folder {path.parent} to save into: make it first")
     if path.exists() and not _is_own(path):
-        raise IngestError(f"{path} is there and wasn't made by `ghostbeam reconstruct`: choose another name")
+        raise IngestError(f"{path} exists and was not written by `ghostbeam reconstruct`: choose another name")
 
 
 def _is_own(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What reconstructions are doing now, for people in a session: reads the document log only, neither torch nor Tiled."""
+"""The state of reconstructions, for people in a session: reads only the document log, and needs neither torch nor Tiled."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NoWindow(RuntimeError):
 
 
 class Live:
-    """Running and last reconstructions.
+    """Reconstructions that are running, and the last ones.
 
     `live.watch()` opens a window with the newest images. Its repr is a table. `live.latest` is the one with the newest
     document, `live.image` its image; `live["tv"]` is the latest by a method, `live["3f2a"]` that of a run whose uid begins so,
@@ -90,7 +90,7 @@ class Live:
             if run.method == key or run.uid.startswith(key) or run.raw_uid.startswith(key):
                 return run
         known = ", ".join(f"{run.method} of {run.raw_uid[:8]}" for run in runs) or "none"
-        raise KeyError(f"no reconstruction by method, and of no run, {key!r}; there are: {known}")
+        raise KeyError(f"no reconstruction with the method or of the run {key!r}; there are: {known}")
 
     def __len__(self) -> int:
         return len(self.runs())
@@ -117,7 +117,7 @@ class Live:
         return [chosen] if chosen.method == key else [run for run in self.runs() if run.raw_uid == chosen.raw_uid]
 
     def doubts(self, raw_uid: str) -> list[str]:
-        """Why a run, or its estimates, are not to be trusted, in sentences."""
+        """Why a run, or its estimates, should not be trusted, in sentences."""
         first = self._first_rows.doubt(raw_uid)
         later = [doubt for run in self.runs() if run.raw_uid == raw_uid for doubt in run.doubts]
         return later if first is None else [first, *later]

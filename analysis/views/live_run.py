@@ -161,7 +161,7 @@ class LiveRun:
             return []
         return [
             f"{self.method} is no better than a flat image after {self.used} {self.rows} ({self.flat}). Is there light on the "
-            "sample, is the sample in the beam, and is everything in place that the scan names?"
+            "sample, is the sample in the beam, and are plate and detectors those that the scan names?"
         ]
 
     def _flat_by(self, figures: dict[str, float]) -> str | None:

@@ -1,4 +1,4 @@
-"""One picture that tells a reconstruction at a glance: from the document log to a PNG."""
+"""One picture that summarizes a reconstruction: from the document log to a PNG."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _panels(told: list[_Told]) -> list[tuple[str, np.ndarray, dict[str, float]]]
 
 
 def _quality(axes: Any, told: list[_Told], sample: np.ndarray | None) -> None:
-    """Quality against rows: against the sample where that is known, else by the first figure that tells it."""
+    """Quality against rows: against the sample if that is known, else by the first figure of quality."""
     figures = [figure for one in told for figure in quality_figures(one.data_keys)]
     if sample is not None:
         label = "PSNR against the sample (dB)"

@@ -1,4 +1,4 @@
-"""What areaDetectors share whose IOC writes frames into a file: they tell in stream documents where frames are."""
+"""What areaDetectors share whose IOC writes frames into a file: stream documents say where the frames are."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class FrameCamera(NumpyTyped, DetectorBase):
     describe_collect = describe
 
     def read(self) -> dict[str, Any]:
-        """Read nothing: frames are told of in stream documents."""
+        """Read nothing: frames are announced in stream documents."""
         return {}
 
     @property
@@ -220,7 +220,7 @@ class FrameCamera(NumpyTyped, DetectorBase):
         return status
 
     def get_index(self) -> int:
-        """How many frames can be told of: those that are flushed."""
+        """How many frames can be announced: those that are flushed."""
         check_connected(self)
         return self.hdf1.flushed()
 

@@ -58,7 +58,7 @@ class FrameFileError(RuntimeError):
 class FrameFile(HDF5Plugin_V34):
     """The plugin `HDF1:`, which writes frames into an HDF5 file that others read meanwhile (SWMR).
 
-    Only frames that are flushed are told of: `flushed` reads the number captured, then flushes, and returns that number.
+    Only flushed frames are announced: `flushed` reads the number captured, then flushes, and returns that number.
 
     Parameters
     ----------

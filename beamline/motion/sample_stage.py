@@ -64,7 +64,7 @@ class SampleStage(NumpyTyped, Device):
         return next(filter(None, (axis.why_blocked() for axis in (self.y, self.x))), None)
 
     def trouble(self) -> str | None:
-        """Say what the motor records tell of a move that failed; None if nothing."""
+        """Say what the motor records show about a move that failed; None if nothing."""
         return "; ".join(text for axis in (self.y, self.x) for text in axis.trouble()) or None
 
     def axes(self) -> tuple[Axis, Axis]:

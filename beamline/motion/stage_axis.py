@@ -17,7 +17,7 @@ _STATUS_BITS = {6: "slips or stalls", 9: "its controller reports a problem", 12:
 
 
 class AxisBlocked(RuntimeError):
-    """An axis was told to move while its record lets nobody move it."""
+    """An axis got a command to move while its record does not accept any."""
 
 
 class _Setpoint(EpicsSignal):
@@ -73,7 +73,7 @@ class StageAxis(EpicsMotor):
         return str(self.motor_egu.get(use_monitor=False))
 
     def why_blocked(self) -> str | None:
-        """Say why no scan should begin with this axis, with the field that tells so; None if it may."""
+        """Say why no scan should begin with this axis, with the field that shows it; None if it can."""
         if halted := self._halted():
             return halted
         if self.user_readback.alarm_severity == AlarmSeverity.INVALID:
@@ -81,7 +81,7 @@ class StageAxis(EpicsMotor):
         return None
 
     def trouble(self) -> list[str]:
-        """Say everything that the record tells of a move that failed."""
+        """Say everything that the record shows about a move that failed."""
         found = [blocked] if (blocked := self.why_blocked()) else []
         word = _number(self.status_word)
         found += [f"{self.prefix}.MSTA is {word}: {text}" for bit, text in _STATUS_BITS.items() if word >> bit & 1]

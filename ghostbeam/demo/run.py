@@ -161,4 +161,4 @@ def _summarise(console: Console, demo: Demonstration, uid: str, derived: list[Li
     }
     for label, text in lines.items():
         console.print(f"  {label:<17} {text}", soft_wrap=True, markup=False)
-    console.print("Everything that was started has been ended.")
+    console.print("Everything that was started has been stopped.")

@@ -1,4 +1,4 @@
-"""Errors that say what to do are told in one line at the prompt; `%tb` shows the rest."""
+"""Errors that say what to do are printed in one line at the prompt; `%tb` shows the rest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OPHYD = ophyd_errors.__name__
 
 
 def told(error: BaseException) -> str | None:
-    """An error in one line (or in the lines of its own message), if that says all that a person needs; else None.
+    """An error in one line (or in the lines of its message), if that says all that a user needs; else None.
 
     Those are the project's own errors, what it refuses with Python's ValueError or LookupError, what ophyd says of a device, and
     bluesky's word that a plan is paused.
@@ -33,7 +33,7 @@ def told(error: BaseException) -> str | None:
 
 
 def tell_in_one_line(shell: Any) -> None:
-    """Let this IPython shell print `told(error)` where there is one, and every other error as ever."""
+    """Let this IPython shell print `told(error)` where there is one, and every other error as usual."""
 
     def show(
         shell: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, tb_offset: int | None = None

@@ -1,4 +1,4 @@
-"""How far a scan is, in the last line of the terminal, and how long it will take."""
+"""The progress of a scan in the last line of the terminal, with the time left."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ScanProgress:
     Parameters
     ----------
     table : callable
-        Another callback, which prints; its lines come above the bar.
+        Another callback, which prints; its lines are printed above the bar.
     doubts : callable
         Gets the uid of the run that is measured, and says why its images are not to be trusted, in sentences that
         begin with the method. Each method is told once a run, above the bar: before hours of scanning, not after them.
@@ -62,7 +62,7 @@ class ScanProgress:
                 self._bar.refresh()
 
     def waiting(self, statuses: Any) -> None:
-        """Show what the RunEngine waits for, or (None) that it goes on."""
+        """Show what the RunEngine waits for, or (None) that it continues."""
         with self._lock:
             if self._bar is None or self._moving:
                 self._moving = statuses is not None

@@ -124,7 +124,7 @@ def test_a_scan_without_light_says_so_long_before_its_end(session):
     [
         ("RE(ghost_scan([diode], mask_stage, masks, num=5000))", "PlanRequestError: num is 5000"),
         ('cat["ffffffff"]', "KeyError: no run 'ffffffff'"),
-        ('live["magic"]', "KeyError: no reconstruction by method"),
+        ('live["magic"]', "KeyError: no reconstruction with the method"),
         ("live.watch()", "NoWindow: there is no display here"),
     ],
 )

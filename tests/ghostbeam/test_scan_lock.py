@@ -77,7 +77,7 @@ def test_a_lock_that_is_broken_ends_the_other_plan_with_its_cleanup(other, engin
     engine(moves(moved))
     assert moved
     assert other.communicate(timeout=30)[0].splitlines() == ["shutter closed", "ScanLockBroken"]
-    assert ScanLock(tmp_path).break_() == "Nobody runs a plan."
+    assert ScanLock(tmp_path).break_() == "No plan is running."
 
 
 def test_a_plan_that_fails_or_is_halted_lets_go(engine, tmp_path):
@@ -87,4 +87,4 @@ def test_a_plan_that_fails_or_is_halted_lets_go(engine, tmp_path):
 
     with pytest.raises(ValueError, match="no"):
         engine(fails())
-    assert ScanLock(tmp_path).break_() == "Nobody runs a plan."
+    assert ScanLock(tmp_path).break_() == "No plan is running."

@@ -24,7 +24,7 @@ BAD = [
     ({"detectors": []}, "bucket"),
     ({"detectors": [beamline.diode.monitor]}, "bucket"),
     ({"detectors": [beamline.diode, 7]}, "not such a device"),
-    ({"detectors": [beamline.diode, beamline.diode]}, "diode stands there more than once"),
+    ({"detectors": [beamline.diode, beamline.diode]}, "diode is listed more than once"),
     ({"detectors": [beamline.diode, beamline.mask_stage]}, "mask_stage belongs to the mask_stage"),
     ({"detectors": [beamline.diode, beamline.mask_stage.y]}, "mask_stage_y belongs to the mask_stage"),
     ({"detectors": [beamline.diode, beamline.shutter.status]}, "belongs to the shutter"),

@@ -44,7 +44,7 @@ class Told:
         self._states: dict[str | None, tuple[float, bytes]] = {}
 
     def state_json(self, chosen: str | None) -> bytes:
-        """The state as JSON, made anew when it is half a second old: several browsers share one."""
+        """The state as JSON, renewed when it is half a second old: several browsers share one."""
         made, content = self._states.get(chosen, (-math.inf, b""))
         if time.monotonic() - made > _STATE_S:
             content = orjson.dumps(self.state(chosen), default=str)
