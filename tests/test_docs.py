@@ -175,7 +175,7 @@ def derived(request: pytest.FixtureRequest, raw_starts) -> dict[str, dict[str, A
     state_dir, starts = raw_starts
     raw = starts[request.param]
     run = technique_of(raw).open(raw, ReferenceStore(state_dir))
-    recipe = Recipe("any")
+    recipe = Recipe(TECHNIQUES[request.param].default[0])
     about = {"rows": run.rows, "metadata": run.metadata(recipe), "remarks": run.remarks}
     start = derived_start(raw, recipe, uid="0" * 32, purpose="live", recipes=[recipe], refused="mask_set", **about)
     documents: dict[str, dict[str, Any]] = {}

@@ -123,7 +123,7 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
         ingest(cut, tmp_path)
     pickled = tmp_path / "pickled.npz"
     np.savez(pickled, masks=np.array([{}, None], dtype=object), buckets=BUCKETS)
-    with pytest.raises(IngestError, match="holds objects"):
+    with pytest.raises(IngestError, match="contains objects"):
         ingest(pickled, tmp_path)
     with pytest.raises(IngestError, match="fraction"):
         ingest(written(tmp_path / "data.npz", WHOLE), tmp_path, fraction=0.0)
