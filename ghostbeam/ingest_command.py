@@ -14,6 +14,7 @@ from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe
 from analysis.offline.ingest import ingest
 from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_pairs import Pairing
 from analysis.techniques import recipes_for
 from analysis.views.live import Live
 from analysis.views.live_run import LiveRun
@@ -36,6 +37,8 @@ def run_ingest(
     frames: str | None,
     positions: list[str],
     unit: str | None,
+    pairs: str | None,
+    halves: list[str],
     output: Path,
     console: Console,
     as_json: bool,
@@ -65,6 +68,7 @@ def run_ingest(
                 frames=frames,
                 positions=positions,
                 unit=unit,
+                pairing=_pairing(pairs, halves),
             )
         except IngestError as error:
             raise CatalogError(str(error)) from error
@@ -77,7 +81,8 @@ def run_ingest(
             wait_until_archived(config.state_dir, [uid, *(run.uid for run in ended)])
     picture = output / f"{file.stem}_{uid[:8]}.png"
     draw_story(config.state_dir, uid, [run.uid for run in ended], picture)
-    remarks = start.get("ptychography", {}).get("remarks", [])
+    entry = start.get("ptychography") or start.get("pairs") or {}
+    remarks = entry.get("remarks", [])
     if as_json:
         derived = [{"uid": run.uid, "method": run.method} for run in ended]
         print(json.dumps({"uid": uid, "reconstructions": derived, "picture": str(picture), "remarks": remarks}))
@@ -88,6 +93,19 @@ def run_ingest(
     console.print(f"  reconstructions  {', '.join(f'{run.method} {run.uid[:8]}' for run in ended)}")
     console.print(f"  picture          {picture}", soft_wrap=True)
     console.print(f"  again            ghostbeam replay {uid[:8]} --method {ended[-1].method}")
+
+
+def _pairing(kind: str | None, halves: list[str]) -> Pairing | None:
+    if kind is None:
+        if halves:
+            raise IngestError("--half is of use with --pairs halves alone: add that, or leave --half out")
+        return None
+    try:
+        return Pairing(kind, [[int(number) for number in half.split(",")] for half in halves])
+    except ValueError as error:
+        if isinstance(error, IngestError):
+            raise
+        raise IngestError(f"--half must be four whole numbers such as 0,512,0,512, not {', '.join(halves)}") from None
 
 
 def _start(config: GhostbeamConfig, uid: str) -> dict[str, Any]:

@@ -29,11 +29,12 @@ from analysis.documents.references import ReferenceStore
 from analysis.estimate import Estimate
 from analysis.ghost import METHODS
 from analysis.offline.ingest import ingest
+from analysis.offline.ingest_pairs import Pairing
 from analysis.techniques import TECHNIQUES, technique_of
 from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
 from beamline.config import GhostbeamConfig
 from ghostbeam.cli import app
-from plans import dark_scan, fly_scan, ghost_scan
+from plans import dark_scan, fly_scan, frame_pair_series, ghost_scan
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -231,6 +232,24 @@ def test_every_key_of_an_ingested_scan_is_explained(tmp_path):
     text = part(page("docs/reference_documents.md"), "## The start document of an ingested scan")
     start = documents[0][1]
     assert missing_keys(start, text) == [] and missing_keys(start["ptychography"], text) == []
+    for name, doc in documents:
+        if name == "descriptor":
+            assert missing_keys(doc["data_keys"], text) == []
+
+
+def test_every_key_of_a_series_of_frame_pairs_is_explained(raw_starts, tmp_path):
+    text = page("docs/reference_documents.md")
+    start = raw_starts[1]["pairs"]
+    assert missing_keys(start, part(text, "## The start document of `frame_pair_series`")) == []
+    assert missing_keys([*start["pairs"], "kind"], part(text, "### `pairs`")) == []
+    arguments = set(inspect.signature(frame_pair_series).parameters) - {"md"}
+    assert missing_keys(arguments, part(text, "### `plan_args` of `frame_pair_series`")) == []
+    np.savez(tmp_path / "series.npz", frames=np.ones((3, 4, 8), np.uint16))
+    uid = ingest(tmp_path / "series.npz", tmp_path, recipes=[Recipe("gaussian")], pairing=Pairing("halves"))
+    documents = [(record.name, record.doc) for record in LogReader(log_paths(tmp_path).raw).documents(uid)]
+    text = part(text, "## The start document of an ingested series")
+    start = documents[0][1]
+    assert missing_keys(start, text) == [] and missing_keys(start["pairs"], text) == []
     for name, doc in documents:
         if name == "descriptor":
             assert missing_keys(doc["data_keys"], text) == []

@@ -1,4 +1,4 @@
-"""Files with named arrays, NPZ or HDF5, of which large ones are read in parts.
+"""Files with named arrays, NPZ or HDF5, or with a stack of TIFF images, of which large ones are read in parts.
 
 What the file itself does not hold is refused: objects, and in HDF5 what lies in other files.
 """
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import h5py
 import hdf5plugin  # noqa: F401  lets h5py read compressed data sets
 import numpy as np
+import tifffile
 
 from analysis.documents.own_data import DataElsewhere, own_dataset
 from analysis.offline.ingest_file import IngestError, check_memory
@@ -80,8 +81,13 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
         elif h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
                 yield _Hdf5(path, file)
+        elif path.suffix.lower() in (".tif", ".tiff"):
+            with tifffile.TiffFile(path) as stack:
+                yield _Tiff(path, stack)
         else:
-            raise IngestError(f"{path} is neither an NPZ nor an HDF5 file: write one as `docs/how_to_ingest.md` describes")
+            raise IngestError(
+                f"{path} is neither an NPZ nor an HDF5 file, nor a TIFF image: write one as `docs/how_to_ingest.md` describes"
+            )
     except IngestError:
         raise
     except DataElsewhere as error:
@@ -147,6 +153,30 @@ def _header(stream: Any) -> tuple[Entry, bool]:
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, in_columns, dtype = read(stream)
     return Entry(shape, dtype), in_columns and len(shape) > 1
+
+
+class _Tiff:
+    """The images of a stack as `frames`, one a page."""
+
+    def __init__(self, path: Path, stack: tifffile.TiffFile) -> None:
+        self.path = path
+        self._pages = stack.pages
+        kinds = {(page.shape, page.dtype) for page in self._pages}
+        if len(kinds) != 1:
+            raise ValueError("its images differ in size or type")
+        shape, dtype = kinds.pop()
+        self.entries: Mapping[str, Entry] = {"frames": Entry((len(self._pages), *shape), np.dtype(dtype))}
+
+    def find(self, name: str) -> Entry | None:
+        return self.entries.get(name)
+
+    def array(self, name: str) -> np.ndarray:
+        check_memory(math.prod(self.entries[name].shape) * self.entries[name].dtype.itemsize)
+        return np.concatenate(list(self.frames(name, 1)))
+
+    def frames(self, name: str, num: int) -> Iterator[np.ndarray]:
+        for first in range(0, len(self._pages), num):
+            yield np.stack([page.asarray() for page in self._pages[first : first + num]])
 
 
 class _Hdf5:

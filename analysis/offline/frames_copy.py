@@ -50,7 +50,15 @@ class CopiedFrames:
 
 
 def copy_frames(
-    file: ArrayFile, name: str, num: int, path: Path, *, only: bool = False, bad_pixels: np.ndarray | None = None
+    file: ArrayFile,
+    name: str,
+    num: int,
+    path: Path,
+    *,
+    only: bool = False,
+    bad_pixels: np.ndarray | None = None,
+    counts: bool = True,
+    most_in_chunk: int = _CHUNK,
 ) -> CopiedFrames:
     """Write the first frames of a data set into a new file, all of it or nothing.
 
@@ -68,18 +76,22 @@ def copy_frames(
         Whether frames that follow are left out on purpose; else they must be zero.
     bad_pixels : ndarray, bool, (H, W), optional
         Stored beside the frames.
+    counts : bool
+        Whether frames must be counts, whole numbers from 0; else floating-point numbers stay such, as float32.
+    most_in_chunk : int
+        Most frames in a chunk of the new file.
 
     Raises
     ------
     IngestError
-        If the frames hold no counts, or the file cannot be written.
+        If the frames hold nothing, or the file cannot be written.
     """
     entry = file.find(name)
     assert entry is not None
-    dtype = entry.dtype.newbyteorder("<") if entry.dtype.kind in "iu" else np.dtype("<u1" if entry.dtype.kind == "b" else "<u4")
+    dtype = _stored_as(entry.dtype, counts)
     height, width = entry.shape[-2:]
     in_file = math.prod(entry.shape[:-2])
-    chunk = max(1, min(_CHUNK, _LARGEST_CHUNK // (height * width * dtype.itemsize)))
+    chunk = max(1, min(most_in_chunk, _LARGEST_CHUNK // (height * width * dtype.itemsize)))
     num = min(num, in_file)
     lit, full_scale, total, first = np.zeros(num, dtype=bool), 0, np.zeros((height, width)), 0
     with _new_file(path) as copied:
@@ -93,18 +105,19 @@ def copy_frames(
         for block in file.frames(name, chunk):
             if only and first >= num:
                 break
-            counts = _counts(file, name, block, dtype, first)
-            if not only and counts[max(0, num - first) :].any():
+            images = _images(file, name, block, dtype, first)
+            if not only and images[max(0, num - first) :].any():
                 raise IngestError(
                     f"{file.path}: {name} holds {in_file} frames, and there are {num} positions: give a position for each "
                     "frame, or leave out the frames that have none"
                 )
-            counts = counts[: max(0, num - first)]
-            if len(counts):
-                data[first : first + len(counts)] = counts
-                lit[first : first + len(counts)] = counts.any(axis=(1, 2))
-                full_scale += int(np.count_nonzero((counts == np.iinfo(dtype).max).any(axis=(1, 2))))
-                total += counts.sum(axis=0)
+            images = images[: max(0, num - first)]
+            if len(images):
+                data[first : first + len(images)] = images
+                lit[first : first + len(images)] = images.any(axis=(1, 2))
+                if dtype.kind != "f":
+                    full_scale += int(np.count_nonzero((images == np.iinfo(dtype).max).any(axis=(1, 2))))
+                total += np.nan_to_num(images).sum(axis=0)
             first += len(block)
         if not lit.any():
             raise IngestError(f"{file.path}: {name} is zero everywhere: name the data set with the counts with --frames")
@@ -115,9 +128,18 @@ def copy_frames(
     return CopiedFrames(chunk, dtype, lit, full_scale, _is_at_the_corners(total))
 
 
-def _counts(file: ArrayFile, name: str, block: np.ndarray, dtype: np.dtype, first: int) -> np.ndarray:
-    """A block as counts; floating-point numbers must be whole."""
-    if block.dtype.kind == "f":
+def _stored_as(dtype: np.dtype, counts: bool) -> np.dtype:
+    """The type in the new file."""
+    if dtype.kind in "iu":
+        return dtype.newbyteorder("<")
+    if dtype.kind == "b":
+        return np.dtype("<u1")
+    return np.dtype("<u4" if counts else "<f4")
+
+
+def _images(file: ArrayFile, name: str, block: np.ndarray, dtype: np.dtype, first: int) -> np.ndarray:
+    """A block as it is stored; floating-point numbers that become counts must be whole."""
+    if block.dtype.kind == "f" and dtype.kind != "f":
         with np.errstate(invalid="ignore"):
             good = (block >= 0) & (block <= np.iinfo(dtype).max) & (block == np.rint(block))
         if not good.all():

@@ -17,6 +17,7 @@ from analysis.documents.streams import PRIMARY
 from analysis.offline.array_file import listing, open_arrays
 from analysis.offline.ingest_documents import PLAN_NAME, data_key, descriptor, pages, stop
 from analysis.offline.ingest_file import MASK_FORMS, IngestError, Measurement, read_measurement
+from analysis.offline.ingest_pairs import Pairing, pair_documents
 from analysis.offline.ingest_scan import scan_documents
 from analysis.offline.scan_file import find_scan
 from analysis.techniques import TECHNIQUES
@@ -37,15 +38,17 @@ def ingest(
     frames: str | None = None,
     positions: Sequence[str] = (),
     unit: str | None = None,
+    pairing: Pairing | None = None,
 ) -> str:
     """Store what a file holds and log it as a raw run; returns the run's uid.
 
-    Masks and buckets become a mask set and a run of ghost imaging, frames and positions one of ptychography.
+    Masks and buckets become a mask set and a run of ghost imaging, frames and positions one of ptychography, and frames whose
+    pairing is given a series of frame pairs.
 
     Parameters
     ----------
     path : Path
-        An NPZ or HDF5 file as `analysis.offline.ingest_file` or `analysis.offline.scan_file` describe it.
+        An NPZ or HDF5 file as `analysis.offline.ingest_file` or `analysis.offline.scan_file` describe it, or a TIFF stack.
     state_dir : Path
         State directory with the document log, the mask sets and the frames.
     fraction : float
@@ -57,6 +60,8 @@ def ingest(
         How to reconstruct; none leaves it to the worker.
     frames, positions, unit
         Of a file whose names are not known: see `analysis.offline.scan_file.find_scan`.
+    pairing : Pairing, optional
+        Which images are a pair, of a file with frame pairs.
 
     Raises
     ------
@@ -71,7 +76,14 @@ def ingest(
     described: dict[str, Any] = {"sample": path.stem if sample is None else sample}
     if recipes:
         described["recipes"] = [recipe.to_doc() for recipe in recipes]
+    if pairing is not None and (positions or unit):
+        raise IngestError("frame pairs have no positions: leave positions and unit out, or the pairing")
     with open_arrays(path) as file:
+        if pairing is not None:
+            _check_recipes(path, "pairs", recipes)
+            return _log(
+                state_dir, pair_documents(file, pairing, state_dir, frames=frames, fraction=fraction, described=described)
+            )
         scan = find_scan(file, frames=frames, positions=positions, unit=unit)
         if scan is not None:
             _check_recipes(path, "ptychography", recipes)
@@ -79,7 +91,7 @@ def ingest(
         elif not MASK_FORMS & set(file.entries):
             raise IngestError(
                 f"{path} holds neither masks and buckets nor frames under a known name. Name the frames and their positions with "
-                f"--frames and --positions; the file holds {listing(file)}"
+                f"--frames and --positions, or say with --pairs which frames are pairs; the file holds {listing(file)}"
             )
     if scan is None:
         _check_recipes(path, "ghost", recipes)

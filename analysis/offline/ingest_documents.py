@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
+
+from analysis.offline.frames_copy import FRAMES, NUMBERS, CopiedFrames
 
 PLAN_NAME = "ingest"
 _EVENTS_A_PAGE = 1000
@@ -52,6 +56,53 @@ def pages(descriptor: Mapping[str, Any], columns: Mapping[str, np.ndarray]) -> I
                 "data": {key: list(column) if column.ndim > 1 else column.tolist() for key, column in part.items()},
                 "timestamps": dict.fromkeys(columns, now),
                 "filled": {},
+            },
+        )
+
+
+def frames_stream(
+    start: Mapping[str, Any], stream: str, keys: tuple[str, str], shape: Sequence[int], frames: CopiedFrames, path: Path
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The documents of frames that lie in a file of their own, laid out as a detector's.
+
+    Parameters
+    ----------
+    start : mapping
+        The run's start document.
+    stream : str
+        Name of the stream.
+    keys : pair of str
+        Data keys of the frames and of their numbers.
+    shape : sequence of int
+        Rows and columns of a frame.
+    frames : CopiedFrames
+    path : Path
+        The file.
+    """
+    image_key, number_key = keys
+    image = {"dtype": "array", "shape": [1, *shape], "dtype_numpy": frames.dtype.str, "external": "STREAM:", "units": "counts"}
+    number = {"dtype": "array", "shape": [1], "dtype_numpy": "<i8", "external": "STREAM:"}
+    told = descriptor(start, stream, {image_key: image, number_key: number})
+    yield "descriptor", told
+    for key, dataset in ((image_key, FRAMES), (number_key, NUMBERS)):
+        resource = {
+            "uid": str(uuid.uuid4()),
+            "run_start": start["uid"],
+            "data_key": key,
+            "mimetype": "application/x-hdf5",
+            "uri": f"file://localhost{quote(str(path))}",
+            "parameters": {"dataset": dataset, "chunk_shape": [frames.chunk]},
+        }
+        yield "stream_resource", resource
+        taken = len(frames.lit)
+        yield (
+            "stream_datum",
+            {
+                "uid": f"{resource['uid']}/0",
+                "stream_resource": resource["uid"],
+                "descriptor": told["uid"],
+                "indices": {"start": 0, "stop": taken},
+                "seq_nums": {"start": 1, "stop": taken + 1},
             },
         )
 

@@ -8,14 +8,13 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
 from analysis.documents.frames import frame_folders
 from analysis.offline.array_file import ArrayFile
-from analysis.offline.frames_copy import BAD_PIXELS, FRAMES, NUMBERS, CopiedFrames, copy_frames
-from analysis.offline.ingest_documents import PLAN_NAME, data_key, descriptor, pages, stop
+from analysis.offline.frames_copy import BAD_PIXELS, CopiedFrames, copy_frames
+from analysis.offline.ingest_documents import PLAN_NAME, data_key, descriptor, frames_stream, pages, stop
 from analysis.offline.ingest_file import IngestError
 from analysis.offline.scan_file import Scan
 from analysis.offline.scan_grid import scan_grid
@@ -118,30 +117,7 @@ def _remarks(in_file: int, places: np.ndarray, frames: CopiedFrames, scan: Scan)
 def _documents(start: dict[str, Any], places: np.ndarray, frames: CopiedFrames, path: Path) -> Documents:
     yield "start", start
     shape, taken = start["ptychography"]["shape"], len(frames.lit)
-    image = {"dtype": "array", "shape": [1, *shape], "dtype_numpy": frames.dtype.str, "external": "STREAM:", "units": "counts"}
-    number = {"dtype": "array", "shape": [1], "dtype_numpy": "<i8", "external": "STREAM:"}
-    told = descriptor(start, "frames", {_IMAGE: image, _NUMBER: number})
-    yield "descriptor", told
-    for key, dataset in ((_IMAGE, FRAMES), (_NUMBER, NUMBERS)):
-        resource = {
-            "uid": str(uuid.uuid4()),
-            "run_start": start["uid"],
-            "data_key": key,
-            "mimetype": "application/x-hdf5",
-            "uri": f"file://localhost{quote(str(path))}",
-            "parameters": {"dataset": dataset, "chunk_shape": [frames.chunk]},
-        }
-        yield "stream_resource", resource
-        yield (
-            "stream_datum",
-            {
-                "uid": f"{resource['uid']}/0",
-                "stream_resource": resource["uid"],
-                "descriptor": told["uid"],
-                "indices": {"start": 0, "stop": taken},
-                "seq_nums": {"start": 1, "stop": taken + 1},
-            },
-        )
+    yield from frames_stream(start, "frames", (_IMAGE, _NUMBER), shape, frames, path)
     columns = {_POSITION_NUMBER: np.arange(1, len(places) + 1), _Y: places[:, 0], _X: places[:, 1]}
     units = {_POSITION_NUMBER: {}, _Y: {"units": "um"}, _X: {"units": "um"}}
     told = descriptor(start, "positions", {key: data_key(column, **units[key]) for key, column in columns.items()})

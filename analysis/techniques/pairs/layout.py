@@ -142,6 +142,8 @@ def _windows(value: Any, shape: tuple[int, int]) -> tuple[Window, Window]:
             raise RunRefused(f"the half {list(value)} is not inside a frame of {shape[0]}x{shape[1]} pixels: correct the windows")
     if first.shape != second.shape:
         raise RunRefused(f"the halves are {first.shape} and {second.shape} pixels large: make their windows alike")
+    if max(first.y0, second.y0) < min(first.y1, second.y1) and max(first.x0, second.x0) < min(first.x1, second.x1):
+        raise RunRefused(f"the halves {list(value)} overlap: their noise would not be independent")
     return first, second
 
 
