@@ -25,7 +25,7 @@ from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer
 
 from analysis.archive import archiver
 from analysis.archive.archive_ledger import ArchiveLedger
-from analysis.archive.archiver import LogArchiver
+from analysis.archive.log_archiver import LogArchiver
 from analysis.archive.run_archive import unpacked
 from analysis.documents.log import LogError, LogReader, LogWriter, Record, log_paths
 from analysis.documents.log_file import RUN_COLUMNS, run_row, save_run

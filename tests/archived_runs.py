@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.archive.archive_ledger import ArchiveLedger
-from analysis.archive.archiver import LogArchiver
+from analysis.archive.log_archiver import LogArchiver
 from analysis.documents.frames import frame_folders
 from analysis.documents.log import LogReader, LogWriter, log_paths
 

@@ -4,11 +4,11 @@ import uuid
 
 import pytest
 
-from analysis.archive import archiver
+from analysis.archive import log_archiver
 from analysis.archive.archive_ledger import ArchiveLedger
-from analysis.archive.archiver import LogArchiver, ServerGone
 from analysis.archive.catalog import CatalogError
 from analysis.archive.comparison import Comparison
+from analysis.archive.log_archiver import LogArchiver, ServerGone
 from analysis.documents.log import LogReader, LogWriter, log_paths
 
 
@@ -42,8 +42,8 @@ class Scans:
                 written.append((self.uid, "verified"))
 
         scans = self
-        monkeypatch.setattr(archiver, "RunArchive", Archive)
-        monkeypatch.setattr(archiver, "_OVERDUE_S", 60.0)  # however slow the machine
+        monkeypatch.setattr(log_archiver, "RunArchive", Archive)
+        monkeypatch.setattr(log_archiver, "_OVERDUE_S", 60.0)  # however slow the machine
         self.writer = LogWriter(log_paths(state_dir).raw)
         self.archiver = LogArchiver(LogReader(log_paths(state_dir).raw), ArchiveLedger(state_dir), lambda: None)
 
@@ -101,7 +101,7 @@ def test_what_comes_seldom_waits_for_one_other_at_most_however_long_all_have_wai
     scans.event(seldom[1], 1)
     scans.settle_down()  # so that it was written last
     if waited_too_long:
-        monkeypatch.setattr(archiver, "_OVERDUE_S", 0.0)
+        monkeypatch.setattr(log_archiver, "_OVERDUE_S", 0.0)
     for _, descriptor in (seldom, *often):
         scans.event(descriptor, 9)
     scans.written.clear()
@@ -120,7 +120,7 @@ def test_what_comes_often_is_written_though_something_of_fewer_documents_is_alwa
         scans.event(few[1], number)
         scans.archiver.step(None)
     assert (many[0], 51) not in scans.written
-    monkeypatch.setattr(archiver, "_OVERDUE_S", 0.0)
+    monkeypatch.setattr(log_archiver, "_OVERDUE_S", 0.0)
     for number in range(5, 7):
         scans.event(few[1], number)
         scans.archiver.step(None)
@@ -128,7 +128,7 @@ def test_what_comes_often_is_written_though_something_of_fewer_documents_is_alwa
 
 
 def test_no_more_is_read_while_much_waits(scans, monkeypatch):
-    monkeypatch.setattr(archiver, "_DOCUMENTS_AT_ONCE", 10)
+    monkeypatch.setattr(log_archiver, "_DOCUMENTS_AT_ONCE", 10)
     runs = [scans.begin() for _ in range(5)]
     scans.settle_down()
     for number in range(1, 41):
@@ -171,7 +171,7 @@ def test_while_much_is_to_be_written_runs_are_verified_later_but_not_too_late(sc
         scans.settle_down()
     assert not scans.archiver.verify(busy=True)
     assert scans.archiver.unsettled == 2
-    monkeypatch.setattr(archiver, "_VERIFIED_WITHIN_S", 0.0)
+    monkeypatch.setattr(log_archiver, "_VERIFIED_WITHIN_S", 0.0)
     assert scans.archiver.verify(busy=True)
     assert scans.archiver.verify(busy=False)
     assert scans.written[-2:] == [(first, "verified"), (second, "verified")]

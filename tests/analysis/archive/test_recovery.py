@@ -14,8 +14,8 @@ import pytest
 from archived_runs import archive, log, odd_run
 
 from analysis.archive.archive_ledger import ArchiveLedger
-from analysis.archive.archiver import LogArchiver
 from analysis.archive.catalog import connect
+from analysis.archive.log_archiver import LogArchiver
 from analysis.archive.repeats import few_repeats
 from analysis.archive.run_archive import read_back
 from analysis.documents.log import LogReader, log_paths

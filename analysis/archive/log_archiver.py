@@ -1,0 +1,271 @@
+"""Brings the runs of one document log into one container of the catalogue, and keeps them equal to the log.
+
+What it wrote of an ended run is read back and compared with the log; only then is the run settled. Whatever goes wrong, the run
+is written anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from analysis.archive.archive_ledger import ArchiveLedger
+from analysis.archive.catalog import CatalogError
+from analysis.archive.columns import ColumnFailed, ColumnUnfit, Layout
+from analysis.archive.names import BadName
+from analysis.archive.run_archive import RunArchive
+from analysis.documents.log import LogDamage, LogReader, Record, RunState
+
+logger = logging.getLogger("ghostbeam.archiver")
+
+_DOCUMENTS_AT_ONCE = 500
+_OVERDUE_S = 0.7  # after its last turn; then every other turn is that of a run that waited so long
+_VERIFIED_WITHIN_S = 10.0  # of its end, however much there is to write; reading back a run takes 0.3 to 1.3 s
+_TRIES = 5  # with a server that answers; then the run is left to `ghostbeam recover`
+
+
+class ServerGone(Exception):
+    """Tiled does not answer (any more)."""
+
+
+class LogArchiver:
+    """Brings the runs of one log into one container of the catalogue.
+
+    Parameters
+    ----------
+    reader : LogReader
+        The log.
+    ledger : ArchiveLedger
+        What is settled already.
+    beat : callable
+        Called whenever a run got further, so that a long step does not look like a hanging one.
+    folders : sequence of Path
+        Where the runs' files of frames may lie.
+    """
+
+    def __init__(self, reader: LogReader, ledger: ArchiveLedger, beat: Callable[[], None], folders: Sequence[Path] = ()) -> None:
+        self.reader = reader
+        self._folders = folders
+        self._beat = beat
+        self.documents = 0
+        self.rewritten = 0
+        self._ledger = ledger
+        self._settled = ledger.settled()
+        # What was read before this is read again run by run, and only of runs that are not settled.
+        self.position = reader.last_position()
+        # Unsettled runs; the archive is None where the run must be written (anew) from its start.
+        self._archives: dict[str, RunArchive | None] = {
+            run.uid: None for run in reader.runs() if run.uid not in self._settled and run.first <= self.position
+        }
+        self._layouts: dict[str, Layout] = defaultdict(Layout)  # of unsettled runs
+        self._waiting: dict[str, list[Record]] = defaultdict(list)  # read and not yet written
+        self._written: dict[str, float] = {}  # when each unsettled run was last written, monotonic
+        self._served_overdue = False  # by the last turn
+        # As long as its last turn took, unless many documents wait: positions of a fly scan are stored in larger portions.
+        self._rests_until: dict[str, float] = {}
+        self._stored: dict[str, int] = defaultdict(int)  # documents of each unsettled run that were written
+        self._whole: dict[str, float] = {}  # when each run was written to its end, those that are to be verified, monotonic
+        self._failures: dict[str, int] = defaultdict(int)
+        self._not_before: dict[str, float] = {}
+
+    @property
+    def lag(self) -> int:
+        """How many documents are logged and not yet written."""
+        return max(0, self.reader.last_position() - self.position) + self._unwritten
+
+    @property
+    def unsettled(self) -> int:
+        """How many runs are under way or wait to be written anew."""
+        return len(self._archives)
+
+    @property
+    def _unwritten(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    def forget_connection(self) -> None:
+        """The server was gone: every run under way is written anew, since nobody knows what it stored last."""
+        self._archives = dict.fromkeys(self._archives)
+        self._waiting.clear()
+        self._whole.clear()
+
+    def step(self, container: Any) -> bool:
+        """Read the next documents, write those of one run, and return whether there is more to do at once.
+
+        The run is the one of which fewest documents were written so far, or, every other time, one that waited too long. So what
+        comes now and then, such as the images of a slow reconstruction, doesn't wait until all other runs have been written.
+
+        Raises
+        ------
+        ServerGone
+            If Tiled stopped answering; call `forget_connection`, and `step` again when it is back. Nothing is lost.
+        """
+        more = self._read()
+        due = [uid for uid in self._archives if self._is_due(uid, hurry=more)]
+        if due:
+            uid = self._next_of(due)
+            records = self._waiting.pop(uid, [])
+            began = self._written[uid] = time.monotonic()
+            self._stored[uid] += len(records)
+            with self._written_anew_if_it_fails(uid):
+                self._advance(container, uid, records)
+            ended = time.monotonic()
+            self._rests_until[uid] = ended + (ended - began)
+            self._beat()
+        return more or len(due) > 1
+
+    def verify(self, *, busy: bool) -> bool:
+        """Read back the run that ended first of those not yet verified; return whether there was one.
+
+        While there is much else to do, `busy`, only a run that ended a while ago is.
+
+        Raises
+        ------
+        ServerGone
+            As `step` does.
+        """
+        uid = next(iter(self._whole), None)
+        if uid is None or (busy and time.monotonic() < self._whole[uid] + _VERIFIED_WITHIN_S):
+            return False
+        with self._written_anew_if_it_fails(uid):
+            archive = self._archives[uid]
+            assert archive is not None, "a run that must be written anew isn't whole"
+            comparison = archive.compare(self.reader.documents(uid))
+            if comparison.differences:
+                self._blame(uid, comparison.failed)
+                raise ValueError(f"stored and logged differ: {'; '.join(comparison.differences[:5])}")
+            archive.mark_compared(comparison)
+            self._settle(uid, lost=comparison.lost)
+        self._beat()
+        return True
+
+    def bring_in_anew(self) -> None:
+        """Take up the runs again that were settled, and that somebody has struck from the ledger since then."""
+        for uid in self._settled - self._ledger.settled():
+            self._settled.discard(uid)
+            if self.reader.state(uid) is not RunState.UNKNOWN:
+                self._archives[uid] = None
+
+    def _read(self) -> bool:
+        """Read the next documents, unless many wait to be written; return whether there may be more of them."""
+        if self._unwritten >= _DOCUMENTS_AT_ONCE:
+            return True
+        records = self.reader.read(self.position, limit=_DOCUMENTS_AT_ONCE)
+        for record in records:
+            if record.run in self._settled:
+                continue
+            if not record.run:
+                logger.error("document %s of the log is damaged, nothing tells whose it is: %s", record.position, record.damage)
+                continue
+            # what is to be written anew is read again then
+            if self._archives.setdefault(record.run, None) is not None:
+                self._waiting[record.run].append(record)
+        if records:
+            self.position = records[-1].position
+            self.documents += len(records)
+        return len(records) == _DOCUMENTS_AT_ONCE
+
+    def _is_due(self, uid: str, *, hurry: bool) -> bool:
+        if self._archives[uid] is None:
+            return time.monotonic() >= self._not_before.get(uid, 0.0)
+        return uid in self._waiting and (hurry or time.monotonic() >= self._rests_until.get(uid, 0.0))
+
+    def _next_of(self, due: list[str]) -> str:
+        """Return whose turn it is of runs that are due."""
+        long_ago = time.monotonic() - _OVERDUE_S
+        overdue = [uid for uid in due if self._written.get(uid, 0.0) < long_ago]
+        self._served_overdue = bool(overdue) and not self._served_overdue
+        if self._served_overdue:
+            return min(overdue, key=lambda uid: self._written.get(uid, 0.0))
+        return min(due, key=lambda uid: (self._stored[uid], self._written.get(uid, 0.0)))
+
+    def _advance(self, container: Any, uid: str, records: list[Record]) -> None:
+        archive = self._archives[uid]
+        if archive is not None:
+            ended = _write(archive, records)
+        else:
+            archive = RunArchive(container, uid, self._layouts[uid], self._folders)
+            ended = _write(archive, self.reader.documents(uid, up_to=self.position))
+            self.rewritten += archive.replaced
+        self._archives[uid] = archive
+        if ended:
+            self._whole[uid] = time.monotonic()
+        else:
+            self._failures.pop(uid, None)  # only failures in a row tell that it cannot be stored
+
+    @contextmanager
+    def _written_anew_if_it_fails(self, uid: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._archives[uid] = None
+            self._whole.pop(uid, None)
+            if server_is_gone(error):
+                raise ServerGone(str(error)) from error
+            if isinstance(error, ColumnUnfit):
+                logger.info("run %s is written anew, a column of it otherwise: %s", uid, error)
+                return
+            if isinstance(error, ColumnFailed):
+                self._blame(uid, [(error.stream, error.key, error.problem)])
+            self._note_failure(uid, error)
+
+    def _blame(self, uid: str, columns: list[tuple[str, str, str]]) -> None:
+        """Note which columns failed; once one is stored otherwise the next attempt is a first one."""
+        layout = self._layouts[uid]
+        found = [(layout.column(stream, key), what) for stream, key, what in columns]
+        if any([column.fail(what) for column, what in found if column is not None]):
+            self._failures.pop(uid, None)
+
+    def _note_failure(self, uid: str, error: Exception) -> None:
+        self._failures[uid] += 1
+        if self._failures[uid] >= _TRIES or isinstance(error, BadName | LogDamage):
+            logger.error("run %s is given up: %s", uid, error)
+            self._settle(uid, f"{type(error).__name__}: {error}")
+        else:
+            logger.warning("run %s will be written anew: %s", uid, error, exc_info=error)
+            self._not_before[uid] = time.monotonic() + 0.25 * 2 ** self._failures[uid]
+
+    def _settle(self, uid: str, problem: str | None = None, *, lost: dict[str, str] | None = None) -> None:
+        self._ledger.settle(uid, problem, lost=lost)
+        self._settled.add(uid)
+        del self._archives[uid]
+        for notes in (
+            self._written,
+            self._rests_until,
+            self._stored,
+            self._whole,
+            self._failures,
+            self._not_before,
+            self._layouts,
+            self._waiting,
+        ):
+            notes.pop(uid, None)  # type: ignore[attr-defined]
+
+
+def _write(archive: RunArchive, records: Any) -> bool:
+    """Write documents in time-sliced batches; says whether the run's stop document was among them."""
+    ended = False
+    for number, record in enumerate(records, start=1):
+        archive.write(record.name, record.doc)
+        if number % _DOCUMENTS_AT_ONCE == 0:
+            archive.flush()
+        ended = ended or record.name == "stop"
+    if not ended:  # the stop document flushes
+        archive.flush()
+    return ended
+
+
+def server_is_gone(error: BaseException) -> bool:
+    """Whether an error means that Tiled does not answer."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, httpx.TransportError | CatalogError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
