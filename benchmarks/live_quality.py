@@ -105,30 +105,30 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.directory.mkdir(parents=True, exist_ok=True)
     objects = arguments.objects or (["letters"] if arguments.quick else list(OBJECTS))
-    size, compression = (32, 4.0) if arguments.quick else (64, 5.0)
-    scans = scan_all([Cell(name, size, compression, PHOTONS) for name in objects], arguments.seed)
+    size, compression, rate = (32, 4.0, 3 * RATE) if arguments.quick else (64, 5.0, RATE)
+    scans = scan_all([Cell(name, size, compression, PHOTONS) for name in objects], rate, arguments.seed)
     for scan in scans:
         draw(scan, arguments.directory / f"{scan.name}.png")
     figures = {claim.key: float(np.max([scan.figures()[claim.key] for scan in scans])) for claim in CLAIMS}
     report(CLAIMS, figures, [line for scan in scans for line in described(scan)], arguments.json)
 
 
-def scan_all(cells: Sequence[Cell], seed: int) -> list[Scan]:
-    """Scan one object after another, each when the reconstructions of the last have ended."""
+def scan_all(cells: Sequence[Cell], rate: float, seed: int) -> list[Scan]:
+    """Scan one object after another at so many realizations/s, each when the reconstructions of the last have ended."""
     with Services(methods=METHODS, seed=seed) as services:
         services.start("tiled", "archiver", "worker")
-        patience = len(cells) * (SETTLED_S + cells[0].size ** 2 / cells[0].compression / RATE)
+        patience = len(cells) * (SETTLED_S + cells[0].size ** 2 / cells[0].compression / rate)
         watcher = ImageWatcher(services.uri, services.key, len(cells) * len(METHODS), patience)
         try:
             watcher.wait_until_ready()
-            runs = [(cell, scanned(services, cell, seed)) for cell in cells]
+            runs = [(cell, scanned(services, cell, rate, seed)) for cell in cells]
             seen = watcher.result()
         finally:
             watcher.kill()
         return [what_came(services, cell, run, seed, seen) for cell, run in runs]
 
 
-def scanned(services: Services, cell: Cell, seed: int) -> str:
+def scanned(services: Services, cell: Cell, rate: float, seed: int) -> str:
     """Scan an object, wait until its reconstructions have ended, and return the run's uid."""
     _, patterns, buckets = measured(cell, seed)
     masks = MaskSet("half-Gaussian", patterns, np.zeros((len(patterns), 2)), 10.0)
@@ -137,7 +137,7 @@ def scanned(services: Services, cell: Cell, seed: int) -> str:
     diode, monitor = np.rint(buckets * cell.photons), np.full(len(buckets), cell.photons * cell.size**2)
     writer = LogWriter(services.logs.raw)
     for name, doc in paced(
-        counted_scan_documents(masks, diode, monitor, uid=uid, sample=cell.name, seed=seed, recipes=list(METHODS)), RATE
+        counted_scan_documents(masks, diode, monitor, uid=uid, sample=cell.name, seed=seed, recipes=list(METHODS)), rate
     ):
         writer(name, doc)
     writer.close()
