@@ -1,4 +1,4 @@
-"""What a session tells the live page while it scans: paused or not, ring current, shutter."""
+"""What a session reports to the live page during a scan: whether it is paused, ring current, shutter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EVERY_S = 1.0
 
 
 class Now:
-    """Writes the state of a running plan into `services/session.json`, once a second. Subscribe it to the RunEngine.
+    """Writes the state of a running plan into `services/session.json` once a second. Subscribe it to the RunEngine.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class Now:
     state_dir : Path
         The state directory.
     conditions : mapping of str to device
-        Signals to tell of, each under its name; their values must be monitored, so that reading one asks no IOC.
+        Signals to report, each under its name. They must be monitored, so that reading them sends no request to an IOC.
     """
 
     def __init__(self, engine: Any, state_dir: Path, conditions: dict[str, Any]) -> None:
@@ -41,7 +41,7 @@ class Now:
             self._ended.set()
 
     def figures(self) -> dict[str, Any]:
-        """What there is to tell now."""
+        """What to report now."""
         suspenders = [one for one in self._engine.suspenders if isinstance(one, RingCurrentSuspender)]
         return {
             "run": self._run,

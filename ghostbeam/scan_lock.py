@@ -1,4 +1,4 @@
-"""One plan at a time over all sessions and the queue of a beamline: two that scan at once would move the same motors."""
+"""One plan at a time in all sessions and the queue of a beamline: two at once would move the same motors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ScanRunning(RuntimeError):
 
 
 class ScanLockBroken(RuntimeError):
-    """Somebody else has taken the beamline over; the plan ends at once."""
+    """Another session has taken over the beamline; the plan ends at once."""
 
 
 class ScanLock:
@@ -77,7 +77,7 @@ class ScanLock:
                     error = raised
 
     def break_(self) -> str:
-        """Take the beamline over from whoever runs a plan, and return what became of that.
+        """Take over the beamline from the session that runs a plan, and return what happened to that plan.
 
         A plan that runs ends with its next step. One that is paused ends when somebody resumes it.
         """

@@ -83,7 +83,7 @@ def use_methods(plan: PlanFunction, methods: Methods, check_recipe: CheckRecipe 
     methods : mapping of str to mapping
         The methods that there are, each with its options and their default values.
     check_recipe : callable, optional
-        Raises ValueError for a recipe whose options have values that make no sense.
+        Raises ValueError for a recipe whose options have impossible values.
 
     Returns
     -------

@@ -12,7 +12,7 @@ Methods = Mapping[str, Mapping[str, Any]]
 """The options of each method with their default values; None is chosen from the data."""
 
 CheckRecipe = Callable[[Mapping[str, Any]], Any]
-"""Raises ValueError, with a sentence, if an option of a recipe has a value that makes no sense."""
+"""Raises ValueError, with a sentence, if an option of a recipe has an impossible value."""
 
 RECIPE_KEYS = {"method": str, "options": dict, "seed": int, "device": str}
 
@@ -32,7 +32,7 @@ def check_recipes(recipes: Any, methods: Methods | None = None, check_recipe: Ch
     Raises
     ------
     PlanRequestError
-        If an entry is no recipe, its method or an option doesn't exist, or an option has a value that makes no sense.
+        If an entry is no recipe, its method or an option doesn't exist, or an option has an impossible value.
     """
     if recipes is not None and not isinstance(recipes, (list, tuple)):
         raise PlanRequestError(f"recipes must be a list such as ['tv'] or [{{'method': 'tv', 'options': {{}}}}], not {recipes!r}")

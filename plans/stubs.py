@@ -50,9 +50,7 @@ def _drive_shutter(shutter: Movable, position: str) -> MsgGenerator[None]:
             if attempt == 2:
                 name = getattr(shutter, "name", shutter)
                 cause = failure.__cause__ or failure
-                raise ShutterFailed(
-                    f"{name} could not be set to {position!r}: {cause}. Check it before continuing"
-                ) from failure
+                raise ShutterFailed(f"{name} could not be set to {position!r}: {cause}. Check it before continuing") from failure
         yield from bps.sleep(SETTLE_S)
 
 

@@ -256,7 +256,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Help in which each default is told by its own line, and texts keep their line breaks."""
+    """Help in which each line names its default, and texts keep their line breaks."""
 
     def __init__(self, prog: str):
         super().__init__(prog, max_help_position=28, width=118)
@@ -295,7 +295,7 @@ def _plate(name: str) -> tuple[MaskPlate, Etching]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to stop; return the exit status."""
+    """Serve until asked to stop; return the exit status."""
     options = parser().parse_args(arguments)
     # caproto reads its settings when it is imported. It would hold back updates that follow one another within
     # 10 ms, to bundle them: that is longer than a whole move of a fast simulation.

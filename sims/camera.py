@@ -1,4 +1,4 @@
-"""The cameras of simulated detectors: frames when they are told to, or when they are triggered."""
+"""The cameras of simulated detectors: frames on command, or when they are triggered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a stage takes and where it is on the way: pure kinematics, no clock."""
+"""How long a move takes and where the stage is meanwhile: pure kinematics, no clock."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _NO_YES = ("False", "True")
 
 
 def _enum(name: str, strings: tuple[str, ...], doc: str, **kwargs: Any) -> pvproperty:
-    """Make an enum PV whose value is its first string unless told otherwise."""
+    """Make an enum PV whose value is its first string by default."""
     kwargs.setdefault("value", strings[0])
     return pvproperty(name=name, dtype=ChannelType.ENUM, enum_strings=strings, doc=doc, **kwargs)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Triggers:
-    """What the detector and the physics are told of triggers.
+    """What the detector and the physics know about triggers.
 
     Parameters
     ----------

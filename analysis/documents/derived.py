@@ -78,7 +78,7 @@ class Progress:
     rows_described : bool
         Whether the descriptor of what is made of single rows is there.
     rows : dict of str to int
-        Rows of each stream resource that were told of.
+        Rows of each stream resource that were announced.
     """
 
     started: bool = False

@@ -79,7 +79,7 @@ def decode(body: bytes, *, arrays: bool = True) -> dict[str, Any]:
     body : bytes
         From `encode`.
     arrays : bool
-        Whether arrays are wanted; else an `ArrayLeftOut` stands in the place of each.
+        Whether arrays are wanted; else each is replaced by an `ArrayLeftOut`.
 
     Raises
     ------

@@ -78,7 +78,7 @@ class Ledger:
         return cls(**values)
 
     def to_doc(self) -> dict[str, Any]:
-        """The ledger as it stands in a stop document."""
+        """The ledger as in a stop document."""
         return {
             "expected": self.expected,
             "received": self.received,

@@ -254,7 +254,7 @@ class LogWriter:
             self._parents = {uid: parent for uid, parent in self._parents.items() if parent.run != run}
 
     def _end_without(self, doc: Any, error: LogError) -> None:
-        """A stop document was refused: the run ends all the same, or it would stay open as long as this process runs."""
+        """A stop document was refused: the run ends nevertheless, or it would stay open as long as this process runs."""
         run = doc.get("run_start") if isinstance(doc, Mapping) else None
         if isinstance(run, str) and run in self._open:
             stop = {"uid": str(uuid.uuid4()), "time": time.time(), "run_start": run, "exit_status": "fail", "num_events": {}}

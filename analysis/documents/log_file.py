@@ -1,4 +1,4 @@
-"""The SQLite file of a document log: where it is, its tables, and how its rows are told from damaged ones.
+"""The SQLite file of a document log: where it is, its tables, and how damaged rows are recognized.
 
 Each row carries a checksum, and its number within its run, so that a row that a faulty disk changed or lost is noticed. Of a run
 the log notes which process writes it. SQLite's write-ahead log works between processes of one machine only; so a process that
@@ -152,7 +152,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def checkpoint(connection: sqlite3.Connection, path: Path) -> None:
-    """Move what is in the write-ahead log into the file, and begin the write-ahead log anew where it has become long.
+    """Move what is in the write-ahead log into the file, and restart the write-ahead log if it has become long.
 
     The first waits for nobody, and never gets to the end while others write. So what little is left then is moved while writers
     wait, some milliseconds. Readers are in SQLite's way for as long as they read some rows, and are waited for that long.
@@ -216,7 +216,7 @@ def _text(data: bytes) -> str:
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:
-    """Version 1 had neither checksums nor numbers, and told processes by their time of creation. Its rows stay as they are."""
+    """Version 1 had neither checksums nor numbers, and identified processes by their start time. Its rows are not changed."""
     with transaction(connection):
         if connection.execute("PRAGMA user_version").fetchone()[0] != 1:
             return  # somebody else was faster

@@ -118,7 +118,7 @@ class RunInfo:
 
 
 class _Unreadable(LogError):
-    """SQLite came upon a page that makes no sense."""
+    """SQLite found a damaged page."""
 
 
 class LogReader:

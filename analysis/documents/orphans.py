@@ -72,7 +72,7 @@ def _abandoned(connection: sqlite3.Connection, path: Path) -> list[RunRow]:
 
 
 def _close(connection: sqlite3.Connection, row: RunRow, body: bytes) -> bool:
-    """Store a stop document, unless another process was faster or goes on with the run."""
+    """Store a stop document, unless another process was faster or continues the run."""
     with transaction(connection):
         position = save_document(connection, row, last_number(connection, row.uid) + 1, "stop", body)
         if position is None:

@@ -1,4 +1,4 @@
-"""Which process wrote something, and whether it still runs: told by the kernel's counters, which no change of the clock alters.
+"""Which process wrote something, and whether it still runs: by the kernel's counters, which no change of the clock affects.
 
 A process's number is given again when it has ended. With the moment at which it began, in ticks since the machine was started,
 and the identity that the kernel draws at each start, it is unique. (psutil's `create_time` adds the time of the last start, which

@@ -149,7 +149,7 @@ class ReferenceStore:
         return self.state_dir / FOLDERS[name.kind] / f"{name.identity}.npz"
 
     def stamp(self, name: ReferenceName) -> tuple[float, int] | None:
-        """What tells one state of a reference's file from another; None if there is no file."""
+        """What distinguishes one state of a reference's file from another; None if there is no file."""
         try:
             stat = self.path(name).stat()
         except (OSError, ReferenceMissing):

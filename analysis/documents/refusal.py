@@ -10,7 +10,7 @@ class RunRefused(ValueError):
 
 
 class NothingUsable(RunRefused):
-    """Nothing of a run can be used; its ledger says what became of everything."""
+    """Nothing of a run can be used; its ledger says why."""
 
     def __init__(self, ledger: Ledger, rows: str) -> None:
         self.ledger = ledger

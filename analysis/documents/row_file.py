@@ -96,7 +96,7 @@ class RowFile:
         self._file.swmr_mode = True
 
     def add(self, rows: Batch) -> None:
-        """Write further rows, flush them, and tell of those that were not told of before."""
+        """Write further rows, flush them, and announce those that were not announced before."""
         first, self._written = self._written, self._written + len(rows)
         for name, data in self._data.items():
             data.resize(self._written, axis=0)

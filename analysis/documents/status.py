@@ -1,4 +1,4 @@
-"""How a service tells of itself: a small JSON file that it replaces, and a polite end on SIGTERM."""
+"""How a service reports its state: a small JSON file that it replaces. And how it ends on SIGTERM."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Streams:
         return pages
 
     def datums(self, stream: str) -> list[Datum]:
-        """Rows in files that were told of since the last call; those whose stream resource hasn't come wait for it."""
+        """Rows in files that were announced since the last call; those whose stream resource has not arrived wait for it."""
         ready, waiting = [], []
         for doc in self._datums[stream]:
             resource = self._resources.get(doc["stream_resource"])

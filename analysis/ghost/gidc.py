@@ -22,7 +22,7 @@ class DeepImagePrior(LearnedByUNet):
     name: ClassVar[str] = "gidc"
     summary: ClassVar[str] = "deep image prior: a network fitted to all realizations, with the least-squares image as its input"
     little_noise: ClassVar[float] = 0.05
-    """Lower than of networks with several inputs, as nothing tells when to stop: at 0.03 further cycles gained 3 to 7 dB on
+    """Lower than of networks with several inputs, as nothing shows when to stop: at 0.03 further cycles gained 3 to 7 dB on
     programmed objects, at 0.10 to 0.14 they lost 0.2 to 0.4."""
 
     weight_share: ClassVar[float] = 2.0

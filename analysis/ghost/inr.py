@@ -25,7 +25,7 @@ class ImplicitRepresentation(Learned):
     name: ClassVar[str] = "inr"
     summary: ClassVar[str] = "implicit neural representation: a sinusoidal network of the coordinates, fitted to all realizations"
     little_noise: ClassVar[float] = 0.05
-    """Lower than of networks with several inputs, as nothing tells when to stop: at 0.03 further cycles gained 2 dB on two
+    """Lower than of networks with several inputs, as nothing shows when to stop: at 0.03 further cycles gained 2 dB on two
     programmed objects and lost 0.6 on one, at 0.10 they lost 0.8 to 1.0."""
 
     weight_share: ClassVar[float] = 1.0

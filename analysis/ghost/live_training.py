@@ -1,4 +1,4 @@
-"""Training that goes on while realizations come, in networks that follow each other."""
+"""Training during the scan, in networks that succeed each other."""
 
 from __future__ import annotations
 

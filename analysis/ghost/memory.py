@@ -14,7 +14,7 @@ _LEFT = 0.05
 """Part of the machine's memory that masks leave to whoever else needs it."""
 
 _TORCHS_WORDS = ("can't allocate memory", "out of memory")
-"""torch has no class of its own for the want of the CPU's memory."""
+"""torch has no own exception class for running out of the CPU's memory."""
 
 
 def leave_some(taken: int) -> None:

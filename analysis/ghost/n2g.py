@@ -18,7 +18,7 @@ _SPREAD_FACTOR = 0.6
 
 _MUCH_NOISE = 0.9
 """Part of the buckets' variance about the mean level that total variation doesn't predict, above which the data are split in two
-only: a quarter of them then tells next to nothing of the object. Worth 0.5 to 0.8 dB above, and costs up to 1.2 dB below."""
+only: a quarter of them then says almost nothing about the object. Worth 0.5 to 0.8 dB above, and costs up to 1.2 dB below."""
 
 
 class Noise2Ghost(LearnedByUNet):

@@ -84,7 +84,7 @@ def make_reconstructor(
     Raises
     ------
     ValueError
-        Unknown method or option, or a value that makes no sense; the message lists what is valid.
+        Unknown method or option, or an impossible value; the message lists what is valid.
     """
     check_recipe(method, options)
     build = METHODS[method].build

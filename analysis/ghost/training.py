@@ -90,7 +90,7 @@ class Training:
         self._averaged: torch.nn.Module | None = None
 
     def restart(self) -> None:
-        """Begin anew with the optimiser, not with the network."""
+        """Restart the optimiser, not the network."""
         self._optimiser = torch.optim.AdamW(
             self._network.parameters(), lr=self._learning_rate, weight_decay=_WEIGHT_DECAY, fused=True
         )

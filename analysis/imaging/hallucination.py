@@ -43,7 +43,7 @@ class Checks:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was found. What is removed from correlated noise is correlated, so that this is told apart."""
+        """Whether nothing was found. What is removed from correlated noise is correlated; this is taken into account."""
         return not self.lattice and self.amplified < AMPLIFIED
 
     @property

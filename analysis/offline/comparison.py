@@ -187,6 +187,6 @@ def _figures(result: Result, reference: np.ndarray | None) -> dict[str, float]:
 
 
 def _fitted(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return the image with the scale and offset that bring it closest to a reference, which has a unit of its own."""
+    """Return the image with the scale and offset that bring it closest to a reference, which has its own unit."""
     design = np.stack([image.ravel() / max(float(np.abs(image).max()), 1e-300), np.ones(image.size)], axis=1)
     return (design @ np.linalg.lstsq(design, reference.ravel(), rcond=None)[0]).reshape(image.shape)

@@ -66,7 +66,7 @@ def ingest(
     Raises
     ------
     IngestError
-        If the file is malformed, or what is asked for makes no sense; nothing has been written then.
+        If the file is malformed or a parameter is impossible; nothing has been written then.
     LogError
         If the log cannot be written.
     """

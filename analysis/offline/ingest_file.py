@@ -24,7 +24,7 @@ from analysis.offline.haar import COARSEST, coarse_to_fine, haar_masks
 
 _FORMS = "`masks` and `buckets`, or `coefficients` of Haar masks"
 MASK_FORMS = {"masks", "buckets", "coefficients"}
-"""Names of which one at least stands in such a file."""
+"""Names, at least one of which is in such a file."""
 
 _KEYS = ("masks", "buckets", "errors", "reference", "pixel_size_um", "coefficients", "ccd")  # nothing else is read
 _LARGEST_HAAR = 128  # 16384 masks of 128x128 pixels are 1 GB

@@ -123,7 +123,7 @@ def find_scan(
     Raises
     ------
     IngestError
-        If positions are missing, or anything makes no sense.
+        If positions are missing, or anything is inconsistent.
     """
     positions = [name.strip("/") for name in positions]
     name = frames.strip("/") if frames else next((known for known in _FRAMES if file.find(known) is not None), None)

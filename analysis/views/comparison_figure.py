@@ -65,7 +65,7 @@ def draw_comparison(
         if reference is None:
             axes.set_axis_off()
         else:
-            look.panel(axes, reference, "reference, in a scale of its own", "gray", *_limits(reference))
+            look.panel(axes, reference, "reference, in its own scale", "gray", *_limits(reference))
     figure.savefig(path, dpi=110, metadata={"Software": MADE_BY})
 
 

@@ -30,7 +30,7 @@ from analysis.worker.drive import Drive, Timed
 from analysis.worker.pace import Points
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""What tells the numerical libraries how many threads to use; read when they are loaded."""
+"""Variables with the number of threads of the numerical libraries; read when those are loaded."""
 
 _DOCUMENTS_AT_ONCE = 200
 
@@ -84,7 +84,7 @@ def computed(
     documents : iterable of (name, document)
         The documents of the run; read once, and not kept.
     segments : sequence of sequence of int
-        Update points: an estimate is made after so many rows. Each segment begins anew, without what an earlier estimate found.
+        Update points: an estimate is made after so many rows. Each segment begins from scratch.
     threads : int
         Threads of the numerical libraries.
     rows : callable, optional

@@ -22,7 +22,7 @@ class Pace(Protocol):
 
     @property
     def segments(self) -> int:
-        """Reconstructions that begin anew; the last one makes the final estimate."""
+        """Reconstructions that begin from scratch; the last one makes the final estimate."""
 
     def next_point(self, segment: int, used: int) -> int | None:
         """Number of rows at which to look whether an estimate is due, above `used`; None: after each batch."""
@@ -82,7 +82,7 @@ class Points:
     Parameters
     ----------
     segments : sequence of sequence of int
-        Numbers of used rows, in order; each segment begins anew, without what an earlier estimate found, as after a restart.
+        Numbers of used rows, in order; each segment begins from scratch, as after a restart.
     """
 
     waits_for_end = True
@@ -92,7 +92,7 @@ class Points:
 
     @property
     def segments(self) -> int:
-        """Reconstructions that begin anew."""
+        """Reconstructions that begin from scratch."""
         return len(self._points)
 
     def next_point(self, segment: int, used: int) -> int | None:

@@ -166,7 +166,7 @@ class Scheduler:
         }
 
     def close(self) -> None:
-        """End all processes; what they were doing goes on when a worker is started again."""
+        """End all processes; their work continues when a worker is started again."""
         processes = [task.process for task in self._tasks if task.running]
         for process in processes:
             process.kill()  # a job may be killed at any moment
@@ -214,7 +214,7 @@ class Scheduler:
         return tasks
 
     def _stamps(self, task: _Task) -> Stamps:
-        """What tells one state of a task's references from another; None for one that has no file."""
+        """What distinguishes one state of a task's references from another; None for one without a file."""
         return tuple(self._store.stamp(name) for name in task.references)
 
     def _check_references(self) -> None:
@@ -390,7 +390,7 @@ class Scheduler:
 
 
 def _references(start: Mapping[str, Any]) -> tuple[ReferenceName, ...]:
-    """What a run needs beside its documents; a job says what is wrong with a start document that doesn't tell."""
+    """What a run needs besides its documents; if the start document does not say, the job explains what is wrong with it."""
     try:
         return tuple(technique_of(start).references(start))
     except RunRefused:

@@ -1,6 +1,6 @@
 """The reconstruction worker: follows the document log and reconstructs every run of a known technique while it is measured.
 
-Run it as `python -m analysis.worker.worker --state-dir DIR`. Killed at any moment and started again it goes on from the log.
+Run it as `python -m analysis.worker.worker --state-dir DIR`. Killed at any moment and started again it continues from the log.
 """
 
 from __future__ import annotations

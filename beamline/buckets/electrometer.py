@@ -11,6 +11,7 @@ from ophyd import FormattedComponent as FCpt
 from beamline.buckets.statistics import StatisticsBucket, StatisticsPlugin
 
 _SINGLE = 2  # of AcquireMode
+_DIGITS = 13  # after the point, of a current in A
 
 
 class Electrometer(StatisticsBucket):
@@ -43,6 +44,13 @@ class Electrometer(StatisticsBucket):
         super().__init__(prefix, **kwargs)
         # Most run continuously for a display. unstage brings that back.
         self.stage_sigs.update({"acquire": 0, "acquire_mode": _SINGLE})
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the readings, with enough digits for a table: records of currents often announce a few, as of amperes."""
+        description = super().describe()
+        for key in self._count_keys:
+            description[key]["precision"] = _DIGITS
+        return description
 
     def saturation_counts(self, exposure: float) -> float | None:
         """Return the current from which the bucket is saturated, however long the exposure."""

@@ -1,4 +1,4 @@
-"""What detectors and trigger box are told before they start, and what a reconstruction must know of the detector."""
+"""Settings of detectors and trigger box before they start, and what a reconstruction must know about the detector."""
 
 from __future__ import annotations
 

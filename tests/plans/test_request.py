@@ -148,6 +148,11 @@ def test_given_indices_are_kept_as_they_are(indices):
     assert choose_indices(PLATE, None, np.array(indices), "given", 0)[0] == indices
 
 
+def test_a_device_that_the_beamline_does_not_have_is_named_as_missing():
+    with pytest.raises(PlanRequestError, match="detectors: None is no device: the configuration of this beamline has none"):
+        ghost_scan([None], beamline.mask_stage, PLATE)
+
+
 KNOWN = {"tv": {"weight": None, "max_iterations": 1000, "nonnegative": True}, "sums": {}}
 
 

@@ -30,7 +30,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {name: {"nonnegative": True, **method
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
-    """Raise ValueError if no reconstruction could follow a recipe; the message says what can be.
+    """Raise ValueError if a recipe is impossible; the message says what is possible.
 
     Loads no torch, and needs no masks: it suits a session that checks a scan before it begins.
 

@@ -28,7 +28,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {name: method.defaults for name, meth
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
-    """Raise ValueError if an option of a recipe has a value that makes no sense; the message says what does.
+    """Raise ValueError if an option of a recipe has an impossible value; the message says what is possible.
 
     Parameters
     ----------
