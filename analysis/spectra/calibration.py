@@ -19,6 +19,7 @@ _OFFSETS_KEV = np.linspace(-0.08, 0.08, 5)
 FEWEST_COUNTS = 2000
 """Counts in a spectrum below which its energies cannot be fitted."""
 _BIN_KEV = 0.02
+_MOST_BETA = 2.0
 _MOST_TRIALS = 400
 _MOST_OFF = 0.05
 """Part of the beam's energy by which the elastic line may be off before the axis counts as wrong."""
@@ -94,7 +95,7 @@ def calibrated(
     root = np.sqrt(np.maximum(np.convolve(counts, np.full(5, 0.2), mode="same"), 1.0))
 
     def misfit(trial: Calibration) -> np.ndarray:
-        templates = templates_of(elements, beam_kev, trial.rebinned(factor), len(counts), lowest_kev=lowest_kev)
+        templates = templates_of(elements, beam_kev, trial.rebinned(factor), len(counts), lowest_kev=lowest_kev, free_beta=True)
         missed = np.zeros(len(counts))  # of all bins, whatever the trial: the number of residuals must not change
         part = slice(templates.first, templates.last)
         missed[part] = templates.columns @ fitted_once(templates, counts) - counts[part]
@@ -107,7 +108,18 @@ def calibrated(
         for slope in _SLOPES
         for offset in _OFFSETS_KEV
     )
-    return _fitted(misfit, min(trials, key=lambda trial: float(np.sum(misfit(trial) ** 2))), elements)
+    found = _fitted(misfit, min(trials, key=lambda trial: float(np.sum(misfit(trial) ** 2))), elements)
+    return replace(found, beta_excess=_beta_excess(counts, found.rebinned(factor), elements, beam_kev, lowest_kev))
+
+
+def _beta_excess(
+    counts: np.ndarray, found: Calibration, elements: Sequence[str], beam_kev: float, lowest_kev: float
+) -> tuple[tuple[str, float], ...]:
+    """By how much each element has more K-beta than theory says, of those with counts enough to tell."""
+    templates = templates_of(elements, beam_kev, found, len(counts), lowest_kev=lowest_kev, free_beta=True)
+    amounts = dict(zip(templates.names, fitted_once(templates, counts), strict=True))
+    excess = {element: amounts[f"{element}_beta"] / amounts[element] for element in elements if amounts[element] >= FEWEST_COUNTS}
+    return tuple((element, min(float(part), _MOST_BETA)) for element, part in excess.items() if part > 0)
 
 
 def _fitted(misfit: Callable[[Calibration], np.ndarray], first: Calibration, elements: Sequence[str]) -> Calibration:
@@ -120,6 +132,8 @@ def _fitted(misfit: Callable[[Calibration], np.ndarray], first: Calibration, ele
     parameters.add("noise_kev", first.noise_kev, min=0.005, max=0.3)
     parameters.add("fano", first.fano, min=0.05, max=0.5)
     parameters.add("tail", first.tail, min=0.0, max=0.3)
+    parameters.add("tail_kev", first.tail_kev, min=0.05, max=2.0)
+    parameters.add("angle_deg", first.angle_deg, min=30.0, max=180.0)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of lmfit, where a width is at its limit and has no error

@@ -43,6 +43,7 @@ class SpectrumFit:
         weight = variance.mean() / variance
         self._reduce = np.ascontiguousarray((weight[:, None] * A).T)  # A' W
         self._gram = self._reduce @ A
+        self._factor = _factor(self._gram)
         self._gram_inverse = np.linalg.pinv(self._gram, hermitian=True)
         # the error of x = G^-1 A' W y where the counts of each bin are Poisson with the mean A x
         spread = (self._gram_inverse @ self._reduce) ** 2
@@ -73,7 +74,8 @@ class SpectrumFit:
                 return np.maximum(x, 0.0)
             free = free ^ wrong
         # blocks may go round in circles where templates are nearly alike: one at a time always ends
-        return np.asarray(nnls(self._gram, b)[0]) if len(b) else x
+        found: np.ndarray = nnls(self._factor.T, np.linalg.solve(self._factor, b))[0]
+        return found
 
     def _solver(self, free: np.ndarray) -> np.ndarray:
         """The matrix that gives the free counts of b, and 0 for all others."""
@@ -99,12 +101,16 @@ def fitted_once(templates: Templates, spectrum: np.ndarray) -> np.ndarray:
     root = 1 / np.sqrt(np.maximum(_smoothed(counts), 1.0))
     scale = float(max(counts.sum(), 1.0))
     weighted = root[:, None] * templates.columns * scale
-    # The normal equations, by a Cholesky factor: K x K numbers instead of bins x K.
-    gram = weighted.T @ weighted
-    factor = np.linalg.cholesky(gram + 1e-12 * np.trace(gram) * np.eye(len(gram)))
+    factor = _factor(weighted.T @ weighted)  # of the normal equations: K x K numbers instead of bins x K
     target = np.linalg.solve(factor, weighted.T @ (root * counts))
     found: np.ndarray = nnls(factor.T, target)[0]
     return found * scale
+
+
+def _factor(gram: np.ndarray) -> np.ndarray:
+    """The Cholesky factor of a Gram matrix, also where a template is empty."""
+    found: np.ndarray = np.linalg.cholesky(gram + 1e-12 * np.trace(gram) * np.eye(len(gram)))
+    return found
 
 
 def _smoothed(counts: np.ndarray) -> np.ndarray:

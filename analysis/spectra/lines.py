@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 _K_LINES = ("KL3", "KL2", "KM3", "KM2", "KM5", "KN3", "KN2")
@@ -30,10 +30,13 @@ class Line:
     energy_kev : float
     strength : float
         Part of the photons of its series, so that those of a series add up to 1.
+    beta : bool
+        Whether it is a K-beta line.
     """
 
     energy_kev: float
     strength: float
+    beta: bool = False
 
 
 def atomic_number(symbol: str) -> int:
@@ -87,7 +90,8 @@ def lines_of(element: str, beam_kev: float) -> tuple[Line, ...]:
             strongest = max(line.strength for line in found)
             kept = [line for line in found if line.strength > _WEAKEST * strongest]
             total = sum(line.strength for line in kept)
-            return tuple(Line(line.energy_kev, line.strength / total) for line in sorted(kept, key=lambda line: line.energy_kev))
+            kept.sort(key=lambda line: line.energy_kev)
+            return tuple(replace(line, strength=line.strength / total) for line in kept)
     raise ElementUnknown(f"{element} has no {' or '.join(wanted)} line that a beam of {beam_kev:g} keV excites: leave it out")
 
 
@@ -100,7 +104,7 @@ def _line(number: int, name: str, beam_kev: float) -> Line | None:
         energy = xraylib.LineEnergy(number, code)
     except ValueError:  # this atom has no such line, or the beam doesn't excite it
         return None
-    return Line(float(energy), float(strength)) if strength > 0 else None
+    return Line(float(energy), float(strength), beta=name.startswith(("KM", "KN"))) if strength > 0 else None
 
 
 def compton_kev(beam_kev: float, angle_deg: float = 90.0) -> float:

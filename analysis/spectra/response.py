@@ -11,6 +11,9 @@ from scipy.special import erf, erfcx
 _PAIR_KEV = 3.65e-3
 """Energy of an electron-hole pair in silicon."""
 
+_REACH, _TAIL_REACH = 7.0, 16.0
+"""Standard deviations, and decays of its tail, from which on a peak holds nothing."""
+
 FANO = 0.115
 """Fano factor of silicon."""
 
@@ -31,6 +34,11 @@ class Calibration:
         Part of a peak's counts in its exponential tail towards low energies (incomplete charge collection).
     tail_kev : float
         Decay of that tail.
+    angle_deg : float
+        Angle by which photons were scattered that reach the detector: where the Compton peak is.
+    beta_excess : tuple of (str, float)
+        By which part there is more of an element's K-beta lines, beside K-alpha, than theory says: the sample absorbs K-alpha
+        more on the way out.
     """
 
     offset_kev: float = 0.0
@@ -39,6 +47,8 @@ class Calibration:
     fano: float = FANO
     tail: float = 0.02
     tail_kev: float = 0.25
+    angle_deg: float = 90.0
+    beta_excess: tuple[tuple[str, float], ...] = ()
 
     def energies(self, bins: int) -> np.ndarray:
         """Energy at the middle of each bin, (bins,)."""
@@ -71,16 +81,19 @@ def peak(calibration: Calibration, bins: int, energy_kev: float, *, wider_kev: f
     more_tail : float
         Part of the counts that is in the tail in addition.
     """
-    edges = calibration.offset_kev + calibration.slope_kev * (np.arange(bins + 1) - 0.5)
-    sigma = math.hypot(calibration.sigma_kev(energy_kev), wider_kev)
-    near = np.clip((edges - energy_kev) / sigma, -40, 40)
-    below = 0.5 * (1 + erf(near / math.sqrt(2)))
+    sigma, decay = math.hypot(calibration.sigma_kev(energy_kev), wider_kev), calibration.tail_kev + wider_kev
     part = min(calibration.tail + more_tail, 1.0)
+    reach = _REACH * sigma + (_TAIL_REACH * decay if part > 0 else 0.0)
+    first = min(max(int(calibration.bin_of(energy_kev - reach)), 0), bins)
+    last = min(max(int(calibration.bin_of(energy_kev + _REACH * sigma)) + 2, first), bins)
+    edges = calibration.offset_kev + calibration.slope_kev * (np.arange(first, last + 1) - 0.5)
+    near = (edges - energy_kev) / sigma
+    below = 0.5 * (1 + erf(near / math.sqrt(2)))
     if part > 0:
-        decay = calibration.tail_kev + wider_kev
         below = below + part * _tail_below(near, sigma / decay)
-    counts: np.ndarray = np.diff(below)
-    return np.maximum(counts, 0.0)
+    counts = np.zeros(bins)
+    counts[first:last] = np.maximum(np.diff(below), 0.0)
+    return counts
 
 
 def _tail_below(near: np.ndarray, ratio: float) -> np.ndarray:

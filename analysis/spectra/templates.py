@@ -48,7 +48,7 @@ def templates_of(
     bins: int,
     *,
     lowest_kev: float = 1.0,
-    angle_deg: float = 90.0,
+    free_beta: bool = False,
 ) -> Templates:
     """Build the templates.
 
@@ -63,8 +63,8 @@ def templates_of(
         Bins of a spectrum.
     lowest_kev : float
         Lowest energy that is fitted.
-    angle_deg : float
-        Angle between the beam and the way to the detector.
+    free_beta : bool
+        Add a template for more K-beta of each element, "Cu_beta" and so on, after all others.
 
     Raises
     ------
@@ -73,18 +73,25 @@ def templates_of(
     """
     highest = beam_kev + 5 * calibration.sigma_kev(beam_kev)
     first = max(0, int(np.ceil(calibration.bin_of(lowest_kev))))
-    last = min(bins, int(calibration.bin_of(highest)) + 1)
-    whole = {
-        element: sum(line.strength * peak(calibration, bins, line.energy_kev) for line in lines_of(element, beam_kev))
-        for element in elements
-    }
+    last = min(bins - 1, int(calibration.bin_of(highest)) + 1)  # the last bin of many detectors holds all that lies above
+    excess = dict(calibration.beta_excess)
+    whole, beta = {}, {}
+    for element in elements:
+        alone = [np.zeros(bins), np.zeros(bins)]
+        for line in lines_of(element, beam_kev):
+            alone[line.beta] += line.strength * peak(calibration, bins, line.energy_kev)
+        whole[element] = alone[False] + (1 + excess.get(element, 0.0)) * alone[True]
+        beta[f"{element}_beta"] = alone[True]
     whole[ELASTIC] = peak(calibration, bins, beam_kev)
-    shifted = compton_kev(beam_kev, angle_deg)
+    shifted = compton_kev(beam_kev, calibration.angle_deg)
     whole[COMPTON] = peak(calibration, bins, shifted, wider_kev=_COMPTON_WIDTH * shifted, more_tail=_COMPTON_TAIL)
     columns = [np.asarray(column)[first:last] for column in whole.values()]
     columns += _hats(last - first)
-    names = (*whole, *(f"background{number}" for number in range(len(columns) - len(whole))))
-    return Templates(names, len(elements), first, last, np.stack(columns, axis=1))
+    names = [*whole, *(f"background{number}" for number in range(len(columns) - len(whole)))]
+    if free_beta:
+        names += beta
+        columns += [column[first:last] for column in beta.values()]
+    return Templates(tuple(names), len(elements), first, last, np.stack(columns, axis=1))
 
 
 def _hats(bins: int) -> list[np.ndarray]:
