@@ -99,3 +99,16 @@ def test_a_worker_that_is_killed_while_it_reconstructs_object_and_probe_changes_
     assert "writer killed" in printed and "worker killed" in printed
     faults = dict.fromkeys(("lost", "duplicated", "order", "mispaired", "undetected"), 0)
     assert figures == {"drills": 2, **faults, "identical": 2}
+
+
+def test_pair_quality(tmp_path):
+    figures, printed = quickly("pair_quality", tmp_path)
+    assert set(figures) == {"margin_bm3d_db", "gain_db_100", "gain_db_500", "gain_db_5000", "below_floor", "neutron_db"}
+    assert figures["gain_db_100"] > 0 and figures["below_floor"] == 0
+    assert "held-out loss above floor" in printed
+
+
+def test_pair_speed(tmp_path):
+    figures, printed = quickly("pair_speed", tmp_path)
+    assert set(figures) == {"train_ratio", "pairs_s", "margin_db"}
+    assert figures["pairs_s"] > 0 and "s of the processor" in printed
