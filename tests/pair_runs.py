@@ -11,6 +11,13 @@ import h5py
 import numpy as np
 from scipy.ndimage import gaussian_filter, shift
 
+from analysis.documents.recipe import Recipe
+from analysis.documents.references import ReferenceStore
+from analysis.estimate import Estimate
+from analysis.techniques import technique_of
+from analysis.worker.drive import Drive
+from analysis.worker.pace import Points
+
 Documents = list[tuple[str, dict[str, Any]]]
 IMAGE, NUMBER = "dual_camera_image", "dual_camera_number"
 DATASETS = {IMAGE: "/entry/data/data", NUMBER: "/entry/instrument/NDAttributes/NDArrayUniqueId"}
@@ -177,3 +184,30 @@ def pair_series(
     for first, last in itertools.pairwise(edges.tolist()):
         documents += series.frames(first, last)
     return series, [*documents, *series.stop(darks=8, frames=len(numbers))], truth
+
+
+def series_of(
+    state_dir: Path,
+    frames: np.ndarray,
+    streams: tuple[str, ...] = ("frames",),
+    flats: np.ndarray | None = None,
+    dtype: str = "<u2",
+    **entry: Any,
+) -> Documents:
+    """The documents of a series of given frames."""
+    path = state_dir / "frames" / "pairs.h5"
+    series = PairSeries(path, len(frames), shape=list(frames.shape[1:]), streams=streams, **entry)
+    numbers = list(range(1, len(frames) + 1))
+    series.write(frames, numbers)
+    documents = series.start(dtype)
+    if flats is not None:
+        series.write(flats, list(range(1, len(flats) + 1)), "flats")
+        documents += series.frames(0, len(flats), "flats")
+    return [*documents, *series.frames(0, len(frames)), *series.stop(frames=len(frames))]
+
+
+def driven(documents: Documents, state_dir: Path, method: str, **options: Any) -> tuple[Estimate, Drive]:
+    """The final estimate of a series by a method, and what drove it."""
+    run = technique_of(documents[0][1]).open(documents[0][1], ReferenceStore(state_dir))
+    drive = Drive(run, Recipe(method, options), lambda: iter(documents[1:]), Points())
+    return list(drive.estimates())[-1].estimate, drive

@@ -4,36 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pair_runs import SIDE, PairSeries, frame, halves, pair_series, scene
+from pair_runs import SIDE, driven, frame, halves, pair_series, scene, series_of
 from scipy.ndimage import shift
 
-from analysis.documents.recipe import Recipe
-from analysis.documents.references import ReferenceStore
 from analysis.documents.refusal import NothingUsable, RunRefused
-from analysis.techniques import technique_of
-from analysis.worker.drive import Drive
-from analysis.worker.pace import Points
 
 QUICK = {"steps": 20}
-
-
-def driven(documents, state_dir, method, **options):
-    run = technique_of(documents[0][1]).open(documents[0][1], ReferenceStore(state_dir))
-    drive = Drive(run, Recipe(method, options), lambda: iter(documents[1:]), Points())
-    return list(drive.estimates())[-1].estimate, drive
-
-
-def made(state_dir, frames, streams=("frames",), flats=None, dtype="<u2", **entry):
-    """The documents of a series of given frames."""
-    path = state_dir / "frames" / "pairs.h5"
-    series = PairSeries(path, len(frames), shape=list(frames.shape[1:]), streams=streams, **entry)
-    numbers = list(range(1, len(frames) + 1))
-    series.write(frames, numbers)
-    documents = series.start(dtype)
-    if flats is not None:
-        series.write(flats, list(range(1, len(flats) + 1)), "flats")
-        documents += series.frames(0, len(flats), "flats")
-    return [*documents, *series.frames(0, len(frames)), *series.stop(frames=len(frames))]
 
 
 @pytest.mark.parametrize("method", ["gaussian", "total_variation", "non_local_means", "pair_network"])
@@ -52,7 +28,7 @@ def test_each_method_is_nearer_to_the_scene_than_the_mean_of_the_pair(tmp_path, 
 
 def test_the_same_frame_twice_is_refused(tmp_path):
     a, _ = halves(scene(), 200, 1)
-    documents = made(tmp_path, np.stack([a, a]).astype("<u2"), pairing="consecutive", halves=None)
+    documents = series_of(tmp_path, np.stack([a, a]).astype("<u2"), pairing="consecutive", halves=None)
     with pytest.raises(RunRefused, match="are the same frame"):
         driven(documents, tmp_path, "pair_network", **QUICK)
     _, drive = driven(documents, tmp_path, "gaussian")
@@ -62,17 +38,17 @@ def test_the_same_frame_twice_is_refused(tmp_path):
 def test_halves_of_other_scenes_are_refused(tmp_path):
     frames = np.stack([frame(halves(scene(seed=1), 500, 1)[0], halves(scene(seed=2), 500, 2)[1])])
     with pytest.raises(RunRefused, match="cannot be laid on each other"):
-        driven(made(tmp_path, frames), tmp_path, "gaussian")
+        driven(series_of(tmp_path, frames), tmp_path, "gaussian")
 
 
 def test_a_series_of_empty_frames_is_refused(tmp_path):
     with pytest.raises(NothingUsable, match=r"no usable pair: 3 received \(3 no light\)"):
-        driven(made(tmp_path, np.zeros((3, SIDE, 2 * SIDE), "<u2")), tmp_path, "gaussian")
+        driven(series_of(tmp_path, np.zeros((3, SIDE, 2 * SIDE), "<u2")), tmp_path, "gaussian")
 
 
 def test_tiny_halves_are_refused(tmp_path):
     frames = np.random.default_rng(0).poisson(100, (2, 16, 32)).astype("<u2")
-    documents = made(tmp_path, frames, halves=[[0, 16, 0, 16], [0, 16, 16, 32]])
+    documents = series_of(tmp_path, frames, halves=[[0, 16, 0, 16], [0, 16, 16, 32]])
     with pytest.raises(RunRefused, match="16x16 pixels are too small: they need 32"):
         driven(documents, tmp_path, "gaussian")
 
@@ -86,7 +62,7 @@ def test_flat_frames_tell_of_common_noise(tmp_path):
 
     flats = np.stack([behind_a_scintillator(np.full((SIDE, SIDE), 300.0)) for _ in range(4)])
     frames = np.stack([behind_a_scintillator(300 * scene()) for _ in range(2)])
-    documents = made(tmp_path, frames, streams=("flats", "frames"), flats=flats)
+    documents = series_of(tmp_path, frames, streams=("flats", "frames"), flats=flats)
     with pytest.raises(RunRefused, match=r"8\d % of the noise is common to both halves"):
         driven(documents, tmp_path, "pair_network", **QUICK)
     estimate, drive = driven(documents, tmp_path, "gaussian")
@@ -104,8 +80,8 @@ def test_blind_spots_are_refused_where_neighbours_correlate(tmp_path):
 
     frames = np.stack([frame(correlated(), correlated())])
     with pytest.raises(RunRefused, match="the noise of neighbouring pixels is correlated"):
-        driven(made(tmp_path, frames), tmp_path, "blind_spot", **QUICK)
-    estimate, drive = driven(made(tmp_path, frames), tmp_path, "pair_network", **QUICK)
+        driven(series_of(tmp_path, frames), tmp_path, "blind_spot", **QUICK)
+    estimate, drive = driven(series_of(tmp_path, frames), tmp_path, "pair_network", **QUICK)
     assert estimate.figures["noise_along_x"] == pytest.approx(0.4, abs=0.06)
     assert drive.ledger.remarks[0].endswith("use a pair method")
 
@@ -114,14 +90,14 @@ def test_a_scene_that_moves_though_it_was_said_to_stand_still_is_told(tmp_path):
     truth = scene()
     places = [0, 0, 0, 1, 2, 3]
     frames = np.stack([frame(*halves(shift(truth, (0, x), mode="nearest"), 500, seed)) for seed, x in enumerate(places)])
-    _, drive = driven(made(tmp_path, frames, static=True), tmp_path, "gaussian")
+    _, drive = driven(series_of(tmp_path, frames, static=True), tmp_path, "gaussian")
     assert drive.ledger.remarks == ["the scene was said to be static, and has moved by pair 4: do not average it"]
     with pytest.raises(RunRefused, match="does a scene move that was said to be static"):  # from the beginning
-        driven(made(tmp_path, frames[2:], static=True), tmp_path, "pair_network", **QUICK)
+        driven(series_of(tmp_path, frames[2:], static=True), tmp_path, "pair_network", **QUICK)
     still = np.stack([frame(*halves(truth, 500, number)) for number in range(6)])
-    _, drive = driven(made(tmp_path, still, static=True), tmp_path, "gaussian")
+    _, drive = driven(series_of(tmp_path, still, static=True), tmp_path, "gaussian")
     assert drive.ledger.remarks == []
-    pair = made(tmp_path, still[:1])  # alone it cannot tell details of the scene from common noise
+    pair = series_of(tmp_path, still[:1])  # alone it cannot tell details of the scene from common noise
     _, drive = driven(pair, tmp_path, "gaussian")
     assert "those of the scene, or noise" in drive.ledger.remarks[0]
 
@@ -129,7 +105,7 @@ def test_a_scene_that_moves_though_it_was_said_to_stand_still_is_told(tmp_path):
 def test_drift_between_frames_one_after_the_other_is_taken_back_and_told(tmp_path):
     truth = scene(96)
     frames = [halves(shift(truth, (0.7 * step, -0.4 * step), mode="nearest"), 1000, step)[0] for step in range(4)]
-    documents = made(tmp_path, np.stack(frames).astype("<u2"), pairing="consecutive", halves=None)
+    documents = series_of(tmp_path, np.stack(frames).astype("<u2"), pairing="consecutive", halves=None)
     estimate, drive = driven(documents, tmp_path, "gaussian")
     assert (estimate.figures["shift_y"], estimate.figures["shift_x"]) == pytest.approx((-0.7, 0.4), abs=0.08)
     assert "the scene drifts" in drive.ledger.remarks[0]
@@ -140,7 +116,7 @@ def test_an_odd_image_with_dead_lines_and_a_half_of_another_gain(tmp_path):
     a, b = halves(truth, 500, 1, offset=(1.4, -0.8), gain=0.6)
     frames = np.concatenate([a, b], axis=1)[None].astype("<f4")
     frames[0, 40], frames[0, :, 100], frames[0, 3, 4] = np.nan, 0.0, np.nan
-    documents = made(tmp_path, frames, dtype="<f4", halves=[[0, 97, 0, 83], [0, 97, 83, 166]])
+    documents = series_of(tmp_path, frames, dtype="<f4", halves=[[0, 97, 0, 83], [0, 97, 83, 166]])
     estimate, _ = driven(documents, tmp_path, "pair_network", steps=100)
     assert np.isfinite(estimate.arrays["denoised"]).all() and estimate.arrays["denoised"].shape == (97, 83)
     assert estimate.figures["gain_ratio"] == pytest.approx(0.6, rel=0.03)
