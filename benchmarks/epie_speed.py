@@ -1,7 +1,9 @@
 """How fast ePIE is on one core, against what its two Fourier transforms alone cost.
 
 The limit is two transforms of that size and type by the fastest library that is installed, measured in the same run. Seconds are
-those of the processor. A real near-field scan, ptycho_p25_nearfield.npz, tells frames a second and the error after 8 sweeps.
+those of the processor. A real near-field scan, ptycho_p25_nearfield.npz, tells frames a second and the error after 8 sweeps, and
+how long cdtools takes to the same error, where it is installed (`pip install cdtools-py==0.3.2`; it is no part of ghostbeam's
+requirements).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,7 @@ CLAIMS = (
     Claim("updates_64", "updates/s, 64x64"),
     Claim("updates_192", "updates/s, 192x192"),
     Claim("near_field_frames_s", "frames/s of the near-field scan, 100x100, four transforms each"),
+    Claim("ratio_cdtools", "time of cdtools to that scan's error over ours, one thread", at_least=5),
     Claim("near_field_error", "error of its amplitudes after 8 sweeps", at_most=0.0094),
 )
 DATA = Path(__file__).parents[2] / "shared" / "data" / "ptycho_p25_nearfield.npz"
@@ -46,9 +50,15 @@ def main() -> None:
         updates, limit, library = speed(side, arguments.seed, 200 if arguments.quick else 1000)
         figures[f"updates_{side}"], figures[f"fft_share_{side}"] = updates, updates / limit
         details.append(f"{side}x{side}: two transforms by {library} could be {limit:.0f} updates/s")
-    figures["near_field_error"], figures["near_field_frames_s"] = math.nan, math.nan
+    figures |= dict.fromkeys(("near_field_error", "near_field_frames_s", "ratio_cdtools"), math.nan)
     if arguments.data.exists():
         figures["near_field_error"], figures["near_field_frames_s"] = near_field(arguments.data, arguments.seed)
+        if find_spec("cdtools") is None:
+            details.append("cdtools is not installed here, so nothing is compared with it: pip install cdtools-py==0.3.2")
+        else:
+            ratio, said = against_cdtools(arguments.data, figures["near_field_error"], figures["near_field_frames_s"])
+            figures["ratio_cdtools"] = ratio
+            details.append(said)
     else:
         details.append(f"{arguments.data} is not there: give --data")
     report(CLAIMS, figures, details, arguments.json)
@@ -80,6 +90,19 @@ def speed(side: int, seed: int, number: int) -> tuple[float, float, str]:
         update = min(update, _seconds(lambda: epie.update(frames, order, 0.1), max(1, number // 64)) / 64)
     library = min(fastest, key=fastest.__getitem__)
     return 1 / update, 1 / (2 * fastest[library]), library
+
+
+def against_cdtools(path: Path, error: float, frames_s: float, sweeps: int = 8) -> tuple[float, str]:
+    """Seconds of cdtools over ours until the error is as small, and a sentence."""
+    from benchmarks._cdtools import near_field_by_cdtools
+
+    theirs, best, reached = near_field_by_cdtools(path, error, 20)
+    with np.load(path) as data:
+        ours = sweeps * len(data["diffraction"]) / frames_s
+    return reached / ours, (
+        f"cdtools: {theirs:.0f} frames/s, an error of {error:.4f} after {reached:.1f} s (here {ours:.2f} s), at best {best:.4f} after 20 "
+        "epochs with places between pixels"
+    )
 
 
 def _seconds(call: Callable[[], object], number: int) -> float:

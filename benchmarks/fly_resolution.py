@@ -40,7 +40,7 @@ PHOTONS = 1400.0  # of 4e7/s at 28 kHz
 class FlyScan:
     """Frames of 96x96 pixels that span the detector, of a sample that moves along x all the time."""
 
-    def __init__(self, lines: int, points: int, seed: int) -> None:
+    def __init__(self, lines: int, points: int, seed: int, sample: str = "star") -> None:
         rng = np.random.default_rng(seed)
         optics = Optics(pixels=96, detector_pixel_um=200.0)
         self.side, self.points = optics.pixels, points
@@ -52,7 +52,7 @@ class FlyScan:
         self.places = np.stack([y * pitch, x * STEP_PX], axis=1) + 8.0
         size = extent + self.side + 16
         self.canvas = Canvas((0.0, 0.0), self.geometry.pixel_um, (size, size), (self.side, self.side))
-        self.object = make_phase_sample("star", size, optics.pixel_um, seed)
+        self.object = make_phase_sample(sample, size, optics.pixel_um, seed)
         self.probe = optics.probe()
         probe = self.probe * np.sqrt(PHOTONS)
         self.frames = np.empty((len(self.places), self.side, self.side), dtype=np.uint16)

@@ -10,7 +10,6 @@ from analysis.techniques.protocol import Technique
 from analysis.techniques.ptychography.intake import REASONS
 from analysis.techniques.ptychography.layout import ENTRY
 from analysis.techniques.ptychography.methods import METHODS
-from analysis.techniques.ptychography.options import checked_options
 from analysis.techniques.ptychography.run import PtychographyRun
 
 
@@ -35,8 +34,7 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
     recipe : mapping
         As in a start document: `method`, and maybe `options`.
     """
-    if recipe["method"] == "epie":
-        checked_options(recipe.get("options", {}))
+    METHODS[recipe["method"]].checked(recipe.get("options", {}))
 
 
 TECHNIQUE = Technique(

@@ -10,21 +10,23 @@ from analysis.documents.recipe import Recipe
 from analysis.estimate import Quantity
 from analysis.techniques.protocol import Reconstruction
 from analysis.techniques.ptychography.epie import epie_metadata, epie_quantities, epie_reconstruction
-from analysis.techniques.ptychography.options import DEFAULTS
+from analysis.techniques.ptychography.options import DEFAULTS, checked_options
 from analysis.techniques.ptychography.scan import Scan
-from analysis.techniques.ptychography.sums import sums_metadata, sums_quantities, sums_reconstruction
+from analysis.techniques.ptychography.sums import sums_metadata, sums_options, sums_quantities, sums_reconstruction
 
 
 @dataclass(frozen=True)
 class MethodInfo:
     """A method: what it is called, what it is, what can be chosen, and what makes its words and reconstructions.
 
-    The functions get the scan and a valid recipe of the method.
+    `checked` gets options, and raises ValueError for those that make no sense; the other functions get the scan and a valid
+    recipe of the method.
     """
 
     name: str
     fast: bool
     summary: str
+    checked: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     quantities: Callable[[Scan, Recipe], Mapping[str, Quantity]]
     metadata: Callable[[Scan, Recipe], Mapping[str, Any]]
     reconstruction: Callable[[Scan, Recipe], Reconstruction]
@@ -38,6 +40,7 @@ METHODS = {
             "sums",
             True,
             "Maps of the counts of each frame, and of those outside the direct beam (dark field).",
+            sums_options,
             sums_quantities,
             sums_metadata,
             sums_reconstruction,
@@ -46,6 +49,7 @@ METHODS = {
             "epie",
             False,
             "Phase and amplitude of the object, and the probe, by ePIE.",
+            checked_options,
             epie_quantities,
             epie_metadata,
             epie_reconstruction,

@@ -15,6 +15,13 @@ from analysis.techniques.ptychography.layout import Layout
 from analysis.techniques.ptychography.scan import Scan
 
 
+def sums_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """No options. Raises ValueError if there are some."""
+    if options:
+        raise ValueError(f"sums has no option {', '.join(map(str, options))}: leave it out")
+    return {}
+
+
 def sums_quantities(scan: Scan, recipe: Recipe) -> dict[str, Quantity]:
     """Arrays and figures of an estimate."""
     shape = scan.layout.grid.shape
@@ -37,8 +44,7 @@ def sums_metadata(scan: Scan, recipe: Recipe) -> dict[str, Any]:
 
 def sums_reconstruction(scan: Scan, recipe: Recipe) -> Sums:
     """A new reconstruction. Raises ValueError for a recipe with options: there are none."""
-    if recipe.options:
-        raise ValueError(f"{recipe.method} has no option {', '.join(map(str, recipe.options))}: leave it out")
+    sums_options(recipe.options)
     return Sums(scan.layout)
 
 
