@@ -100,8 +100,8 @@ def against_cdtools(path: Path, error: float, frames_s: float, sweeps: int = 8) 
     with np.load(path) as data:
         ours = sweeps * len(data["diffraction"]) / frames_s
     return reached / ours, (
-        f"cdtools: {theirs:.0f} frames/s, an error of {error:.4f} after {reached:.1f} s (here {ours:.2f} s), at best {best:.4f} after 20 "
-        "epochs with places between pixels"
+        f"cdtools: {theirs:.0f} frames/s, an error of {error:.4f} after {reached:.1f} s (here {ours:.2f} s), at best {best:.4f} "
+        "after 20 epochs, with places between pixels"
     )
 
 

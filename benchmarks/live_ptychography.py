@@ -1,8 +1,8 @@
 """How soon object and probe of a fly scan are known, how good they are when the last frame has come, and what a long scan costs.
 
-A simulated star is scanned by a beam of which the start document tells the defocus; frames of 96x96 pixels are ingested and driven as a
-run is, with estimates on the way. Likeness is the correlation of the phase with the truth, where the middle of the beam has been
-so far; an object of 0.5 is recognisable.
+A simulated star is scanned by a beam of which the start document tells the defocus; frames of 96x96 pixels are ingested and
+driven as a run is, with estimates on the way. Likeness is the correlation of the phase with the truth, where the middle of the
+beam has been so far; an object of 0.5 is recognisable.
 """
 
 from __future__ import annotations

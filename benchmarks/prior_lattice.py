@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--picture", help="draw the images into this PNG")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    size = (10, 160, 4, 300) if arguments.quick else (20, 320, 15, 3000)
+    size = (10, 160, 4, 300) if arguments.quick else (20, 320, 15, 1000)
     lines, points, sweeps, most = size
     images = {"noise": np.random.default_rng(arguments.seed).standard_normal((128, 128)).astype(np.float32)}
     for sample in ("star", "fibres"):

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.ndimage import maximum_filter, median_filter, uniform_filter
 
 _STANDS_OUT = 25.0  # times the median power around: noise, distributed as chi squared, does so once in 10^7 pixels
-AMPLIFIED = 4.0
-"""Power of a band of frequencies over that in the input from which on a denoiser has added texture: noise makes it 2 at most."""
+AMPLIFIED = 1.5
+"""Power of a band of frequencies over that in the input from which on a denoiser has added some: taking away leaves 1."""
 
 _BAND = 9  # Fourier pixels wide
 _CORRELATED = 5.0  # standard errors of a correlation
@@ -28,7 +28,8 @@ class Checks:
         How many of them are those of the scan, or multiples of it.
     amplified : float
         Largest power of the denoised image over that of its input, of bands of frequencies beyond the coarsest: a denoiser takes
-        power away, and where it adds some it has drawn a texture, which needs no sharp peaks.
+        power away, and where it adds some it has drawn a texture, which needs no sharp peaks. Where the input has less power
+        than was removed of a band on the average, over that: sharper edges are no texture.
     texture : (float, float)
         The frequency (y, x) of that band, cycles a pixel.
     residual_correlation : float
@@ -94,7 +95,8 @@ def check_denoised(image: np.ndarray, denoised: np.ndarray, *, pitch_px: tuple[f
 def _amplified(image: np.ndarray, denoised: np.ndarray) -> tuple[float, tuple[float, float]]:
     """The largest ratio of powers after and before, and at which frequency."""
     before, after = (uniform_filter(_power(one), _BAND, mode="wrap") for one in (image, denoised))
-    ratio = np.where(_index(image.shape) > _COARSE + _BAND, after / np.maximum(before, 1e-30), 0.0)
+    least = max(float(_power(image.astype(np.float64) - denoised).mean()), 1e-30)
+    ratio = np.where(_index(image.shape) > _COARSE + _BAND, after / np.maximum(before, least), 0.0)
     row, column = np.unravel_index(ratio.argmax(), ratio.shape)
     frequency = float(np.fft.fftfreq(image.shape[0])[row]), float(np.fft.fftfreq(image.shape[1])[column])
     return float(ratio[row, column]), frequency
