@@ -47,14 +47,20 @@ class Now:
             "run": self._run,
             "state": str(self._engine.state),
             "waiting": [one.reason for one in suspenders if one.tripped],
-            "conditions": [
-                {"name": name, "value": signal.value, "units": signal.metadata.get("units") or None}
-                for name, signal in self._conditions.items()
-                if signal.connected
-            ],
+            "conditions": [one for name, signal in self._conditions.items() if (one := _condition(name, signal)) is not None],
         }
 
     def _tell(self, ended: threading.Event) -> None:
         while not ended.is_set():
             self._file.write(self.figures(), every_s=0)
             ended.wait(_EVERY_S)
+
+
+def _condition(name: str, signal: Any) -> dict[str, Any] | None:
+    """Value and unit of a signal; None while its IOC does not answer."""
+    if not signal.connected:
+        return None
+    try:
+        return {"name": name, "value": signal.get(), "units": signal.metadata.get("units") or None}
+    except Exception:  # whatever Channel Access raises when the IOC has just died
+        return None

@@ -16,17 +16,10 @@ from ghostbeam.now import NAME, Now
 from plans.suspenders import RingCurrentSuspender
 
 
-class Current(Signal):
-    """A ring current with a unit."""
-
-    metadata = {"units": "mA"}
-    connected = True
-
-
 @pytest.fixture
 def session(tmp_path, monkeypatch):
     monkeypatch.setattr("ghostbeam.now._EVERY_S", 0.02)
-    engine, current = RunEngine({}), Current(name="ring_current", value=400.0)
+    engine, current = RunEngine({}), Signal(name="ring_current", value=400.0, metadata={"units": "mA"})
     engine.subscribe(Now(engine, tmp_path, {"ring current": current}))
     return engine, current, tmp_path
 
