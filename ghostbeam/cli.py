@@ -273,7 +273,7 @@ def reconstruct(
 
 @app.command()
 def ingest(
-    file: Annotated[Path, typer.Argument(help="NPZ, HDF5 (NeXus, CXI) or TIFF file; see docs/how_to_ingest.md.")],
+    file: Annotated[Path, typer.Argument(help="NPZ, HDF5 (NeXus, CXI, Data Exchange) or TIFF; see docs/how_to_ingest.md.")],
     fraction: Annotated[float, typer.Option(help="Use only this part of the realizations or frames, the first.")] = 1.0,
     sample: Annotated[str | None, typer.Option(help="The sample's name. Default: the file's.")] = None,
     method: Annotated[list[str] | None, typer.Option(help="Reconstruct by this method; may be given several times.")] = None,
@@ -281,7 +281,7 @@ def ingest(
     positions: Annotated[
         list[str] | None, typer.Option(help="Data set with positions (N, 2): y, x. Given twice: that of y, that of x.")
     ] = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of the positions, if the file says none: m, mm, um or nm.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of positions or angles, if the file says none: um, deg, ...")] = None,
     pairs: Annotated[
         str | None, typer.Option(help="Frames are pairs: `halves` of each frame, or `consecutive` ones of the series.")
     ] = None,

@@ -15,7 +15,7 @@ from analysis.documents.recipe import Recipe
 from analysis.offline.ingest import ingest
 from analysis.offline.ingest_file import IngestError
 from analysis.offline.ingest_pairs import Pairing
-from analysis.techniques import recipes_for
+from analysis.techniques import recipes_for, technique_of
 from analysis.views.live import Live
 from analysis.views.live_run import LiveRun
 from analysis.views.story import draw_story
@@ -81,8 +81,7 @@ def run_ingest(
             wait_until_archived(config.state_dir, [uid, *(run.uid for run in ended)])
     picture = output / f"{file.stem}_{uid[:8]}.png"
     draw_story(config.state_dir, uid, [run.uid for run in ended], picture)
-    entry = start.get("ptychography") or start.get("pairs") or {}
-    remarks = entry.get("remarks", [])
+    remarks = start.get(technique_of(start).entry, {}).get("remarks", [])
     if as_json:
         derived = [{"uid": run.uid, "method": run.method} for run in ended]
         print(json.dumps({"uid": uid, "reconstructions": derived, "picture": str(picture), "remarks": remarks}))

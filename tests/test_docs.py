@@ -19,6 +19,7 @@ from fly_runs import FlyRun
 from pair_runs import PairSeries
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from radiograph_runs import RadiographRun, tomography_streams
 from soft_devices import SoftBeamline
 
 from analysis.documents.derived import DerivedRun, Standing, derived_start
@@ -168,7 +169,9 @@ def raw_starts(scanned, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     ghost = {**ghost, "mask_set": MaskStore(folder).save(masks)}
     _, fly = FlyRun(folder / "frames" / "one.h5").start()[0]
     _, pairs = PairSeries(folder / "frames" / "pairs.h5", 2).start()[0]
-    return folder, {"ghost": ghost, "ptychography": fly, "pairs": pairs}
+    angles = np.arange(3.0)
+    _, radiographs = RadiographRun(folder / "frames" / "three.h5", tomography_streams(angles), angles=angles).documents()[0]
+    return folder, {"ghost": ghost, "ptychography": fly, "pairs": pairs, "radiographs": radiographs}
 
 
 @pytest.fixture(scope="module", params=list(TECHNIQUES))
@@ -250,6 +253,15 @@ def test_every_key_of_a_series_of_frame_pairs_is_explained(raw_starts, tmp_path)
     text = part(text, "## The start document of an ingested series")
     start = documents[0][1]
     assert missing_keys(start, text) == [] and missing_keys(start["pairs"], text) == []
+
+
+def test_every_key_of_ingested_radiographs_is_explained(tmp_path):
+    np.savez(tmp_path / "scan.npz", projections=np.ones((3, 4, 4)), darks=np.zeros((1, 4, 4)), theta_deg=np.arange(3.0))
+    uid = ingest(tmp_path / "scan.npz", tmp_path, recipes=[Recipe("fbp")])
+    documents = [(record.name, record.doc) for record in LogReader(log_paths(tmp_path).raw).documents(uid)]
+    text = part(page("docs/reference_documents.md"), "## The start document of ingested radiographs")
+    start = documents[0][1]
+    assert missing_keys(start, text) == [] and missing_keys(start["radiographs"], text) == []
     for name, doc in documents:
         if name == "descriptor":
             assert missing_keys(doc["data_keys"], text) == []

@@ -72,10 +72,14 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
     IngestError
         If the file is missing, foreign, damaged, or takes its data from another one.
     """
-    if not path.is_file():
+    from analysis.offline.tiff_stack import TiffStack, is_tiff
+
+    if not path.is_file() and not (path.is_dir() and is_tiff(path)):
         raise IngestError(f"there is no file {path}")
     try:
-        if zipfile.is_zipfile(path):
+        if path.is_dir():
+            yield TiffStack(path)
+        elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 yield _Npz(path, archive)
         elif h5py.is_hdf5(path):

@@ -94,7 +94,7 @@ def copy_frames(
     chunk = max(1, min(most_in_chunk, _LARGEST_CHUNK // (height * width * dtype.itemsize)))
     num = min(num, in_file)
     lit, full_scale, total, first = np.zeros(num, dtype=bool), 0, np.zeros((height, width)), 0
-    with _new_file(path) as copied:
+    with new_file(path) as copied:
         data, numbers = (
             copied.create_dataset(where, (num, *row), kind, chunks=(chunk, *row), maxshape=(None, *row), **compression)
             for where, row, kind, compression in (
@@ -158,7 +158,7 @@ def _is_at_the_corners(total: np.ndarray) -> bool:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[h5py.File]:
+def new_file(path: Path) -> Iterator[h5py.File]:
     """An HDF5 file that has its name only once it is whole and on the disk."""
     draft = path.with_suffix(".part")
     try:

@@ -18,7 +18,9 @@ from analysis.offline.array_file import listing, open_arrays
 from analysis.offline.ingest_documents import PLAN_NAME, data_key, descriptor, pages, stop
 from analysis.offline.ingest_file import MASK_FORMS, IngestError, Measurement, read_measurement
 from analysis.offline.ingest_pairs import Pairing, pair_documents
+from analysis.offline.ingest_radiographs import radiograph_documents
 from analysis.offline.ingest_scan import scan_documents
+from analysis.offline.radiograph_file import find_series
 from analysis.offline.scan_file import find_scan
 from analysis.techniques import TECHNIQUES
 from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
@@ -42,13 +44,14 @@ def ingest(
 ) -> str:
     """Store what a file holds and log it as a raw run; returns the run's uid.
 
-    Masks and buckets become a mask set and a run of ghost imaging, frames and positions one of ptychography, and frames whose
-    pairing is given a series of frame pairs.
+    Masks and buckets become a mask set and a run of ghost imaging, frames and positions one of ptychography, projections one of
+    radiographs, and frames whose pairing is given a series of frame pairs.
 
     Parameters
     ----------
     path : Path
-        An NPZ or HDF5 file as `analysis.offline.ingest_file` or `analysis.offline.scan_file` describe it, or a TIFF stack.
+        A file, or a folder of TIFF images, as `analysis.offline.ingest_file`, `analysis.offline.scan_file` or
+        `analysis.offline.radiograph_file` describe it.
     state_dir : Path
         State directory with the document log, the mask sets and the frames.
     fraction : float
@@ -84,8 +87,12 @@ def ingest(
             return _log(
                 state_dir, pair_documents(file, pairing, state_dir, frames=frames, fraction=fraction, described=described)
             )
-        scan = find_scan(file, frames=frames, positions=positions, unit=unit)
-        if scan is not None:
+        series = None if frames or positions else find_series(file, unit)
+        scan = None if series is not None else find_scan(file, frames=frames, positions=positions, unit=unit)
+        if series is not None:
+            _check_recipes(path, "radiographs", recipes)
+            documents = radiograph_documents(file, series, state_dir, fraction=fraction, described=described)
+        elif scan is not None:
             _check_recipes(path, "ptychography", recipes)
             documents = scan_documents(file, scan, state_dir, fraction=fraction, described=described)
         elif not MASK_FORMS & set(file.entries):
@@ -93,7 +100,7 @@ def ingest(
                 f"{path} holds neither masks and buckets nor frames under a known name. Name the frames and their positions with "
                 f"--frames and --positions, or say with --pairs which frames are pairs; the file holds {listing(file)}"
             )
-    if scan is None:
+    if scan is None and series is None:
         _check_recipes(path, "ghost", recipes)
         documents = _ghost_documents(path, state_dir, fraction, described)
     return _log(state_dir, documents)

@@ -15,6 +15,7 @@ from analysis.ghost import MaskOperator
 from analysis.ghost.masks import Masks
 from analysis.ghost.wavelet_network import haar, inverse_haar
 from analysis.imaging.gradient import ScreenedPoisson, gradient, gradient_adjoint
+from analysis.imaging.projector import ParallelBeam
 from analysis.ptychography.backend import Backend
 from analysis.ptychography.geometry import Geometry
 
@@ -86,7 +87,18 @@ def _propagation(geometry: Geometry) -> Operator:
     return Operator(shape, shape, of_parts(propagator.forward), of_parts(propagator.backward), tolerance=1e-5)
 
 
-MAKERS = [masks, compact_masks, differences, screened_poisson, haar_transform, far_field, near_field]
+def parallel_beam(height: int, width: int, rng: np.random.Generator) -> Operator:
+    """An image of `height` and a detector of `width` pixels, and an axis anywhere."""
+    beam = ParallelBeam(height, rng.uniform(-400, 400, 3), width, rng.uniform(0, width), dtype=torch.float64)
+    return Operator(
+        (height**2, 2),
+        (3 * width, 2),
+        lambda images: beam.forward(torch.from_numpy(images)).numpy(),
+        lambda sinograms: beam.adjoint(torch.from_numpy(sinograms)).numpy(),
+    )
+
+
+MAKERS = [parallel_beam, masks, compact_masks, differences, screened_poisson, haar_transform, far_field, near_field]
 
 
 @pytest.mark.parametrize("make", MAKERS)

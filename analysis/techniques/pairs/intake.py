@@ -16,12 +16,12 @@ import numpy as np
 
 from analysis.documents.batch import Batch
 from analysis.documents.ledger import MAX_DETAILS, Ledger
+from analysis.documents.stream_frames import FRAME, StreamFrames
 from analysis.documents.streams import Numbered, Streams, gaps
 from analysis.pairs.halves import Halves
 from analysis.pairs.independence import Independence
 from analysis.techniques.pairs.corrections import Corrections
 from analysis.techniques.pairs.layout import Layout
-from analysis.techniques.pairs.stream_frames import FRAME, StreamFrames
 
 REASONS: dict[str, str] = {
     "one_frame": "one of the pair's two frames never came",

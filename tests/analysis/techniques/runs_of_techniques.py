@@ -13,6 +13,7 @@ import numpy as np
 from fly_runs import DetectorFile, FlyRun
 from made_runs import Documents, MadeRun, mask_set
 from pair_runs import pair_series
+from radiograph_runs import RadiographRun, tomography_streams
 from spectral_runs import spectral_run
 
 from analysis.documents.recipe import Recipe
@@ -77,6 +78,13 @@ def _pairs(state_dir: Path) -> Documents:
     return pair_series(path, 100, lost=(7, 50), side=40, cuts=10)[1]
 
 
+def _tomography(state_dir: Path) -> Documents:
+    """Eighty views in four portions, each with its angles; two radiographs are lost."""
+    angles = np.arange(0.0, 180.0, 2.25)
+    path = state_dir / "frames" / f"{uuid.uuid4()}.h5"
+    return RadiographRun(path, tomography_streams(angles), angles=angles, lost=(7, 50), portions=4).documents()
+
+
 def _mean(state_dir: Path) -> Documents:
     rng, uid = np.random.default_rng(3), str(uuid.uuid4())
     start = {"uid": uid, "time": 1.0, "plan_name": "count", "technique": "mean", "mean": {"key": "camera"}, "num_points": 150}
@@ -93,6 +101,10 @@ def _mean(state_dir: Path) -> Documents:
 
 def _is_datum(name: str, doc: dict[str, Any]) -> bool:
     return name == "stream_datum"
+
+
+def _is_frames_datum(name: str, doc: dict[str, Any]) -> bool:
+    return name == "stream_datum" and doc["descriptor"].startswith("frames")
 
 
 CASES = [
@@ -124,5 +136,8 @@ CASES = [
         Case(f"pairs-{method}", Recipe(method, {"steps": 4, "pairs": 2} if "network" in method else {}), _pairs, _is_datum)
         for method in PAIR_METHODS
     ),
+    Case("radiographs-mean", Recipe("mean"), _tomography, _is_frames_datum),
+    Case("radiographs-fbp", Recipe("fbp", {"slices": 2}), _tomography, _is_frames_datum),
+    Case("radiographs-sirt", Recipe("sirt", {"iterations": 5, "centre": 11.5}), _tomography, _is_frames_datum),
     Case("mean-mean", Recipe("mean"), _mean),
 ]

@@ -15,7 +15,9 @@ FRAME = np.dtype([("number", "<i8"), ("time", "<f8"), ("row", "<i8")])
 
 
 class StreamFrames:
-    """Frames of one stream of a run.
+    """Frames of one stream of a run. Several streams may lie in one file, one behind the other.
+
+    HDF5 loses chunks of a data set that is open twice when it is refreshed: close one stream before pixels of another are read.
 
     Parameters
     ----------
@@ -37,19 +39,23 @@ class StreamFrames:
         self.unreadable = 0
         self._image, self._number = image, number
         self._files = {image: AnnouncedRows(folders, shape), number: AnnouncedRows(folders, ())}
-        self._numbered = 0  # rows whose numbers were read
+        self._told: dict[str, list[np.ndarray]] = {image: [], number: []}  # rows that were announced, and wait for the other
 
     def announced(self, streams: Streams) -> np.ndarray:
         """Frames that were announced since the last call, of which pixels and number are there: rows of `FRAME`."""
         for datum in streams.datums(self.stream):
             if datum.key in self._files:
                 self._files[datum.key].announce(datum, streams.data_key(self.stream, datum.key))
-        first, last = self._numbered, min(file.rows for file in self._files.values())
-        if last <= first:
+                self._told[datum.key].append(np.arange(datum.first, datum.last))
+        if not all(self._told.values()):
             return np.empty(0, dtype=FRAME)
-        numbers, readable = self._files[self._number].read(np.arange(first, last))
-        self.unreadable += last - first - len(readable)
-        self._numbered = last
+        of_image, of_number = (np.unique(np.concatenate(rows)) for rows in self._told.values())
+        both = np.intersect1d(of_image, of_number, assume_unique=True)
+        rest = (np.setdiff1d(rows, both, assume_unique=True) for rows in (of_image, of_number))
+        self._told = {key: [rows] if len(rows) else [] for key, rows in zip(self._told, rest, strict=True)}
+        numbers, readable = self._files[self._number].read(both)
+        self._files[self._number].close()  # another stream may lie in the same data set, which must be open once only
+        self.unreadable += len(both) - len(readable)
         found = np.empty(len(readable), dtype=FRAME)
         found["number"], found["time"], found["row"] = numbers, readable, readable
         # A data set may be longer than frames were taken: its rest is filled with zeros.
@@ -65,6 +71,7 @@ class StreamFrames:
             frames, _ = self.pixels(rows[first : first + size])
             if len(frames):
                 yield frames
+        self.close()
 
     @property
     def problems(self) -> list[str]:

@@ -1,0 +1,33 @@
+"""Radiographs behind a scintillator: series, and scans with rotation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis.documents.frames import frame_folders
+from analysis.documents.references import ReferenceName, ReferenceStore
+from analysis.techniques.protocol import Technique
+from analysis.techniques.radiographs.intake import REASONS
+from analysis.techniques.radiographs.layout import ENTRY
+from analysis.techniques.radiographs.run import METHODS, RadiographRun
+
+
+def _references(start: Mapping[str, Any]) -> Sequence[ReferenceName]:
+    return []
+
+
+def open_run(start: Mapping[str, Any], store: ReferenceStore) -> RadiographRun:
+    """Return the run of a start document."""
+    return RadiographRun(start, frame_folders(store.state_dir))
+
+
+TECHNIQUE = Technique(
+    entry=ENTRY,
+    rows=RadiographRun.rows,
+    methods=METHODS,
+    default=("mean",),
+    reasons=REASONS,
+    references=_references,
+    open=open_run,
+)

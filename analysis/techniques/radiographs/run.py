@@ -1,0 +1,111 @@
+"""A series of radiographs and its reconstructions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis.documents.recipe import Recipe
+from analysis.estimate import Quantity
+from analysis.techniques.protocol import Reconstruction
+from analysis.techniques.radiographs.corrections import Corrections
+from analysis.techniques.radiographs.intake import RadiographIntake
+from analysis.techniques.radiographs.layout import ENTRY, Layout
+from analysis.techniques.radiographs.mean import Mean, mean_quantities
+from analysis.techniques.radiographs.options import checked
+from analysis.techniques.radiographs.tomography import (
+    FBP_DEFAULTS,
+    SIRT_DEFAULTS,
+    Tomography,
+    tomography_options,
+    tomography_quantities,
+)
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """A method for radiographs: what it is called, what it is and what can be chosen."""
+
+    name: str
+    fast: bool
+    summary: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+METHODS = {
+    "mean": MethodInfo("mean", True, "The mean of all radiographs, corrected by dark and flat field."),
+    "fbp": MethodInfo("fbp", False, "Slices by filtered back-projection.", FBP_DEFAULTS),
+    "sirt": MethodInfo("sirt", False, "Slices by SIRT, between bounds.", SIRT_DEFAULTS),
+}
+"""The methods by name."""
+
+
+class RadiographRun:
+    """One series.
+
+    Parameters
+    ----------
+    start : mapping
+        Its start document.
+    folders : sequence of Path
+        Where the detector's files may lie.
+
+    Raises
+    ------
+    RunRefused
+        If the start document is malformed.
+    """
+
+    rows = "radiographs"
+
+    def __init__(self, start: Mapping[str, Any], folders: Sequence[Path]) -> None:
+        self.layout = Layout.of(start)
+        self._start = start
+        self._folders = folders
+        self._intake: RadiographIntake | None = None  # the latest, which knows the corrections
+
+    @property
+    def expected(self) -> int | None:
+        """Radiographs that the run should have."""
+        return self.layout.expected
+
+    def quantities(self, recipe: Recipe) -> Mapping[str, Quantity]:
+        """What an estimate holds."""
+        if recipe.method == "mean":
+            return mean_quantities(self.layout)
+        return tomography_quantities(self.layout, tomography_options(recipe.method, recipe.options))
+
+    def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
+        """What the images are, and how the series was taken."""
+        height, width = self.layout.shape
+        first = next(iter(self.quantities(recipe).values()))
+        turned = " with their angles" if self.layout.angles else ""
+        return {
+            "image": {"quantity": first.meaning, "units": first.units, "pixel_size_um": self.layout.pixel_um},
+            "caption": f"radiographs of {height}x{width} pixels{turned}",
+        }
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What was assumed of a series that was measured elsewhere."""
+        return [str(remark) for remark in self._start[ENTRY].get("remarks", [])]
+
+    def intake(self, *, wait_for_end: bool = False) -> RadiographIntake:
+        """A new intake."""
+        self._intake = RadiographIntake(self._start, self._folders, wait_for_end=wait_for_end)
+        return self._intake
+
+    def reconstruction(self, recipe: Recipe) -> Reconstruction:
+        """A new reconstruction. Raises ValueError for a recipe that isn't valid."""
+        if recipe.method not in METHODS:
+            raise ValueError(f"unknown method {recipe.method!r}; the methods for radiographs are {', '.join(METHODS)}")
+        if recipe.method == "mean":
+            checked("mean", {}, recipe.options, {})
+            return Mean(self.layout, self._corrections)
+        return Tomography(self.layout, self._corrections, recipe)
+
+    def _corrections(self) -> Corrections:
+        assert self._intake is not None, "there are no radiographs before there is an intake"
+        return self._intake.corrections

@@ -1,0 +1,1 @@
+"""Tomography with parallel rays: from radiographs at many angles to slices. Arrays in, arrays out."""
