@@ -42,9 +42,10 @@ def log(state_dir: Path, documents: Iterable[tuple[str, dict[str, Any]]]) -> Non
     writer.close()
 
 
-def archive(state_dir: Path, container: Any, *, seconds: float = 60.0) -> None:
-    """Bring in all that is in the log, and read it back."""
-    reader, ledger = LogReader(log_paths(state_dir).raw), ArchiveLedger(state_dir)
+def archive(state_dir: Path, container: Any, *, processed: bool = False, seconds: float = 60.0) -> None:
+    """Bring in all that is in the log (of scans, or of reconstructions), and read it back."""
+    paths = log_paths(state_dir)
+    reader, ledger = LogReader(paths.processed if processed else paths.raw), ArchiveLedger(state_dir)
     archiver = LogArchiver(reader, ledger, lambda: None, frame_folders(state_dir))
     deadline = time.monotonic() + seconds
     while archiver.unsettled or archiver.lag:

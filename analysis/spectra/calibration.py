@@ -21,6 +21,8 @@ FEWEST_COUNTS = 2000
 _BIN_KEV = 0.02
 _MOST_BETA = 2.0
 _MOST_TRIALS = 400
+_CONVERGED = (1, 2, 3, 4, 6, 7, 8)
+"""MINPACK's words for a minimum: within the tolerances, or as near as rounding allows."""
 _MOST_OFF = 0.05
 """Part of the beam's energy by which the elastic line may be off before the axis counts as wrong."""
 
@@ -140,7 +142,7 @@ def _fitted(misfit: Callable[[Calibration], np.ndarray], first: Calibration, ele
         result = lmfit.minimize(
             lambda values: misfit(replace(first, **values.valuesdict())), parameters, max_nfev=_MOST_TRIALS, ftol=1e-6, xtol=1e-6
         )
-    if not result.success:
+    if result.aborted or result.ier not in _CONVERGED:
         raise CalibrationError(
             f"the energy calibration does not converge ({result.message}): are {', '.join(elements)} what is in the sample?"
         )
