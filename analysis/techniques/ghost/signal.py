@@ -52,13 +52,13 @@ class BucketSignal:
     @property
     def settled(self) -> bool:
         """Whether further documents change nothing."""
-        return self._streams.stopped or len(self._rows[PRIMARY]) >= VARIED_AFTER
+        return self._spec.spectra is not None or self._streams.stopped or len(self._rows[PRIMARY]) >= VARIED_AFTER
 
     @property
     def doubt(self) -> str | None:
         """What seems wrong, in a sentence; None if nothing does, or if it is too early to say."""
         rows = self._rows[PRIMARY]
-        if len(rows) < LIT_AFTER:
+        if len(rows) < LIT_AFTER or self._spec.spectra is not None:  # spectra are judged where they become buckets
             return None
         first = f"The buckets of the first {len(rows)} realizations"
         if self._is_dark("bucket"):

@@ -45,6 +45,8 @@ def test_every_element_gets_its_own_image_with_a_trust_map(tmp_path: Path) -> No
     assert final["heldout_loss_Fe"] < 0.2 and final["heldout_loss_Zn"] > 0.9
     assert final["heldout_loss"] == min(final["heldout_loss_Fe"], final["heldout_loss_Cu"])
     live = Live(tmp_path)
+    assert any("sees no Zn" in remark for remark in live.latest.remarks) == (final["heldout_loss_Zn"] >= 1)
+    assert not any("without light" in line for line in repr(live).splitlines())
     titles = [axes.get_title() for axes in live.plot().axes]
     assert any("Fe" in title for title in titles) and any(title.startswith("Zn") for title in titles)
 
