@@ -21,7 +21,7 @@ from beamline.config import GhostbeamConfig
 from beamline.frames.dual_camera import DualCamera
 from beamline.frames.pixel_detector import PixelDetector
 from beamline.frames.trigger_box import TriggerBox
-from beamline.frames.values import Optics
+from beamline.frames.values import Optics, ZonePlate
 from beamline.mask_stage import MaskStage
 from beamline.motion.sample_stage import SampleStage
 from beamline.ring_current import RingCurrent
@@ -190,6 +190,14 @@ def make_ring_current(config: GhostbeamConfig) -> RingCurrent | None:
     return RingCurrent(config.epics.prefix + config.beam.ring_current, auto_monitor=True, name="ring_current")
 
 
+def make_zone_plate(config: GhostbeamConfig) -> ZonePlate | None:
+    """Return what is known of the zone plate, if there is one."""
+    section = config.zone_plate
+    if not section.diameter_um:
+        return None
+    return ZonePlate(section.diameter_um, section.outermost_zone_nm, section.central_stop_um, section.defocus_mm)
+
+
 def make_pixel_detector(config: GhostbeamConfig) -> PixelDetector | None:
     """Build the pixel detector, if there is one."""
     section = config.pixel_detector
@@ -198,7 +206,7 @@ def make_pixel_detector(config: GhostbeamConfig) -> PixelDetector | None:
     return PixelDetector(
         config.epics.prefix + section.pv,
         frames_dir=str(config.frames_folder),
-        optics=Optics(config.beam.energy_kev, section.distance_mm, section.pixel_um, section.geometry),
+        optics=Optics(config.beam.energy_kev, section.distance_mm, section.pixel_um, section.geometry, make_zone_plate(config)),
         trigger_mode=section.trigger_mode,
         max_rate_hz=section.max_rate_hz,
         dead_time_s=section.dead_time_s,

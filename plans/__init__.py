@@ -5,6 +5,7 @@ from plans.fly import fly_scan
 from plans.ghost import ghost_scan
 from plans.open_beam import open_beam_scan
 from plans.pairs import dark_flat_series, frame_pair_series, static_series
+from plans.ptycho import ptycho_scan
 from plans.shutter import close_shutter, open_shutter
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "ghost_scan",
     "open_beam_scan",
     "open_shutter",
+    "ptycho_scan",
     "static_series",
 ]

@@ -21,10 +21,13 @@ def fly_scan(
     pixel_detector: Flyable,
     sample_stage: Readable,
     *,
-    y_um: tuple[float, float, int],
-    x_um: tuple[float, float, int],
-    rate_hz: float,
+    y_um: tuple[float, ...],
+    x_um: tuple[float, ...],
+    rate_hz: float | None = None,
     exposure_s: float | None = None,
+    overlap: float | None = None,
+    dose_um2: float | None = None,
+    flux: float | None = None,
     snake: bool = True,
     trigger_box: Flyable | None = None,
     shutter: Movable | None = None,
@@ -44,13 +47,20 @@ def fly_scan(
     sample_stage : device
         The stage that carries the sample.
     y_um : tuple
-        First and last line, in um, and how many.
+        First and last line, in um, and how many; the number is left out where an overlap is given.
     x_um : tuple
-        First and last point of each line, in um, and how many.
-    rate_hz : float
-        Frames a second.
+        First and last point of each line, in um, and how many; the number is left out where an overlap is given.
+    rate_hz : float, optional
+        Frames a second. Needed unless a dose is given.
     exposure_s : float, optional
         Exposure of each frame in s. Default: as long as the detector can.
+    overlap : float, optional
+        The least part of the beam's diameter that neighbouring points share, such as 0.7: it decides how many lines and points
+        there are. The diameter follows from `[zone_plate]` in the configuration.
+    dose_um2 : float, optional
+        Incident photons per um^2 that the scanned area is to get: it decides rate and exposure.
+    flux : float, optional
+        Photons per second in the beam, for the dose.
     snake : bool
         Whether every other line runs backwards.
     trigger_box : device, optional
@@ -83,6 +93,9 @@ def fly_scan(
         x_um=x_um,
         rate_hz=rate_hz,
         exposure_s=exposure_s,
+        overlap=overlap,
+        dose_um2=dose_um2,
+        flux=flux,
         snake=snake,
         trigger_box=trigger_box,
         shutter=shutter,
@@ -96,6 +109,9 @@ def fly_scan(
         "x_um": list(scan.x_um),
         "rate_hz": scan.rate_hz,
         "exposure_s": exposure_s,
+        "overlap": overlap,
+        "dose_um2": dose_um2,
+        "flux": flux,
         "snake": snake,
         "trigger_box": request.trigger_box.name,
         "shutter": getattr(request.shutter, "name", None),

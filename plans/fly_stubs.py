@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
@@ -10,6 +11,7 @@ from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 
 from beamline.motion.lines import Line
 from plans.fly_request import FlyScanRequest
+from plans.protocols import FrameDetector, LineTriggerBox
 from plans.stubs import TriggersLost, open_shutter, told_trouble
 
 FRAMES, POSITIONS = "frames", "positions"
@@ -25,17 +27,29 @@ ANSWER_S = 5.0
 logger = logging.getLogger(__name__)
 
 
+class TriggeredScan(Protocol):
+    """A scan whose frames come one a trigger."""
+
+    @property
+    def detector(self) -> FrameDetector:
+        """What takes frames."""
+
+    @property
+    def trigger_box(self) -> LineTriggerBox:
+        """What triggers it."""
+
+
 class StageFailed(RuntimeError):
     """The stage did not go where it was sent."""
 
 
-def declare_streams(request: FlyScanRequest) -> MsgGenerator[None]:
+def declare_streams(request: TriggeredScan) -> MsgGenerator[None]:
     """Announce the two streams."""
     yield from bps.declare_stream(request.detector, name=FRAMES, collect=True)
     yield from bps.declare_stream(request.trigger_box, name=POSITIONS, collect=True)
 
 
-def collect_new(request: FlyScanRequest) -> MsgGenerator[None]:
+def collect_new(request: TriggeredScan) -> MsgGenerator[None]:
     """Make documents of the positions and frames that have come."""
     yield from bps.collect(request.trigger_box, name=POSITIONS)
     yield from bps.collect(request.detector, name=FRAMES)
@@ -70,15 +84,16 @@ def _fly_line(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
         if request.shutter is not None:
             yield from open_shutter(request.shutter)
         yield from bps.prepare(box, request.triggers(line), wait=True)
-        if (yield from _interrupted(request)):
+        if (yield from interrupted(request)):
             return False
         yield from bps.kickoff(box, wait=True)
         if (yield from _sweep(request, line)):
             yield from bps.stop(box)
             return False
     except FailedStatus as failure:
-        cause = failure.__cause__ or (failure.args[0].exception() if failure.args else None) or failure
-        raise StageFailed(f"line {line.number} at y = {line.y_um:g} um failed: {cause}. {told_trouble(stage)}") from failure
+        raise StageFailed(
+            f"line {line.number} at y = {line.y_um:g} um failed: {cause_of(failure)}. {told_trouble(stage)}"
+        ) from failure
     captured = yield from bps.rd(box.captured)
     if not captured:
         raise TriggersLost(
@@ -88,6 +103,11 @@ def _fly_line(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
     if captured < scan.x_um[2]:
         logger.warning("%s gave %d of %d triggers in line %d", box.name, captured, scan.x_um[2], line.number)
     return True
+
+
+def cause_of(failure: FailedStatus) -> BaseException:
+    """Return what a status failed with."""
+    return failure.__cause__ or (failure.args[0].exception() if failure.args else None) or failure
 
 
 def _sweep(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
@@ -105,18 +125,19 @@ def _sweep(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
             yield from bps.stop(box)
         done = yield from bps.wait(group, timeout=COLLECT_S, error_on_timeout=False)
         yield from collect_new(request)
-        if (yield from _interrupted(request)):
+        if (yield from interrupted(request)):
             return True
     yield from collect_new(request)
-    return (yield from _interrupted(request))
+    return (yield from interrupted(request))
 
 
-def _interrupted(request: FlyScanRequest) -> MsgGenerator[bool]:
+def interrupted(request: TriggeredScan) -> MsgGenerator[bool]:
+    """Return whether a pause has cut short what the box does."""
     # Without an answer the message itself was interrupted.
     return bool((yield from bps.rd(request.trigger_box.interrupted, default_value=1)))
 
 
-def collect_rest(request: FlyScanRequest) -> MsgGenerator[None]:
+def collect_rest(request: TriggeredScan) -> MsgGenerator[None]:
     """Wait for the frames of all triggers that were given, and make documents of them."""
     triggers = yield from bps.rd(request.trigger_box.count)
     yield from bps.abs_set(request.detector.expected, int(triggers), wait=True)
@@ -128,7 +149,7 @@ def collect_rest(request: FlyScanRequest) -> MsgGenerator[None]:
         yield from collect_new(request)
 
 
-def save_rest(request: FlyScanRequest) -> MsgGenerator[None]:
+def save_rest(request: TriggeredScan) -> MsgGenerator[None]:
     """Collect what there is after a failure, as far as that is possible."""
     try:
         yield from bps.stop(request.trigger_box)

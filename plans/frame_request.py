@@ -17,7 +17,7 @@ def check_rate(detector: FrameCamera, rate_hz: Any, exposure_s: Any) -> tuple[fl
     PlanRequestError
         If the detector cannot take frames so fast, or cannot expose for so long between them.
     """
-    rate = _positive(rate_hz, "rate_hz", "exposures a second")
+    rate = positive(rate_hz, "rate_hz", "exposures a second")
     if rate > detector.max_rate_hz:
         raise PlanRequestError(
             f"rate_hz is {rate:g}, but {detector.name} takes {detector.max_rate_hz:g} frames a second at most "
@@ -29,7 +29,7 @@ def check_rate(detector: FrameCamera, rate_hz: Any, exposure_s: Any) -> tuple[fl
             f"rate_hz is {rate:g}: between two exposures {detector.name} needs {detector.dead_time_s:g} s "
             f"([{detector.name}] dead_time_s), which leaves no time for an exposure: lower the rate"
         )
-    exposure = longest_s if exposure_s is None else _positive(exposure_s, "exposure_s", "seconds")
+    exposure = longest_s if exposure_s is None else positive(exposure_s, "exposure_s", "seconds")
     if exposure > longest_s * (1 + 1e-9):
         raise PlanRequestError(
             f"exposure_s is {exposure:g} s, but at {rate:g} Hz there are {longest_s:g} s for each exposure "
@@ -47,7 +47,8 @@ def check_shape(detector: FrameCamera) -> tuple[int, int]:
     return shape
 
 
-def _positive(value: Any, parameter: str, unit: str) -> float:
+def positive(value: Any, parameter: str, unit: str) -> float:
+    """Return a number above 0."""
     if isinstance(value, (bool, str)) or not is_number(value) or not value > 0:
         raise PlanRequestError(f"{parameter} must be a number of {unit} above 0, not {value!r}")
     return float(value)

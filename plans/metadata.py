@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from beamline.frames.values import ZonePlate
 from plans.fly_request import FlyScanRequest
 from plans.pair_request import PairRequest
 from plans.protocols import SpectrumDetector
+from plans.ptycho_request import PtychoScanRequest
 from plans.request import GhostScanRequest
 
 TECHNIQUE = "ghost_imaging"
@@ -100,16 +102,37 @@ def fly_scan_metadata(request: FlyScanRequest, plan_args: dict[str, Any], md: di
     dict
         With `ptychography` telling a reconstruction where it finds frames and positions, and what light they are of.
     """
-    detector, box, stage, scan = request.detector, request.trigger_box, request.stage, request.scan
+    scan = request.scan
+    grid = {"y_um": list(scan.y_um), "x_um": list(scan.x_um), "snake": scan.snake}
+    timing = {"rate_hz": scan.rate_hz, "exposure_s": scan.exposure_s}
+    return _frames_metadata("fly_scan", request, scan.num_points, grid, timing, plan_args) | md
+
+
+def ptycho_scan_metadata(request: PtychoScanRequest, plan_args: dict[str, Any], md: dict[str, Any]) -> dict[str, Any]:
+    """Build what `ptycho_scan` adds to its start document: what `fly_scan` does, without a rate."""
+    grid = {"y_um": list(request.y_um), "x_um": list(request.x_um), "snake": False}
+    timing = {"rate_hz": None, "exposure_s": request.exposure_s}
+    return _frames_metadata("ptycho_scan", request, len(request.places_um), grid, timing, plan_args) | md
+
+
+def _frames_metadata(
+    plan_name: str,
+    request: FlyScanRequest | PtychoScanRequest,
+    num: int,
+    grid: dict[str, Any],
+    timing: dict[str, Any],
+    plan_args: dict[str, Any],
+) -> dict[str, Any]:
+    detector, box, stage = request.detector, request.trigger_box, request.stage
     keys, optics = box.keys, detector.optics
     metadata = {
-        "plan_name": "fly_scan",
+        "plan_name": plan_name,
         "plan_args": plan_args,
         "technique": "ptychography",
         "detectors": [detector.name],
         "motors": [stage.y.name, stage.x.name],
-        "num_points": scan.num_points,
-        "num_intervals": scan.num_points - 1,
+        "num_points": num,
+        "num_intervals": num - 1,
         "hints": {"dimensions": [(["time"], "positions")]},
         "ptychography": {
             "frames": {"stream": "frames", "image": detector.image_key, "number": detector.number_key},
@@ -122,19 +145,33 @@ def fly_scan_metadata(request: FlyScanRequest, plan_args: dict[str, Any], md: di
                 "time": keys["time"],
             },
             "shape": list(request.shape),
-            "grid": {"y_um": list(scan.y_um), "x_um": list(scan.x_um), "snake": scan.snake},
-            "rate_hz": scan.rate_hz,
-            "exposure_s": scan.exposure_s,
+            "grid": grid,
+            **timing,
             "energy_kev": optics.energy_kev,
             "distance_mm": optics.distance_mm,
             "detector_pixel_um": optics.pixel_um,
             "geometry": optics.geometry,
             "saturation_counts": detector.saturation_counts,
+            **_probe(optics.zone_plate),
         },
     }
     if request.recipes:
         metadata["recipes"] = request.recipes
-    return metadata | md
+    return metadata
+
+
+def _probe(zone_plate: ZonePlate | None) -> dict[str, Any]:
+    """What a reconstruction may begin the probe with."""
+    if zone_plate is None:
+        return {}
+    return {
+        "probe": {
+            "zone_plate_diameter_um": zone_plate.diameter_um,
+            "outermost_zone_nm": zone_plate.outermost_zone_nm,
+            "central_stop_um": zone_plate.central_stop_um,
+            "defocus_mm": zone_plate.defocus_mm,
+        }
+    }
 
 
 def pairs_metadata(

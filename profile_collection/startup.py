@@ -80,8 +80,9 @@ masks = make_plate(config)
 mask_stage.mount(masks)
 
 ghost_scan = use_methods(use_devices(plans.ghost_scan, shutter=shutter), GHOST_OPTIONS, check_ghost_recipe)
-fly_scan = use_methods(
-    use_devices(plans.fly_scan, trigger_box=trigger_box, shutter=shutter), PTYCHOGRAPHY_OPTIONS, check_ptychography_recipe
+fly_scan, ptycho_scan = (
+    use_methods(use_devices(plan, trigger_box=trigger_box, shutter=shutter), PTYCHOGRAPHY_OPTIONS, check_ptychography_recipe)
+    for plan in (plans.fly_scan, plans.ptycho_scan)
 )
 frame_pair_series, static_series = (
     use_methods(use_devices(plan, sample_stage=sample_stage, shutter=shutter), PAIRS_OPTIONS, check_pairs_recipe)
@@ -94,9 +95,10 @@ open_shutter = use_devices(plans.open_shutter, shutter=shutter)
 close_shutter = use_devices(plans.close_shutter, shutter=shutter)
 bucket_names = [detector.name for detector in devices.buckets]
 with_devices_named(ghost_scan, lists={"detectors": bucket_names}, mask_stage=["mask_stage"], shutter=["shutter"])
-with_devices_named(
-    fly_scan, pixel_detector=["pixel_detector"], sample_stage=["sample_stage"], trigger_box=["trigger_box"], shutter=["shutter"]
-)
+for plan in (fly_scan, ptycho_scan):
+    with_devices_named(
+        plan, pixel_detector=["pixel_detector"], sample_stage=["sample_stage"], trigger_box=["trigger_box"], shutter=["shutter"]
+    )
 for plan in (frame_pair_series, static_series, dark_flat_series):
     with_devices_named(plan, dual_camera=["dual_camera"], sample_stage=["sample_stage"], shutter=["shutter"])
 for plan in (dark_scan, open_beam_scan):

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from beamline.mask_designs import copper_plate, gold_plate
 from beamline.mask_plate import MaskPlate
+from sims.counting import Counting
 from sims.diffraction import FrameOptions
 from sims.emission import capillary
 from sims.etched_plate import COPPER, GOLD, EtchedPlate, Etching
@@ -19,6 +20,7 @@ from sims.pair_scenes import SCENES
 from sims.phase_samples import PHASE_SAMPLES
 from sims.physics import BUCKET, MONITOR, Beam, open_beam_ratio
 from sims.samples import SAMPLES, make_sample
+from sims.zone_plate import Optics
 
 DESCRIPTION = """\
 An imaging beamline that exists only here: a soft IOC that serves, over Channel Access on the loopback interface, the
@@ -55,6 +57,7 @@ process variables, after the prefix:
                              NumCaptured_RBV (frames that a reader finds), FullFileName_RBV, WriteStatus, WriteMessage
   TRIG:PC_                   position compare as a Zebra's; encoder 1 is SAMPLE:Y, 2 is SAMPLE:X, um (dial):
     ENC                      the encoder that opens the gate
+    GATE_SEL                 Position: as follows. Time: the gate opens as soon as it is armed
     GATE_START GATE_WID      the gate opens where the encoder passes START, in either direction, and closes WID away
     PULSE_START STEP WID MAX (PC_PULSE_...) s to the first trigger, s between them, exposure in s, most triggers
     ARM DISARM ARM_OUT       arm one gate; end it; 1 until it has closed and the arrays are filled
@@ -97,9 +100,10 @@ what is simulated:
   The pixel detector sees, 10 m downstream, what a coherent sample on the sample stage makes of the cone of a zone
   plate (11.1 keV, 400 um, outermost zone 200 nm, central stop, 8 mm behind the focus: 4.5 um of beam): the wave
   times the sample, Fourier transformed, Poisson counts. The stage's place (y, x) is the point of the sample in the
-  beam. A place is rounded to a pixel of the sample, 58 nm, and is that at the middle of the exposure. Without light
-  frames are empty. Frames are drawn and written by a process of their own, some 1500 a second and core; those that
-  come faster wait.
+  beam. A frame is the sum of the intensities along the path of its exposure, in steps of a pixel of the sample,
+  58 nm, and over nine points of the source if it is extended. A pixel counts at most once in its dead time, and at
+  most 65535 a frame. Without light frames are empty. Frames are drawn and written by a process of their own, some
+  1000 a second and core if the stage moves by a pixel during an exposure; those that come faster wait.
   The dual camera counts a Poisson number of photons a pixel, in each half its own, plus Gaussian read noise (2
   counts) and an error that the pixels of a row share (0.3). The right half has 4 % less gain and sees the scene moved
   by 0.37 and -0.62 pixels (y, x). Pixels differ in gain by 1 % and in offset by a count; corners get less light. With
@@ -216,6 +220,29 @@ def parser() -> argparse.ArgumentParser:
         help="diffraction: of the sample where it is. pattern: frame n is number n modulo 64 of 64 frames drawn at the "
         "start, at many thousand a second, for tests of speed (default: %(default)s)",
     )
+    frames.add_argument(
+        "--source-um",
+        type=float,
+        default=FrameOptions().source_um,
+        help="standard deviation of the source's image on the sample, um: partial coherence (default: %(default)g)",
+    )
+    frames.add_argument(
+        "--defocus-mm",
+        type=float,
+        default=Optics().defocus_mm,
+        help="how far behind the zone plate's focus the sample stands; below 0: before it (default: %(default)g)",
+    )
+    frames.add_argument(
+        "--pixel-dead-time",
+        type=float,
+        default=1e9 * Counting().dead_time_s,
+        metavar="NS",
+        help="ns for which a pixel is blind after each count (default: %(default).3g)",
+    )
+    frames.add_argument("--dead-pixels", type=int, default=0, metavar="NUM", help="pixels that count nothing (default: 0)")
+    frames.add_argument(
+        "--hot-pixels", type=int, default=0, metavar="NUM", help="pixels that count 1e5 a second by themselves (default: 0)"
+    )
     pairs = made.add_argument_group("dual camera")
     pairs.add_argument(
         "--pair-scene",
@@ -286,6 +313,19 @@ def make_experiment(options: argparse.Namespace) -> Experiment:
     )
 
 
+def make_frames(options: argparse.Namespace) -> FrameOptions:
+    """Say what the pixel detector looks at, and how it counts; ValueError says what cannot be."""
+    return FrameOptions(
+        options.coherent_sample,
+        options.frames,
+        options.flux,
+        options.seed,
+        optics=Optics(defocus_mm=options.defocus_mm),
+        counting=Counting(options.pixel_dead_time / 1e9, options.dead_pixels, options.hot_pixels),
+        source_um=options.source_um,
+    )
+
+
 def _plate(name: str) -> tuple[MaskPlate, Etching]:
     if name == "gold":
         return gold_plate(), GOLD
@@ -313,7 +353,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         stage = Stage(options.play_um, options.jitter_um)
         experiment = make_experiment(options)
-        frames = FrameOptions(options.coherent_sample, options.frames, options.flux, options.seed)
+        frames = make_frames(options)
         pairs = PairOptions(
             options.pair_scene, options.pair_photons, tuple(options.dual_sensor), options.scintillator, options.seed
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.fft
 
+from sims.counting import CountedFrames, Counting
 from sims.frame_messages import Take
 from sims.frame_writer import CHUNK
 from sims.phase_samples import PHASE_SAMPLES, make_phase_sample
@@ -16,9 +19,9 @@ from sims.zone_plate import Optics
 
 _FIELD_PIXELS = 640  # of the sample: 37 um at the pixel size of the default optics
 _KEPT = 128  # intensities; a line needs those near its present place
-_MOST = np.iinfo(np.uint16).max
 _BRIGHT = 1e-4  # share of all photons above which a pixel's counts are drawn for themselves
-_RECYCLED = 64  # frames
+_MANY = 2  # photons that choose a pixel, in units of pixels: drawing for each pixel is faster then
+_RECYCLED, _RECYCLED_S = 64, 0.0005  # frames, and the exposure of each
 _CIRCLE_UM = 1.0  # radius of the places at which the recycled frames are computed
 
 MODES = ("diffraction", "pattern")
@@ -39,6 +42,10 @@ class FrameOptions:
         Photons per second in the beam. A sample that takes none sends all of them to the detector.
     seed : int
     optics : Optics
+    counting : Counting
+        The detector's pixels.
+    source_um : float
+        Standard deviation in y and x of the source's image on the sample: 0 is a fully coherent beam.
     """
 
     sample: str = "star"
@@ -46,6 +53,8 @@ class FrameOptions:
     flux: float = 4e7
     seed: int = 0
     optics: Optics = field(default_factory=Optics)
+    counting: Counting = field(default_factory=Counting)
+    source_um: float = 0.0
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -54,6 +63,9 @@ class FrameOptions:
             raise ValueError(f"there is no coherent sample {self.sample!r}: choose one of {', '.join(PHASE_SAMPLES)}")
         if not 0 < self.flux < 1e12:
             raise ValueError(f"the flux must be above 0 and below 1e12 photons/s, not {self.flux!r}")
+        if not 0 <= self.source_um < 10:
+            raise ValueError(f"the source's image must be 0 um or more and below 10 um, not {self.source_um!r}")
+        self.counting.odd_pixels((self.optics.pixels,) * 2, self.seed)  # raises if there are too many
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -79,10 +91,11 @@ class FrameSource:
 
     Notes
     -----
-    Approximations: the wave behind the sample is the probe times the sample, which is thin. A frame is that of the place
-    at the middle of its exposure, rounded to a pixel of the sample (58 nm with the default optics), so that an
-    intensity serves all frames of a pixel; the beam is fully coherent and steady, the detector without dead pixels. Counts
-    are exact Poisson numbers of that intensity. They depend on seed, acquisition, number and place alone.
+    Approximations: the wave behind the sample is the probe times the sample, which is thin; the beam is steady. A frame is the
+    incoherent sum of the intensities at places that are equally far apart on the path of its exposure, a pixel of the sample at
+    most (58 nm with the default optics), each rounded to a pixel, so that an intensity serves all frames of a pixel. An extended
+    source is nine points, at the nodes of the Gauss-Hermite quadrature: what comes from one sees the sample displaced. Photons
+    are exact Poisson numbers of that sum. They depend on seed, acquisition, number and path alone.
     """
 
     def __init__(self, options: FrameOptions):
@@ -94,6 +107,8 @@ class FrameSource:
         field = make_phase_sample(options.sample, _FIELD_PIXELS, options.optics.pixel_um, options.seed)
         self._sample = np.pad(field, size, constant_values=1)
         self._intensities: OrderedDict[tuple[int, int], _Intensity] = OrderedDict()
+        self._counted = CountedFrames(options.counting, self.shape, options.seed)
+        self._source = _source_points(options.source_um)
         self._recycled = self._recycle() if options.mode == "pattern" else None
 
     @property
@@ -101,20 +116,25 @@ class FrameSource:
         """Rows and columns of a frame."""
         return self._options.shape
 
-    def intensity(self, y_um: float, x_um: float) -> np.ndarray:
+    def intensity(self, y_um: float, x_um: float, moved_um: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
         """Return the expected share of the beam's photons in each pixel.
 
         Parameters
         ----------
         y_um, x_um : float
-            The point of the sample that is in the beam's centre, which is where the stage stands.
+            The point of the sample that is in the beam's centre, which is where the stage is in the middle of the exposure.
+        moved_um : pair of float
+            How far it moves in y and x during the exposure.
 
         Returns
         -------
         array, shape (H, W), float32
             Its sum is 1 less what the sample absorbs.
         """
-        return self._far_field(*self._pixel(y_um, x_um))
+        total = np.zeros(self.shape, np.float32)
+        for pixel, share in self._pixels(y_um, x_um, moved_um).items():
+            total += share * self._far_field(*pixel)
+        return total
 
     def draw(self, take: Take) -> np.ndarray:
         """Draw frames, shape (n, H, W), uint16."""
@@ -136,20 +156,31 @@ class FrameSource:
         -------
         array, shape (n, H, W), uint16
         """
-        frames = np.zeros((len(triggers), *self.shape), np.uint16)
-        if not lit:
-            return frames
-        if self._recycled is not None:
+        if lit and self._recycled is not None:
             return np.take(self._recycled, triggers.numbers % _RECYCLED, axis=0)
-        photons = self._options.flux * triggers.exposure_s
-        for frame, number, y, x in zip(frames, triggers.numbers, triggers.y_um, triggers.x_um, strict=True):
+        frames = np.zeros((len(triggers), *self.shape), np.uint16)
+        photons = self._options.flux * triggers.exposure_s if lit else 0.0
+        moved_um = np.zeros((2, len(triggers))) if triggers.moved_um is None else triggers.moved_um
+        for frame, number, y, x, moved in zip(frames, triggers.numbers, triggers.y_um, triggers.x_um, moved_um.T, strict=True):
             rng = np.random.default_rng((self._options.seed, acquisition, int(number)))
-            self._kept(*self._pixel(y, x)).draw(photons, rng, frame.reshape(-1))
+            drawn = np.zeros(frame.size, np.int64)
+            if lit:
+                for pixel, share in self._pixels(y, x, moved).items():
+                    drawn += self._kept(*pixel).draw(share * photons, rng)
+            frame[...] = self._counted.frame(drawn, triggers.exposure_s, rng).reshape(frame.shape)
         return frames
 
-    def _pixel(self, y_um: float, x_um: float) -> tuple[int, int]:
+    def _pixels(self, y_um: float, x_um: float, moved_um: Sequence[float]) -> dict[tuple[int, int], float]:
+        """The pixels of the sample that are in the beam's centre during an exposure, and for which share of it."""
         pixel = self._options.optics.pixel_um
-        return round(y_um / pixel), round(x_um / pixel)
+        number = max(1, math.ceil(math.hypot(*moved_um) / pixel - 1e-9))
+        shares: dict[tuple[int, int], float] = {}
+        for part in (np.arange(number) + 0.5) / number - 0.5:
+            for y_off, x_off, share in self._source:
+                place = (y_um + part * moved_um[0] + y_off) / pixel, (x_um + part * moved_um[1] + x_off) / pixel
+                rounded = round(place[0]), round(place[1])
+                shares[rounded] = shares.get(rounded, 0.0) + share / number
+        return shares
 
     def _far_field(self, row: int, column: int) -> np.ndarray:
         size = self._options.optics.pixels
@@ -173,7 +204,8 @@ class FrameSource:
         frames = np.zeros((_RECYCLED, *self.shape), np.uint16)
         for number, (frame, y, x) in enumerate(zip(frames, _CIRCLE_UM * np.sin(turns), _CIRCLE_UM * np.cos(turns), strict=True)):
             rng = np.random.default_rng((self._options.seed, number))
-            _Intensity(self.intensity(y, x).reshape(-1)).draw(self._options.flux * 0.0005, rng, frame.reshape(-1))
+            drawn = _Intensity(self.intensity(y, x).reshape(-1)).draw(self._options.flux * _RECYCLED_S, rng)
+            frame[...] = self._counted.frame(drawn, _RECYCLED_S, rng).reshape(frame.shape)
         return frames
 
 
@@ -185,16 +217,29 @@ class _Intensity:
     """
 
     def __init__(self, shares: np.ndarray):
+        self._all = shares
         self._bright = np.flatnonzero(shares > _BRIGHT)
         self._shares = shares[self._bright]
         dim = shares.copy()
         dim[self._bright] = 0.0
         self._dim = np.cumsum(dim, dtype=np.float64)
 
-    def draw(self, photons: float, rng: np.random.Generator, counts: np.ndarray) -> None:
-        """Fill a frame's counts, shape (H W,), uint16, from so many photons in the beam."""
+    def draw(self, photons: float, rng: np.random.Generator) -> np.ndarray:
+        """Return the photons in each pixel, shape (H W,), int64, of so many in the beam."""
+        if self._dim[-1] * photons > _MANY * len(self._dim):
+            return rng.poisson(self._all * photons)
         scattered = rng.poisson(self._dim[-1] * photons)
         # Sorted, they are found several times faster.
         chosen = np.searchsorted(self._dim, np.sort(rng.random(scattered)) * self._dim[-1], side="right")
-        counts[:] = np.bincount(chosen, minlength=len(counts))[: len(counts)]
-        counts[self._bright] = np.minimum(rng.poisson(self._shares * photons), _MOST)
+        drawn = np.bincount(chosen, minlength=len(self._dim))[: len(self._dim)]
+        drawn[self._bright] = rng.poisson(self._shares * photons)
+        return drawn
+
+
+def _source_points(source_um: float) -> list[tuple[float, float, float]]:
+    """Where points of the source are seen on the sample, y and x in um, and the share of the light that each sends."""
+    if source_um == 0:
+        return [(0.0, 0.0, 1.0)]
+    far = math.sqrt(3.0) * source_um
+    nodes = ((-far, 1 / 6), (0.0, 2 / 3), (far, 1 / 6))
+    return [(y, x, y_share * x_share) for y, y_share in nodes for x, x_share in nodes]

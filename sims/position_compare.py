@@ -16,8 +16,8 @@ class Gate:
 
     Parameters
     ----------
-    encoder : str
-        The encoder that is compared.
+    encoder : str or None
+        The encoder that is compared. None: the gate opens as soon as it is armed, and closes after so many pulses.
     start_um, width_um : float
         The gate opens when the encoder passes the start, in either direction, and closes `width_um` away from it.
     delay_s, step_s, width_s : float
@@ -26,7 +26,7 @@ class Gate:
         The gate closes after so many pulses; 0 for no limit.
     """
 
-    encoder: str
+    encoder: str | None
     start_um: float
     width_um: float
     delay_s: float
@@ -35,7 +35,9 @@ class Gate:
     most: int
 
     def __post_init__(self) -> None:
-        if not self.width_um > 0:
+        if self.encoder is None and not self.most:
+            raise ValueError("a gate on time (PC_GATE_SEL) needs a number of pulses (PC_PULSE_MAX)")
+        if self.encoder is not None and not self.width_um > 0:
             raise ValueError(f"the gate needs a width (PC_GATE_WID) above 0 um, not {self.width_um!r}")
         if not 0 < self.width_s <= self.step_s:
             raise ValueError(
@@ -55,12 +57,15 @@ class Pulses:
     starts, ends : array, shape (n,), float64
         By the event loop's clock, s.
     positions : mapping of str to array, shape (n,), float64
-        Mean reading of each encoder over the pulse, um. It is taken at the pulse's middle, which is exact at constant velocity.
+        Mean position of each encoder over the pulse, um, by Simpson's rule: exact for any constant acceleration.
+    moved : mapping of str to array, shape (n,), float64
+        How far each encoder moved during the pulse, um.
     """
 
     starts: np.ndarray
     ends: np.ndarray
     positions: Mapping[str, np.ndarray]
+    moved: Mapping[str, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -100,16 +105,17 @@ class PositionCompare:
         now : float
             Clock time, s. Everything up to it is settled by this call.
         """
-        gate, track = self._gate, self._tracks[self._gate.encoder]
+        gate = self._gate
+        track = None if gate.encoder is None else self._tracks[gate.encoder]
         if self._next is None and now > self._seen:
-            opened = track.crossing(gate.start_um / 1000, self._seen, now)
+            opened = self._seen if track is None else track.crossing(gate.start_um / 1000, self._seen, now)
             if opened is not None:
                 self._next = opened + gate.delay_s / self._speed
         self._seen = now
         starts = []
         length = gate.width_s / self._speed
         while self._next is not None and not self.closed and self._next + length <= now:
-            if abs(1000 * track.position(self._next) - gate.start_um) >= gate.width_um:
+            if track is not None and abs(1000 * track.position(self._next) - gate.start_um) >= gate.width_um:
                 self.closed = True
                 break
             starts.append(self._next)
@@ -117,9 +123,10 @@ class PositionCompare:
             self._next += gate.step_s / self._speed
             self.closed = self._pulses == gate.most
         made = np.array(starts)
-        middles = made + length / 2
-        return Pulses(
-            made,
-            made + length,
-            {name: np.array([1000 * one.position(time) for time in middles]) for name, one in self._tracks.items()},
-        )
+        positions, moved = {}, {}
+        for name, one in self._tracks.items():
+            first, middle, last = (
+                np.array([1000 * one.position(time) for time in made + part * length]) for part in (0.0, 0.5, 1.0)
+            )
+            positions[name], moved[name] = (first + 4 * middle + last) / 6, last - first
+        return Pulses(made, made + length, positions, moved)

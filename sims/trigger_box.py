@@ -64,7 +64,8 @@ class TriggerBox(AsynGroup):
 
     Notes
     -----
-    PC_ARM arms one gate. It opens when the compared encoder passes PC_GATE_START, in either direction; then pulses come
+    PC_ARM arms one gate. It opens when the compared encoder passes PC_GATE_START, in either direction; or at once, if
+    PC_GATE_SEL is Time (PC_GATE_START and PC_GATE_WID mean nothing then). Then pulses come
     at a fixed rate, until PC_PULSE_MAX of them were made or the encoder is PC_GATE_WID away from the start. Then
     the box publishes what it captured and PC_ARM_OUT falls to 0.
     """
@@ -76,6 +77,7 @@ class TriggerBox(AsynGroup):
             Record("PC_ARM_OUT", 0, "1 while armed, until the gate has closed", "status"),
             Record("PC_GATE_OUT", 0, "1 while the gate is open", "status"),
             _setting("PC_ENC", ("Enc1", "Enc2"), "The encoder that opens the gate: Enc1 is y, Enc2 is x", value="Enc2"),
+            _setting("PC_GATE_SEL", ("Position", "Time"), "What opens the gate: the encoder, or arming", value="Position"),
             _setting("PC_GATE_START", 0.0, "Where the gate opens, in either direction, um (the dial position)", **_UM),
             _setting("PC_GATE_WID", 1.0, "How far from there it closes, um", **_UM),
             _setting("PC_PULSE_START", 0.0, "Time from the opening of the gate to the first pulse, s", **_SECONDS),
@@ -128,7 +130,7 @@ class TriggerBox(AsynGroup):
 
     async def _arm(self) -> None:
         gate = Gate(
-            encoder=self.value("PC_ENC"),
+            encoder=self.value("PC_ENC") if self.value("PC_GATE_SEL") == "Position" else None,
             start_um=self.value("PC_GATE_START"),
             width_um=self.value("PC_GATE_WID"),
             delay_s=self.value("PC_PULSE_START"),
@@ -181,12 +183,13 @@ class TriggerBox(AsynGroup):
         first = self.value("PC_COUNT") + 1
         numbers = np.arange(first, first + count)
         y_um, x_um = (pulses.positions[name][:count] for name in ("Enc1", "Enc2"))
+        moved_um = np.stack([pulses.moved[name][:count] for name in ("Enc1", "Enc2")])
         starts = pulses.starts[:count]
         readings = np.stack([y_um, x_um]) + self._reading_error_um(count)
         self._captured.append(np.stack([numbers, (starts - self._armed) * self._speed, *readings]))
         exposure_s = float(pulses.ends[0] - pulses.starts[0]) * self._speed
         await self.post("PC_COUNT", int(numbers[-1]))
-        await self._listener.trigger(Triggers(numbers, starts + loop_to_unix, y_um, x_um, exposure_s))
+        await self._listener.trigger(Triggers(numbers, starts + loop_to_unix, y_um, x_um, exposure_s, moved_um))
 
     async def _publish(self) -> None:
         """Fill the arrays, and say how much is in them last."""

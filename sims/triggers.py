@@ -21,6 +21,8 @@ class Triggers:
         Where the stage was, mean over the exposure.
     exposure_s : float
         Length of the exposures.
+    moved_um : array, shape (2, n), float64, optional
+        How far the stage moved during each, y and x. Default: it stood still.
     """
 
     numbers: np.ndarray
@@ -28,10 +30,12 @@ class Triggers:
     y_um: np.ndarray
     x_um: np.ndarray
     exposure_s: float
+    moved_um: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def some(self, which: np.ndarray | slice) -> Triggers:
         """Return some of them, by index."""
-        return Triggers(self.numbers[which], self.times[which], self.y_um[which], self.x_um[which], self.exposure_s)
+        moved_um = None if self.moved_um is None else self.moved_um[:, which]
+        return Triggers(self.numbers[which], self.times[which], self.y_um[which], self.x_um[which], self.exposure_s, moved_um)

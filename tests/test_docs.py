@@ -35,7 +35,7 @@ from analysis.techniques import TECHNIQUES, technique_of
 from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
 from beamline.config import GhostbeamConfig
 from ghostbeam.cli import app
-from plans import dark_scan, fly_scan, frame_pair_series, ghost_scan
+from plans import dark_scan, fly_scan, frame_pair_series, ghost_scan, ptycho_scan
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -215,6 +215,8 @@ def test_every_key_of_a_fly_scan_is_explained(raw_starts):
     assert missing_keys(start["ptychography"], part(text, "### `ptychography`")) == []
     arguments = set(inspect.signature(fly_scan).parameters) - {"md"}
     assert missing_keys(arguments, part(text, "### `plan_args` of `fly_scan`")) == []
+    arguments = set(inspect.signature(ptycho_scan).parameters) - {"md"}
+    assert missing_keys(arguments, part(text, "### `plan_args` of `ptycho_scan`")) == []
 
 
 def test_every_key_of_an_ingested_run_is_explained(ingested):

@@ -32,6 +32,15 @@ class ShutterSection(Section):
         return self
 
 
+class ZonePlateSection(Section):
+    """The zone plate before the sample stage: scans for ptychography tell of it, and the size of the beam follows from it."""
+
+    diameter_um: float = Field(400.0, ge=0, description="Diameter, in um; 0: there is no zone plate.")
+    outermost_zone_nm: float = Field(200.0, gt=0, description="Width of the outermost zone, in nm.")
+    central_stop_um: float = Field(160.0, ge=0, description="Diameter of the central stop, in um; 0: there is none.")
+    defocus_mm: float = Field(8.0, description="How far behind the focus the sample stands, in mm; below 0: before it.")
+
+
 class BeamSection(Section):
     """Whether there is beam, and when scans wait for it."""
 

@@ -12,7 +12,7 @@ from beamline.config.buckets import CameraSumSection, DiodeSection, Electrometer
 from beamline.config.checks import PREFIX, expanded
 from beamline.config.connections import EpicsSection, TiledSection
 from beamline.config.frames import DualCameraSection, PixelDetectorSection, TriggerBoxSection
-from beamline.config.light import BeamSection, ShutterSection
+from beamline.config.light import BeamSection, ShutterSection, ZonePlateSection
 from beamline.config.masks import MaskPlateSection
 from beamline.config.reconstruction import ReconstructionSection
 from beamline.config.simulation import SimulationSection
@@ -49,6 +49,7 @@ class GhostbeamConfig(BaseSettings):
     pixel_detector: PixelDetectorSection = Field(PixelDetectorSection(), description="The pixel detector.")
     trigger_box: TriggerBoxSection = Field(TriggerBoxSection(), description="The trigger box.")
     dual_camera: DualCameraSection = Field(DualCameraSection(), description="The camera that takes frame pairs.")
+    zone_plate: ZonePlateSection = Field(ZonePlateSection(), description="The zone plate.")
     beam: BeamSection = Field(BeamSection(), description="Ring current and the waiting for beam.")
     mask_plate: MaskPlateSection = Field(MaskPlateSection(), description="The mounted mask plate.")
     tiled: TiledSection = Field(TiledSection(), description="The Tiled server.")

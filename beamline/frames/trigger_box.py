@@ -18,7 +18,7 @@ from beamline.statuses import CountedStatus, check_connected, end
 
 
 class TriggerBox(NumpyTyped, Device):
-    """A Zebra-like box: within a gate on the position of x it gives pulses, counts them and captures both encoders.
+    """A Zebra-like box: within a gate on the position of x, or on time, it gives pulses, counts them and captures both encoders.
 
     `prepare` sets up a line, `kickoff` arms it, `complete` waits until its gate has closed. What was captured comes
     as event pages with the keys `..._number` (counted over the whole scan, from 1), `..._y` and `..._x` (um, mean over the
@@ -34,6 +34,7 @@ class TriggerBox(NumpyTyped, Device):
     disarm = Cpt(EpicsSignal, "PC_DISARM", kind="omitted")
     armed = Cpt(EpicsSignalRO, "PC_ARM_OUT", auto_monitor=True, kind="omitted")
     encoder = Cpt(EpicsSignal, "PC_ENC", string=True, kind="config")
+    gate_select = Cpt(EpicsSignal, "PC_GATE_SEL", string=True, put_complete=True, kind="omitted")
     gate_start = Cpt(EpicsSignal, "PC_GATE_START", put_complete=True, kind="omitted")
     gate_width = Cpt(EpicsSignal, "PC_GATE_WID", put_complete=True, kind="omitted")
     pulse_start = Cpt(EpicsSignal, "PC_PULSE_START", put_complete=True, kind="omitted")
@@ -100,9 +101,11 @@ class TriggerBox(NumpyTyped, Device):
         """Set up the gate and the pulses of a line."""
         self._take()
         self._line = line
+        still = line.gate_um is None
         settings = {
-            self.gate_start: line.gate_um,
-            self.gate_width: line.width_um,
+            self.gate_select: "Time" if still else "Position",
+            self.gate_start: 0.0 if still else line.gate_um,
+            self.gate_width: line.num * line.period_s if still else line.width_um,
             self.pulse_start: 0.0,
             self.pulse_step: line.period_s,
             self.pulse_width: line.exposure_s,

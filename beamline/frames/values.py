@@ -5,6 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+KEV_UM = 1.239841984e-3
+"""Photon energy times wavelength."""
+
+
+@dataclass(frozen=True)
+class ZonePlate:
+    """The zone plate that focuses the beam, and where the sample stands behind its focus.
+
+    Parameters
+    ----------
+    diameter_um, outermost_zone_nm, central_stop_um : float
+        Of the zone plate, and of the stop before it.
+    defocus_mm : float
+        How far behind the focus the sample stands; below 0 before it.
+    """
+
+    diameter_um: float
+    outermost_zone_nm: float
+    central_stop_um: float
+    defocus_mm: float
+
+    def beam_um(self, energy_kev: float) -> float:
+        """Return the diameter of the beam on the sample.
+
+        A zone plate spreads light, from edge to edge, by the angle of a wavelength over the outermost zone; in the focus the spot
+        is 1.22 outermost zones wide (Attwood, Soft X-Rays and Extreme Ultraviolet Radiation, section 9.3).
+        """
+        zone_um = self.outermost_zone_nm / 1000
+        return 1.22 * zone_um + abs(self.defocus_mm) * 1000 * KEV_UM / energy_kev / zone_um
+
 
 @dataclass(frozen=True)
 class Optics:
@@ -19,12 +49,14 @@ class Optics:
     pixel_um : float
         Edge of a detector pixel.
     geometry : {"far_field", "near_field"}
+    zone_plate : ZonePlate, optional
     """
 
     energy_kev: float
     distance_mm: float
     pixel_um: float
     geometry: Literal["far_field", "near_field"]
+    zone_plate: ZonePlate | None = None
 
 
 @dataclass(frozen=True)
@@ -69,12 +101,14 @@ class FrameSeries:
 
 @dataclass(frozen=True)
 class LineTriggers:
-    """Triggers that the box is to give within one line.
+    """Triggers that the box is to give within one line, or while the sample stands still.
 
     Parameters
     ----------
-    gate_um, width_um : float
-        The dial position of x at which the first one comes, and how far from there they end at the latest.
+    gate_um : float or None
+        The dial position of x at which the first one comes; None: it comes at once, since the sample stands still.
+    width_um : float
+        How far from there they end at the latest.
     num : int
         How many.
     total : int
@@ -85,7 +119,7 @@ class LineTriggers:
         Of y and x: what is added to the dial position, and by what it is multiplied before, to give the user's position.
     """
 
-    gate_um: float
+    gate_um: float | None
     width_um: float
     num: int
     total: int

@@ -201,11 +201,16 @@ def why_impossible(scan: LineScan, y: Axis, x: Axis) -> str | None:
             f"{x.name} would have to move at {velocity:.6g} um/s, slower than it can ({x.min_velocity_um_s:.6g} um/s, "
             f"{x.name}.VBAS): raise rate_hz, or take points further apart"
         )
-    for axis, (low, high) in ((y, (min(scan.y_um[:2]), max(scan.y_um[:2]))), (x, scan.x_range_um)):
-        if axis.low_um < axis.high_um and not (axis.low_um <= low and high <= axis.high_um):
-            run_up = f", {scan.run_up_um:.4g} um of run-up included" if axis is x else ""
-            return (
-                f"{axis.name} would have to move from {low:.6g} to {high:.6g} um{run_up}, beyond its soft limits "
-                f"({axis.low_um:.6g} to {axis.high_um:.6g} um, {axis.name}.LLM and .HLM): move the scan, or widen the limits"
-            )
+    y_range_um = min(scan.y_um[:2]), max(scan.y_um[:2])
+    run_up = f", {scan.run_up_um:.4g} um of run-up included"
+    return why_out_of_reach(y, *y_range_um) or why_out_of_reach(x, *scan.x_range_um, run_up)
+
+
+def why_out_of_reach(axis: Axis, low_um: float, high_um: float, note: str = "") -> str | None:
+    """Say that an axis may not move from `low_um` to `high_um`; None if it may. The note says what that includes."""
+    if axis.low_um < axis.high_um and not (axis.low_um <= low_um and high_um <= axis.high_um):
+        return (
+            f"{axis.name} would have to move from {low_um:.6g} to {high_um:.6g} um{note}, beyond its soft limits "
+            f"({axis.low_um:.6g} to {axis.high_um:.6g} um, {axis.name}.LLM and .HLM): move the scan, or widen the limits"
+        )
     return None

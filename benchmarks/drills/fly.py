@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from beamline.config import epics_environment
-from benchmarks._services import Services
+from benchmarks._services import Services, wait_until
 from benchmarks._session import SessionProcess
 from benchmarks.drills.chain import Chain
 from sims.diffraction import FrameOptions, FrameSource
@@ -27,7 +27,8 @@ from sims.triggers import Triggers
 TARGETS = ("writer", "worker", "archiver", "tiled", "session")
 RATE_HZ = 200.0
 PATTERN = "pattern"
-_SCAN_S = 3.0  # some: it begins when the session is ordered to
+_SCAN_S = 2.0  # some, once the run is open
+_BEGIN_S = 60.0
 _OUTAGE_S = {"worker": 0.5, "archiver": 0.5, "tiled": 30.0}
 _QUICK_OUTAGE_S = 4.0
 _AT_ONCE = 256  # frames in memory
@@ -61,10 +62,17 @@ class FlyDrill:
         target = TARGETS[len(chain.runs) % len(TARGETS)]
         session = SessionProcess(chain.services.config_file)
         of_service = target not in ("writer", "session")
-        moment = chain.random.uniform(0.5, _SCAN_S + (self.after_s if of_service else 0.0))
+        moment = chain.random.uniform(0.0, _SCAN_S + (self.after_s if of_service else 0.0))
+        before = len(chain.raw.runs())
+
+        def act() -> None:
+            wait_until(lambda: len(chain.raw.runs()) > before, _BEGIN_S, "the scan")
+            time.sleep(moment)
+            _kill(target, chain, session)
+
         try:
             session.order(lines=self.lines, points=self.points, rate_hz=RATE_HZ, recipes=self.recipes)
-            with chain.meanwhile(moment, lambda: _kill(target, chain, session)):
+            with chain.meanwhile(0.0, act):
                 how = _answer(session)
         finally:
             session.kill()

@@ -89,6 +89,28 @@ def test_documents_come_while_the_scan_runs(session):
     assert len(set(seen)) > 3
 
 
+def test_positions_are_those_of_the_middle_of_the_live_window_in_both_directions(session):
+    session.scan(exposure_s=0.002)  # of 0.01 s
+    forward = np.linspace(-1, 1, 10)
+    np.testing.assert_allclose(session.position("x"), np.concatenate([forward, forward[::-1], forward]), atol=1e-6)
+
+
+def test_an_overlap_decides_how_many_lines_and_points_there_are(session):
+    session.scan(y_um=(-1, 1), x_um=(-2, 2), overlap=0.75)  # of a beam of 4.7 um
+    (start,) = session.of("start")
+    assert start["ptychography"]["grid"] == {"y_um": [-1.0, 1.0, 3], "x_um": [-2.0, 2.0, 5], "snake": True}
+    session.check_valid()
+
+
+def test_a_dose_decides_rate_and_exposure(session):
+    session.scan(rate_hz=None, dose_um2=1e6, flux=1e7)
+    (start,) = session.of("start")
+    exposure_s = 1e6 * 1.0 * (2 / 9) / 1e7
+    assert start["ptychography"]["exposure_s"] == pytest.approx(exposure_s)
+    assert start["ptychography"]["rate_hz"] == pytest.approx(1 / exposure_s)
+    session.check_valid()
+
+
 def test_lines_that_all_run_forwards(session):
     session.scan(snake=False, y_um=(0, 0.5, 2))
     np.testing.assert_allclose(session.position("x"), np.tile(np.linspace(-1, 1, 10), 2), atol=1e-6)
@@ -119,6 +141,9 @@ def test_the_start_document(session):
             "x_um": [-1.0, 1.0, 10],
             "rate_hz": 100.0,
             "exposure_s": None,
+            "overlap": None,
+            "dose_um2": None,
+            "flux": None,
             "snake": True,
             "trigger_box": "trigger_box",
             "shutter": "shutter",
@@ -149,6 +174,12 @@ def test_the_start_document(session):
             "detector_pixel_um": 100.0,
             "geometry": "far_field",
             "saturation_counts": 4095,
+            "probe": {
+                "zone_plate_diameter_um": 400.0,
+                "outermost_zone_nm": 200.0,
+                "central_stop_um": 160.0,
+                "defocus_mm": 8.0,
+            },
         },
         "sample": "star",
     }
@@ -200,6 +231,14 @@ NAN, INF = float("nan"), float("inf")
         ({"shutter": "shutter"}, "is a name, not a device"),
         ({"trigger_box": "box"}, "is a name, not a device"),
         ({"recipes": "epie"}, "recipes must be a list"),
+        ({"overlap": 1.0}, "overlap must be a part of the beam"),
+        ({"overlap": 0.5}, "an overlap decides how many positions there are: leave out the number 3"),
+        ({"overlap": 0.5, "y_um": (0,), "x_um": (0, 1)}, r"y_um must be \(first, last\)"),
+        ({"rate_hz": None}, "fly_scan needs the exposures a second, or a dose"),
+        ({"dose_um2": 1e6, "flux": 1e7}, "dose_um2 decides rate_hz and exposure_s"),
+        ({"rate_hz": None, "dose_um2": 1e6}, "a dose needs the photons per second"),
+        ({"rate_hz": None, "dose_um2": 100, "flux": 1e9}, "attenuate the beam, or take points further apart"),
+        ({"rate_hz": None, "dose_um2": 1e6, "flux": 1e7, "y_um": (0, 0, 1)}, "a single line has no area"),
         ({"recipes": [{"options": {}}]}, "names no method"),
     ],
 )

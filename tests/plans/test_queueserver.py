@@ -27,7 +27,7 @@ def listed(tmp_path_factory):
 
 
 def test_plans_and_devices_are_listed(listed):
-    assert {"ghost_scan", "fly_scan", "dark_scan", "count", "scan"} <= set(listed["existing_plans"])
+    assert {"ghost_scan", "fly_scan", "ptycho_scan", "dark_scan", "count", "scan"} <= set(listed["existing_plans"])
     devices = {"mask_stage", "sample_stage", "shutter", "diode", "ring_current", "pixel_detector", "trigger_box", "dual_camera"}
     assert devices <= set(listed["existing_devices"])
 
