@@ -83,6 +83,6 @@ def test_a_client_that_speaks_json_can_ask_for_a_fly_scan(listed):
     ]
 
 
-@pytest.mark.parametrize("bad", [{"x_um": [-2, 2]}, {"rate_hz": "fast"}, {"y_um": "all"}, {"velocity": 2}])
+@pytest.mark.parametrize("bad", [{"x_um": ["here", 2, 3]}, {"rate_hz": "fast"}, {"y_um": "all"}, {"velocity": 2}])
 def test_wrong_types_for_a_fly_scan_are_refused_by_queueserver_already(listed, bad):
     assert not check_fly(listed, **bad)[0]
