@@ -37,7 +37,11 @@ class CopiedFrames:
     lit : ndarray, bool, (N,)
         Which frames hold any count.
     full_scale : int
-        Frames with a pixel of the largest value of their type.
+        Frames with a pixel of the largest value of their type that is not bad.
+    marked : int
+        Pixels that hold this value in every frame with counts: a mark for bad pixels.
+    bad_pixels : bool
+        Whether bad pixels are stored beside the frames: those that were known, and those so marked.
     corner : bool
         Whether the direct beam, or most of the light, is at the corners rather than at the centre.
     """
@@ -46,6 +50,8 @@ class CopiedFrames:
     dtype: np.dtype
     lit: np.ndarray
     full_scale: int
+    marked: int
+    bad_pixels: bool
     corner: bool
 
 
@@ -93,7 +99,8 @@ def copy_frames(
     in_file = math.prod(entry.shape[:-2])
     chunk = max(1, min(most_in_chunk, _LARGEST_CHUNK // (height * width * dtype.itemsize)))
     num = min(num, in_file)
-    lit, full_scale, total, first = np.zeros(num, dtype=bool), 0, np.zeros((height, width)), 0
+    lit, full, total, first = np.zeros(num, dtype=bool), np.zeros(num, dtype=np.int64), np.zeros((height, width)), 0
+    always = np.full((height, width), dtype.kind != "f")
     with new_file(path) as copied:
         data, numbers = (
             copied.create_dataset(where, (num, *row), kind, chunks=(chunk, *row), maxshape=(None, *row), **compression)
@@ -116,16 +123,23 @@ def copy_frames(
                 data[first : first + len(images)] = images
                 lit[first : first + len(images)] = images.any(axis=(1, 2))
                 if dtype.kind != "f":
-                    full_scale += int(np.count_nonzero((images == np.iinfo(dtype).max).any(axis=(1, 2))))
+                    largest = images == np.iinfo(dtype).max
+                    full[first : first + len(images)] = np.count_nonzero(largest, axis=(1, 2))
+                    always &= largest[images.any(axis=(1, 2))].all(axis=0)
                 total += np.nan_to_num(images).sum(axis=0)
             first += len(block)
         if not lit.any():
             raise IngestError(f"{file.path}: {name} is zero everywhere: name the data set with the counts with --frames")
         numbers[:] = np.arange(1, num + 1)
-        if bad_pixels is not None:
-            copied[BAD_PIXELS] = bad_pixels.astype(np.uint32)
-            total[bad_pixels] = 0
-    return CopiedFrames(chunk, dtype, lit, full_scale, _is_at_the_corners(total))
+        if np.count_nonzero(lit) == 1:  # one frame cannot tell
+            always[:] = False
+        bad = always if bad_pixels is None else bad_pixels | always
+        if bad.any() or bad_pixels is not None:
+            copied[BAD_PIXELS] = bad.astype(np.uint32)
+            total[bad] = 0
+    marked = int(np.count_nonzero(always))
+    full_scale = int(np.count_nonzero(full[lit] > marked))
+    return CopiedFrames(chunk, dtype, lit, full_scale, marked, bad_pixels is not None or bool(marked), _is_at_the_corners(total))
 
 
 def _stored_as(dtype: np.dtype, counts: bool) -> np.dtype:

@@ -91,7 +91,7 @@ def _start(uid: str, file: ArrayFile, scan: Scan, places: np.ndarray, frames: Co
             "exposure_s": None,
             **known,
             "zero_frequency": ("corner" if frames.corner else "centre") if far else None,
-            "bad_pixels": None if scan.bad_pixels is None else BAD_PIXELS,
+            "bad_pixels": BAD_PIXELS if frames.bad_pixels else None,
             "remarks": remarks,
         },
         "hints": {"dimensions": [[[_Y, _X], "positions"]]},
@@ -106,11 +106,13 @@ def _remarks(in_file: int, places: np.ndarray, frames: CopiedFrames, scan: Scan)
         remarks.append(f"the file has room for {in_file} frames; those behind the {len(places)} positions are left out")
     if dark := int(np.count_nonzero(~frames.lit)):
         remarks.append(f"{dark} frames hold no count at all: they are not used")
+    largest = f"{np.iinfo(frames.dtype).max}, the largest value of their type"
+    if frames.marked:
+        remarks.append(f"{frames.marked} pixels hold {largest}, in every frame: they are taken as bad")
     if frames.full_scale:
-        largest = np.iinfo(frames.dtype).max
-        remarks.append(f"{frames.full_scale} frames hold {largest}, the largest value of their type: bad or saturated pixels")
+        remarks.append(f"{frames.full_scale} frames hold {largest}, in other pixels: these are taken as saturated")
     if scan.bad_pixels is not None and (bad := int(np.count_nonzero(scan.bad_pixels))):
-        remarks.append(f"{bad} pixels are marked as bad; they are in the frames, and count in their sums")
+        remarks.append(f"{bad} pixels are marked as bad: they are in the frames, and are not used")
     return remarks
 
 

@@ -31,6 +31,8 @@ MICROMETRES = {
 }
 """Lengths by their names in files."""
 
+_LENGTHS = {**MICROMETRES, **dict.fromkeys(("angstrom", "Angstrom", "angstroms", "Å", "Å"), 1e-4)}
+
 _KEV_UM = 1.2398419843320026e-3  # energy times wavelength
 _JOULE_KEV = 1 / 1.602176634e-16
 _SHORTEST_UM, _LONGEST_UM = 1e-4, 1e6  # no scan moves by less than an atom, none by more than a metre
@@ -55,7 +57,13 @@ _ENERGY = {
     "entry/instrument/monochromator/energy": "eV",
     "energy_kev": "keV",
 }
-_WAVELENGTH = ("entry_1/instrument_1/source_1/wavelength", "wavelength_m")
+_WAVELENGTH = {
+    "entry_1/instrument_1/source_1/wavelength": "m",
+    "entry/instrument/beam/incident_wavelength": "angstrom",
+    "entry/sample/beam/incident_wavelength": "angstrom",
+    "entry/instrument/monochromator/wavelength": "angstrom",
+    "wavelength_m": "m",
+}
 _DISTANCE = {
     "entry_1/instrument_1/detector_1/distance": "m",
     "entry/instrument/detector/distance": "m",
@@ -68,8 +76,10 @@ _PIXEL = {
     "pixel_m": "m",
     "detector_pixel_um": "um",
 }
+_BASIS = "entry_1/instrument_1/detector_1/basis_vectors"
 _SATURATION = ("entry/instrument/detector/saturation_value", "saturation_counts")
 _MASK = ("entry_1/instrument_1/detector_1/mask", "entry/instrument/detector/pixel_mask", "mask")
+_SAME, _MOST_REPEATED = 1e-3, 10_000_000  # numbers that differ by less are one; a number that is repeated for each frame
 _KEV = {"J": _JOULE_KEV, "eV": 1e-3, "keV": 1.0, "kev": 1.0, "ev": 1e-3}
 
 
@@ -135,6 +145,8 @@ def find_scan(
     known = _known(file)
     remarks: list[str] = []
     places = _positions(file, shape, positions, unit, known, remarks)
+    if known["geometry"] is None:
+        known["geometry"] = _likely_geometry(known, places, remarks)
     return Scan(name, places, _bad_pixels(file, shape[-2:]), known, tuple(remarks))
 
 
@@ -307,12 +319,10 @@ def _known(file: ArrayFile) -> dict[str, Any]:
             energy = value * _KEV.get(_said(file, name) or unit, _KEV[unit])
             break
     else:
-        for name in _WAVELENGTH:
-            if (value := _number(file, name)) is not None:
-                energy = _KEV_UM / (value * MICROMETRES.get(_said(file, name) or "m", 1e6))
-                break
+        wavelength = _length_um(file, _WAVELENGTH)
+        energy = None if wavelength is None else _KEV_UM / wavelength
     focus = _length_um(file, {"focus_to_sample_m": "m"})
-    distance, pixel = _length_um(file, _DISTANCE), _length_um(file, _PIXEL)
+    distance, pixel = _length_um(file, _DISTANCE), _length_um(file, _PIXEL) or _pixel_of_basis_um(file)
     saturation = next((value for name in _SATURATION if (value := _number(file, name)) is not None), None)
     # A distance from focus to sample says that frames are projections; positions in pixels of the object are of the far field.
     geometry = "near_field" if focus is not None else "far_field" if file.find("scan") is not None else None
@@ -326,11 +336,36 @@ def _known(file: ArrayFile) -> dict[str, Any]:
     }
 
 
+def _likely_geometry(known: Mapping[str, Any], places: np.ndarray, remarks: list[str]) -> str | None:
+    """Far field, unless the patterns of neighbouring places would have no part of the sample in common then."""
+    told = [known[key] for key in ("energy_kev", "distance_mm", "detector_pixel_um")]
+    if None in told:
+        return None
+    energy, distance, pixel = told
+    view_um = _KEV_UM / energy * distance * 1e3 / pixel
+    steps = np.hypot(*np.diff(places[np.isfinite(places).all(axis=1)], axis=0).T)
+    geometry = "near_field" if len(steps) and np.median(steps) > view_um else "far_field"
+    remarks.append(
+        f"the file says nothing of far or near field: taken as {geometry.replace('_', ' ')}, since in the far field a frame "
+        f"would see {view_um:.3g} um of the sample"
+    )
+    return geometry
+
+
 def _length_um(file: ArrayFile, names: Mapping[str, str]) -> float | None:
     for name, unit in names.items():
         if (value := _number(file, name)) is not None:
-            return value * MICROMETRES.get(_said(file, name) or unit, MICROMETRES[unit])
+            return value * _LENGTHS.get(_said(file, name) or unit, _LENGTHS[unit])
     return None
+
+
+def _pixel_of_basis_um(file: ArrayFile) -> float | None:
+    """The detector's pixel by the vectors (3, 2) from one pixel to the next, in metres, as CXI has them."""
+    entry = file.find(_BASIS)
+    if entry is None or entry.shape != (3, 2) or entry.dtype.kind != "f":
+        return None
+    length = float(np.linalg.norm(file.array(_BASIS)[:, 0]))
+    return 1e6 * length if math.isfinite(length) and length > 0 else None
 
 
 def _said(file: ArrayFile, name: str) -> str | None:
@@ -339,12 +374,15 @@ def _said(file: ArrayFile, name: str) -> str | None:
 
 
 def _number(file: ArrayFile, name: str) -> float | None:
-    """A positive number of the experiment; None if it isn't there or can't be one."""
+    """A positive number of the experiment, which may be repeated for each frame; None if it isn't there or can't be one."""
     entry = file.find(name)
-    if entry is None or math.prod(entry.shape) != 1 or entry.dtype.kind not in "iuf":
+    if entry is None or not 1 <= math.prod(entry.shape) <= _MOST_REPEATED or entry.dtype.kind not in "iuf":
         return None
-    value = float(file.array(name).item())
-    return value if math.isfinite(value) and value > 0 else None
+    values = file.array(name).astype(np.float64).ravel()
+    value = float(np.median(values))
+    if not math.isfinite(value) or value <= 0 or np.ptp(values) > _SAME * value:
+        return None
+    return value
 
 
 def _bad_pixels(file: ArrayFile, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+
 from analysis.ptychography.canvas import Canvas
 from analysis.ptychography.geometry import KEV_UM, Geometry
 from analysis.ptychography.orientation import ORIENTATIONS
@@ -71,6 +73,7 @@ class Experiment:
         canvas = Canvas.of(
             (bounds[0][0], bounds[1][0]), (bounds[0][1], bounds[1][1]), (steps[0], steps[1]), geometry.pixel_um, geometry.shape
         )
+        _check_memory(canvas)
         orientation = entry.get("orientation")
         if orientation is not None and orientation not in ORIENTATIONS:
             raise ValueError(f'{ENTRY}["orientation"] must be one of {", ".join(ORIENTATIONS)}, not {orientation!r}')
@@ -86,6 +89,21 @@ class Experiment:
             wavelength_um=KEV_UM / float(entry["energy_kev"]) if entry.get("energy_kev") else None,
             defocus_mm=_defocus(entry),
             in_pixels=_in_pixels(entry),
+        )
+
+
+_BYTES_A_PIXEL = 40
+"""Of the object while it is reconstructed: itself, the mean of the last sweeps, the update, and what is stored."""
+
+
+def _check_memory(canvas: Canvas) -> None:
+    rows, columns = canvas.shape
+    needed, there = rows * columns * _BYTES_A_PIXEL, psutil.virtual_memory().total
+    if needed > there:
+        raise ValueError(
+            f"the object would have {rows}x{columns} pixels of {1e3 * canvas.pixel_um:.3g} nm, for which epie needs "
+            f"{needed / 1e9:.0f} GB of memory, and there are {there / 1e9:.0f} GB: are the positions in the right unit? "
+            "Else scan or ingest a part of it"
         )
 
 

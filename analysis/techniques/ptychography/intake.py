@@ -21,7 +21,7 @@ from analysis.documents.batch import Batch
 from analysis.documents.ledger import MAX_DETAILS, Ledger
 from analysis.documents.refusal import RunRefused
 from analysis.documents.streams import Numbered, Streams, column, gaps, whole_numbers
-from analysis.techniques.ptychography.layout import Layout
+from analysis.techniques.ptychography.layout import ENTRY, Layout
 
 REASONS: dict[str, str] = {
     "bad_number": "the number of the trigger is not a whole number from 1",
@@ -29,6 +29,7 @@ REASONS: dict[str, str] = {
     "no_position": "the trigger's frame came and its position was not captured",
     "position_missing": "the position is NaN or no number",
     "off_grid": "the position is more than one step outside the planned grid",
+    "empty_row": "the row was announced, and no frame was written into it: its number is 0",
     "unreadable": "the frame was announced and cannot be read from the detector's file",
     "all_zero": "the frame holds no count at all",
     "saturated": "a hundredth of the frame's pixels or more are saturated",
@@ -50,7 +51,7 @@ class Triggers:
 
     The columns of a batch:
 
-    frames : (B, H, W), counts.
+    frames : (B, H, W), counts; 0 in pixels that are bad or have overflowed, which hold the largest number of their type.
     row : int64, the frame's row in the detector's file.
     cell : int64, the cell of the scan's grid.
     y, x : float64, position, um.
@@ -73,6 +74,7 @@ class Triggers:
 
     def __init__(self, start: Mapping[str, Any], folders: Sequence[Path], *, wait_for_end: bool = False) -> None:
         self.layout = Layout.of(start)
+        self._bad_pixels: str | None = start[ENTRY].get("bad_pixels")
         self._wait_for_end = wait_for_end
         self._ended = False
         self._streams = Streams(str(start["uid"]), [self.layout.frames, self.layout.positions])
@@ -87,6 +89,9 @@ class Triggers:
         self._received = 0
         self._last_number = 0
         self._dose = 0.0
+        self._bad: np.ndarray | None = None  # pixels, known with the first frame
+        self._marked = self._overflown = 0
+        self._largest: int | None = None
         self._span = _Span()
 
     @property
@@ -171,6 +176,7 @@ class Triggers:
             for number in itertools.islice(gaps(seen, self._last_number), MAX_DETAILS):
                 ledger.note(number, "missing")
             ledger.remarks += self._span.remarks(self.layout)
+            ledger.remarks += self._full_scale_remarks()
             ledger.remarks += [file.problem for file in self._files.values() if file.problem]
         return ledger
 
@@ -211,7 +217,11 @@ class Triggers:
         found["number"], found["time"], found["row"] = rows, readable, readable
         self._numbered = announced
         # A data set may be longer than frames were taken: its rest is filled with zeros.
-        self._frames.add(found[found["number"] > 0])
+        taken = found["number"] > 0
+        for _ in range(int(np.count_nonzero(~taken))):
+            self._counts.reject(0, "empty_row")
+            self._received += 1
+        self._frames.add(found[taken])
 
     def _join(self) -> None:
         """Decide all numbers that both streams have got to."""
@@ -261,14 +271,15 @@ class Triggers:
             return None
         if (readable != rows["row"]).any():  # frames came out of order
             frames = frames[np.searchsorted(readable, rows["row"])]
+        frames, overflown = self._measured(frames)
         pixels = frames.reshape(len(frames), -1)
         counts = pixels.sum(axis=1, dtype=np.float64 if frames.dtype.kind == "f" else np.int64)
         zero = counts == 0
         saturated = np.zeros(len(rows), dtype=bool)
         if self.layout.saturation is not None:
-            bright = pixels.max(axis=1) >= self.layout.saturation
-            part = np.count_nonzero(pixels[bright] >= self.layout.saturation, axis=1) / pixels.shape[1]
-            saturated[bright] = part >= _SATURATED_PART
+            bright = (pixels.max(axis=1) >= self.layout.saturation) | (overflown > 0)
+            number = np.count_nonzero(pixels[bright] >= self.layout.saturation, axis=1) + overflown[bright]
+            saturated[bright] = number / pixels.shape[1] >= _SATURATED_PART
         for reason, which in (("all_zero", zero), ("saturated", saturated)):
             for number in rows["number"][which]:
                 self._counts.reject(int(number), reason)
@@ -281,6 +292,41 @@ class Triggers:
         self._counts.used += len(rows)
         columns = {"frames": frames, "row": rows["row"], "cell": rows["cell"], "y": rows["y"], "x": rows["x"], "dose": dose[good]}
         return Batch(rows["number"], columns, rows["received"])
+
+    def _measured(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Frames with 0 in place of what is no measurement, and how many pixels of each, (B,), have overflowed.
+
+        Detectors write the largest number of their type for bad pixels, and for pixels that have counted more than it. Those that
+        hold it in the first frame of the scan are bad; in any other it is an overflow.
+        """
+        whole = frames.dtype.kind in "iu"
+        self._largest = int(np.iinfo(frames.dtype).max) if whole else None
+        if self._bad is None:
+            self._bad = frames[0] == self._largest if whole else np.zeros(self.layout.shape, dtype=bool)
+            self._marked = int(np.count_nonzero(self._bad))
+            if self._bad_pixels is not None:
+                self._bad |= self.pixels_marked_in(self._bad_pixels)
+        full = frames == self._largest if whole else np.zeros(frames.shape, dtype=bool)
+        full &= ~self._bad
+        overflown = np.count_nonzero(full, axis=(1, 2))
+        self._overflown += int(np.count_nonzero(overflown))
+        if self._bad.any() or overflown.any():
+            frames = np.where(full | self._bad, 0, frames).astype(frames.dtype)
+        return frames, overflown
+
+    def _full_scale_remarks(self) -> list[str]:
+        remarks = []
+        if self._marked:
+            remarks.append(
+                f"{self._marked} pixels hold {self._largest}, the largest value of their type, in the first frame: they are "
+                "taken as bad, not as saturated"
+            )
+        if self._overflown:
+            remarks.append(
+                f"{self._overflown} frames hold {self._largest} in other pixels, which have overflowed: they count as "
+                "not measured"
+            )
+        return remarks
 
 
 class _Span:

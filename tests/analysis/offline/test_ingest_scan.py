@@ -16,6 +16,8 @@ from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe
 from analysis.offline.ingest import ingest
 from analysis.offline.ingest_file import IngestError
+from analysis.techniques.ptychography.experiment import Experiment
+from analysis.techniques.ptychography.layout import Layout
 from analysis.worker.job import Job, run_job
 
 LINES, POINTS = 10, 15
@@ -140,6 +142,111 @@ def test_what_the_file_says_of_the_experiment_is_told(tmp_path: Path) -> None:
     assert entry["focus_to_sample_mm"] == pytest.approx(2) and entry["remarks"][0].startswith("1 pixels are marked as bad")
     with h5py.File(next((tmp_path / "frames").iterdir())) as file:
         assert np.array_equal(file[entry["bad_pixels"]], mask)
+
+
+KEV_J = 1.602176634e-16
+DETECTOR = "entry_1/instrument_1/detector_1"
+WHOLE_CXI: dict[str, Any] = {
+    "cxi_version": 160,
+    "entry_1/instrument_1/source_1/energy": 11.1 * KEV_J,
+    f"{DETECTOR}/data": FRAMES,
+    f"{DETECTOR}/distance": 10.0,
+    f"{DETECTOR}/x_pixel_size": 100e-6,
+    f"{DETECTOR}/y_pixel_size": 100e-6,
+    f"{DETECTOR}/mask": np.zeros((12, 10), np.uint32),
+    "entry_1/sample_1/geometry_1/translation": XYZ_M,
+    "entry_1/data_1/data": h5py.SoftLink(f"/{DETECTOR}/data"),
+    "entry_1/data_1/translation": h5py.SoftLink("/entry_1/sample_1/geometry_1/translation"),
+}
+"""As the CXI specification has it."""
+
+NXSAS: dict[str, Any] = {
+    "entry/definition": "NXsas",
+    "entry/instrument/monochromator/wavelength": 1.117,  # angstrom
+    "entry/instrument/detector/data": FRAMES,
+    "entry/instrument/detector/distance": 10_000.0,
+    "entry/instrument/detector/x_pixel_size": 100.0,
+    "entry/instrument/detector/saturation_value": 60_000,
+    "entry/sample/transformations/y": Y / 1e3,
+    "entry/sample/transformations/x": X / 1e3,
+    "entry/data/data": h5py.SoftLink("/entry/instrument/detector/data"),
+}
+NXSAS_UNITS = {
+    "entry/instrument/detector/distance": "mm",
+    "entry/instrument/detector/x_pixel_size": "um",
+    "entry/instrument/monochromator/wavelength": "angstrom",
+    "entry/sample/transformations/y": "mm",
+    "entry/sample/transformations/x": "mm",
+}
+
+
+@pytest.mark.parametrize("layout", ["CXI", "CXI by basis vectors", "NXsas", "energy of each frame"])
+def test_the_experiment_is_understood_in_each_layout(tmp_path: Path, layout: str) -> None:
+    datasets, units = WHOLE_CXI, {}
+    if layout == "CXI by basis vectors":  # as cdtools writes them
+        basis = np.array([[0, -100e-6], [-100e-6, 0], [0, 0]])
+        datasets = {name: value for name, value in WHOLE_CXI.items() if "pixel_size" not in name} | {
+            f"{DETECTOR}/basis_vectors": basis
+        }
+    elif layout != "CXI":
+        datasets, units = NXSAS, NXSAS_UNITS
+    if layout == "energy of each frame":
+        datasets = {name: value for name, value in NXSAS.items() if "wavelength" not in name}
+        datasets["entry/instrument/beam/incident_energy"] = np.full(NUM, 11_100.0)
+        units = {name: unit for name, unit in NXSAS_UNITS.items() if "wavelength" not in name}
+    uid = ingest(hdf5(tmp_path / "data.h5", datasets, **units), tmp_path)
+    found = stored(tmp_path, uid)
+    start, entry = found["start"], found["start"]["ptychography"]
+    assert entry["energy_kev"] == pytest.approx(11.1, rel=1e-3) and entry["distance_mm"] == pytest.approx(10_000)
+    assert entry["detector_pixel_um"] == pytest.approx(100) and entry["geometry"] == "far_field"
+    assert any("taken as far field" in remark for remark in entry["remarks"])
+    np.testing.assert_allclose(found["position_x"], X, atol=1e-9)
+    experiment = Experiment.of(start, Layout.of(start))
+    assert experiment.geometry.fresnel is None
+    assert experiment.geometry.pixel_um == pytest.approx(1.117e-4 * 1e7 / (12 * 100), rel=1e-3)
+    assert entry["saturation_counts"] == (None if "CXI" in layout else 60_000)
+
+
+def test_a_cone_in_the_near_field_magnifies(tmp_path: Path) -> None:
+    known = {"energy_kev": 12.4, "distance_m": 0.99, "pixel_m": 50e-6, "focus_to_sample_m": 0.01}
+    uid = ingest(npz(tmp_path / "data.npz", **known), tmp_path)
+    start = stored(tmp_path, uid)["start"]
+    geometry = Experiment.of(start, Layout.of(start)).geometry
+    assert geometry.pixel_um == pytest.approx(50 / 100)  # (focus + distance) / focus
+    assert geometry.fresnel == pytest.approx(1e-4 * (0.99e6 / 100) / 0.5**2, rel=1e-3)
+
+
+def test_places_that_the_far_field_could_not_see_together_are_of_the_near_field(tmp_path: Path) -> None:
+    known = {"energy_kev": 12.4, "distance_m": 0.1, "pixel_m": 55e-6}  # a frame of the far field would see 0.18 um
+    entry = stored(tmp_path, ingest(npz(tmp_path / "data.npz", **known), tmp_path))["start"]["ptychography"]
+    assert entry["geometry"] == "near_field" and any("taken as near field" in remark for remark in entry["remarks"])
+
+
+def test_the_largest_number_in_every_frame_marks_a_bad_pixel_and_elsewhere_saturation(tmp_path: Path) -> None:
+    frames = FRAMES.copy()
+    frames[:, 3, 4] = 65535
+    frames[7, 1, 1] = frames[8, 1, 1] = 65535
+    uid = ingest(npz(tmp_path / "data.npz", frames=frames), tmp_path)
+    entry = stored(tmp_path, uid)["start"]["ptychography"]
+    assert entry["remarks"] == [
+        "1 pixels hold 65535, the largest value of their type, in every frame: they are taken as bad",
+        "2 frames hold 65535, the largest value of their type, in other pixels: these are taken as saturated",
+    ]
+    with h5py.File(next((tmp_path / "frames").iterdir())) as file:
+        assert np.argwhere(file[entry["bad_pixels"]][:]).tolist() == [[3, 4]]
+    counts, _ = maps_of(tmp_path, uid)
+    measured = FRAMES.astype(int)
+    measured[:, 3, 4] = measured[7:9, 1, 1] = 0
+    np.testing.assert_array_equal(counts.ravel(), measured.sum(axis=(1, 2)).astype(np.float32))
+
+
+def test_positions_that_are_repeated_are_named(tmp_path: Path) -> None:
+    positions = changed(NPZ["positions_um"], slice(1, 4), NPZ["positions_um"][0])
+    uid = ingest(npz(tmp_path / "data.npz", positions_um=positions), tmp_path)
+    (remark,) = stored(tmp_path, uid)["start"]["ptychography"]["remarks"]
+    assert remark == "3 positions stand in the file more than once: a map shows the mean of their frames"
+    _, ledger = maps_of(tmp_path, uid)
+    assert ledger["used"] == NUM
 
 
 def test_pixels_of_the_object_become_micrometres_where_the_experiment_is_known(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from fly_runs import SHAPE, DetectorFile, Documents, FlyRun, fly_run, frame
@@ -78,7 +79,45 @@ def test_a_data_set_may_be_longer_than_frames_were_taken(tmp_path: Path) -> None
     _, documents = own_frames([*range(1, 201), 0, 0, 0, 0, 0, 0, 0, 0], tmp_path)
     batch, triggers = taken(documents, tmp_path)
     assert batch is not None and len(batch) == 200
-    assert triggers.ledger().received == 200
+    ledger = triggers.ledger()
+    assert (ledger.received, ledger.used, dict(ledger.rejected)) == (208, 200, {"empty_row": 8})
+
+
+def test_the_largest_number_in_every_frame_marks_a_bad_pixel_and_in_one_frame_an_overflow(tmp_path: Path) -> None:
+    run, documents = own_frames(list(range(1, 201)), tmp_path)
+    with h5py.File(run.path, "r+", libver="latest") as file:
+        frames = file["/entry/data/data"][:]
+        frames[:, 2, 3] = 65535
+        frames[100, 5, 5] = 65535
+        file["/entry/data/data"][:] = frames
+    batch, triggers = taken(documents, tmp_path)
+    assert batch is not None and len(batch) == 200
+    pixels = batch.columns["frames"]
+    assert (pixels[:, 2, 3] == 0).all() and pixels[100, 5, 5] == 0 and pixels.max() < 65535
+    marked, overflown = triggers.ledger().remarks
+    assert "1 pixels hold 65535" in marked and "taken as bad, not as saturated" in marked
+    assert "1 frames hold 65535 in other pixels, which have overflowed" in overflown
+
+
+@pytest.mark.parametrize("level", [65535, 20])
+def test_bad_pixels_make_no_frame_a_saturated_one(tmp_path: Path, level: int) -> None:
+    run, documents = own_frames(list(range(1, 201)), tmp_path, saturation_counts=level)
+    with h5py.File(run.path, "r+", libver="latest") as file:
+        frames = file["/entry/data/data"][:]
+        frames[:, :2] = 65535  # a sixth of all pixels are marked
+        frames[40] = 65535  # an overflow everywhere
+        file["/entry/data/data"][:] = frames
+    batch, triggers = taken(documents, tmp_path)
+    assert batch is not None and len(batch) == 199 and 41 not in batch.number
+    assert triggers.ledger().rejected["saturated"] == 1
+
+
+def test_positions_that_are_repeated_are_all_used(tmp_path: Path) -> None:
+    _, documents = fly_run(tmp_path / "one.h5")
+    (page,) = [doc for name, doc in documents if name == "event_page"]
+    page["data"]["trigger_box_x"][:10] = [page["data"]["trigger_box_x"][0]] * 10
+    batch, _ = taken(documents, tmp_path)
+    assert batch is not None and len(batch) == 200 and len(set(batch.columns["cell"][:10])) == 1
 
 
 def test_only_what_was_announced_is_read(tmp_path: Path) -> None:
