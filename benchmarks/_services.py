@@ -43,6 +43,9 @@ seed = {seed}
 photons = 1e4
 ca_port = {ca_port}
 
+[dual_camera]
+sensor = {sensor}
+
 [tiled]
 port = {tiled_port}
 
@@ -75,6 +78,8 @@ class Services:
         Of the simulation and the plate.
     frames : str
         What the simulated pixel detector shows, as `python -m sims --frames` takes it.
+    sensor : pair of int
+        Rows and columns of the dual camera.
     below : Path, optional
         Folder for the temporary directory; the system's by default.
     """
@@ -87,12 +92,14 @@ class Services:
         speed: float = 1000.0,
         seed: int = 0,
         frames: str = "diffraction",
+        sensor: tuple[int, int] = (512, 1024),
         below: Path | None = None,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ghostbeam-benchmark-", dir=below))
         self.config_file = self.folder / "beamline.toml"
-        values = {"ca_port": free_port(), "tiled_port": free_port(), "prefix": f"B{os.getpid():x}:"}
-        text = _CONFIGURATION.format(num_masks=num_masks, seed=seed, speed=speed, methods=json.dumps(list(methods)), **values)
+        values: dict[str, Any] = {"ca_port": free_port(), "tiled_port": free_port(), "prefix": f"B{os.getpid():x}:"}
+        values |= {"num_masks": num_masks, "seed": seed, "speed": speed}
+        text = _CONFIGURATION.format(methods=json.dumps(list(methods)), sensor=list(sensor), **values)
         self.config_file.write_text(text)
         self.config = load_config(self.config_file)
         self.uri = tiled_uri(self.config)

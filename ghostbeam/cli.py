@@ -183,11 +183,14 @@ def session(
 @app.command()
 def demo(
     technique: Annotated[
-        Literal["ghost", "fly"], typer.Option(help="ghost: a ghost image through masks. fly: a fly scan with a pixel detector.")
+        Literal["ghost", "fly", "pairs"],
+        typer.Option(help="ghost: a ghost image through masks. fly: a fly scan. pairs: a series of frame pairs, denoised live."),
     ] = "ghost",
     num: Annotated[
         int | None,
-        typer.Option(help="Realizations to measure (default 1024), or frames, in lines of 100 (default 4100).", min=64),
+        typer.Option(
+            help="Realizations to measure (default 1024), or frames: of fly in lines of 100 (default 4100), of pairs 240.", min=64
+        ),
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path("demo_output"),
     seed: Annotated[int, typer.Option(help="Seed of the simulated physics and of the masks.", min=0)] = 1,

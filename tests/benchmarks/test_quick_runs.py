@@ -28,6 +28,13 @@ def test_replay_speed(tmp_path):
     assert "events/s of a replay" in printed
 
 
+def test_pair_live(tmp_path):
+    figures, printed = quickly("pair_live", tmp_path)
+    assert set(figures) == {"lost", "lag_s", "network_lag_s"}
+    assert figures["lost"] == 0
+    assert "pairs in Tiled before the last one was taken" in printed
+
+
 def test_frames_written(tmp_path):
     figures, printed = quickly("frames_written", tmp_path, "--directory", str(tmp_path))
     assert set(figures) == {"ratio_raw", "cost_growth"}
