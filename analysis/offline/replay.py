@@ -19,6 +19,7 @@ from analysis.documents.recipe import Recipe, recipes_of
 from analysis.documents.references import Reference, ReferenceStore
 from analysis.documents.refusal import RunRefused
 from analysis.documents.software import software
+from analysis.documents.streams import PRIMARY
 from analysis.estimate import Estimate, Quantity
 from analysis.techniques import RowSink, Run, technique_of
 from analysis.worker.compute import computed
@@ -242,7 +243,7 @@ def verify(derived: Documents, raw: Documents, state_dir: Path | str, *, referen
     for name, doc in _single_events(stream):
         if name == "event":
             events.append(dict(doc))
-        elif name == "descriptor":
+        elif name == "descriptor" and doc["name"] == PRIMARY:
             data_keys = doc["data_keys"]
         elif name == "stop":
             stop = dict(doc)

@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.documents.derived import array_keys, failed_checks, is_useless, quality_figures
 from analysis.documents.log import LogReader
+from analysis.documents.streams import PRIMARY
 from analysis.views.table import table
 
 _FLAT_IN_A_ROW = 3
@@ -196,7 +197,7 @@ class LiveRun:
             self.position, self.time = record.position, record.logged_at
             if record.damage is not None:
                 continue
-            if record.name == "descriptor":
+            if record.name == "descriptor" and record.doc["name"] == PRIMARY:
                 self.data_keys = record.doc["data_keys"]
             elif record.name == "event":
                 self.estimate = record.doc["data"]

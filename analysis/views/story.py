@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.documents.derived import array_keys, quality_figures
 from analysis.documents.log import LogReader, log_paths
+from analysis.documents.streams import PRIMARY
 from analysis.offline.ingest import REFERENCE
 from analysis.views.scale import PixelSize, show_image
 
@@ -109,7 +110,7 @@ def _read(reader: LogReader, uid: str) -> _Told:
             told.caption = record.doc.get("caption", "")
             told.channels = list(record.doc.get("channels") or ())
             told.pixel_size_um = record.doc["image"].get("pixel_size_um")
-        elif record.name == "descriptor":
+        elif record.name == "descriptor" and record.doc["name"] == PRIMARY:
             told.data_keys = record.doc["data_keys"]
         elif record.name == "event":
             told.events.append(record.doc["data"])

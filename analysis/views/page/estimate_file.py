@@ -11,6 +11,7 @@ import numpy as np
 
 from analysis.documents.derived import array_keys
 from analysis.documents.log import LogReader
+from analysis.documents.streams import PRIMARY
 
 
 def estimate_file(reader: LogReader, uid: str) -> bytes:
@@ -37,7 +38,7 @@ def estimate_file(reader: LogReader, uid: str) -> bytes:
     documents: dict[str, dict[str, Any]] = {}
     newest = 0
     for record in reader.documents(uid, arrays=False):
-        if record.damage is None:
+        if record.damage is None and record.doc.get("name", PRIMARY) == PRIMARY:  # not the descriptor of single rows
             documents[record.name] = record.doc
             newest = record.position if record.name == "event" else newest
     if not newest:

@@ -7,6 +7,7 @@ from typing import Any
 from analysis.documents.derived import array_keys, failed_checks, is_useless, quality_figures
 from analysis.documents.log import LogReader, Record
 from analysis.documents.log_reader import RunInfo
+from analysis.documents.streams import PRIMARY
 
 _POINTS = 250  # of a curve: as many as can be told apart
 _STANDARD = ("used", "number_last", "final", "restart", "elapsed_s", "expected", "received", "rejected")
@@ -109,7 +110,7 @@ class Reconstruction:
     def _take(self, record: Record) -> None:
         if record.damage is not None:
             return
-        if record.name == "descriptor":
+        if record.name == "descriptor" and record.doc["name"] == PRIMARY:
             self._data_keys = record.doc["data_keys"]
         elif record.name == "event":
             arrays = set(array_keys(self._data_keys))

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import closing
+
+import h5py
 import numpy as np
 import pytest
+from logged import derived_runs, write_raw
 from pair_runs import SIDE, driven, frame, halves, pair_series, scene, series_of
 from scipy.ndimage import shift
 
+from analysis.documents.log import LogReader, log_paths
+from analysis.documents.recipe import Recipe
 from analysis.documents.refusal import NothingUsable, RunRefused
+from analysis.offline.replay import verify
+from analysis.views.page.estimate_file import estimate_file
+from analysis.worker.job import Job, Outcome, run_job
 
 QUICK = {"steps": 20}
 
@@ -135,3 +145,18 @@ def test_recipes_that_make_no_sense_are_refused_in_words(tmp_path, method, optio
     _, documents, _ = pair_series(tmp_path / "frames" / "pairs.h5", 1)
     with pytest.raises(RunRefused, match=message):
         driven(documents, tmp_path, method, **options)
+
+
+def test_a_series_shorter_than_was_to_be_learned_is_denoised_whole_and_shown(tmp_path):
+    series, documents, _ = pair_series(tmp_path / "frames" / "pairs.h5", 4)
+    write_raw(tmp_path, documents)
+    recipe = Recipe("gaussian", {"pairs": 9})
+    assert run_job(Job(tmp_path, series.uid, recipe, (recipe,)))[0] is Outcome.FINISHED
+    (stored,) = derived_runs(tmp_path)
+    assert stored.stop["num_events"]["series"] == 4
+    assert np.isfinite(stored.events[-1]["data"]["denoised"]).all()
+    assert verify(stored.documents, documents, tmp_path).identical
+    with closing(LogReader(log_paths(tmp_path).processed)) as reader:
+        told = estimate_file(reader, stored.start["uid"])
+    with h5py.File(io.BytesIO(told)) as file:
+        assert file["denoised"].attrs["meaning"] == "newest pair, denoised"
