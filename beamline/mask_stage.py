@@ -125,6 +125,11 @@ class MaskStage(NumpyTyped, Device):
         return self.nearest()[0]
 
     @property
+    def limits(self) -> tuple[int, int]:
+        """The first and the last mask of the mounted plate."""
+        return 0, len(self.plate) - 1
+
+    @property
     def _mm_per_unit(self) -> float:
         return UM_PER_UNIT[self.units] / 1000.0
 

@@ -58,6 +58,10 @@ class Card {
   }
 
   show(told) {
+    if (told.state !== "running" && this.verified.hidden && Date.now() > this.askAgain) this.verify();
+    const shown = JSON.stringify(told);
+    if (shown === this.shown) return;
+    this.shown = shown;
     const [word, className] = stateOf(told);
     this.mark.textContent = word;
     this.mark.className = `mark ${className}`;
@@ -66,7 +70,6 @@ class Card {
       make("dt", { textContent: units ? `${meaning} (${units})` : meaning }), make("dd", { textContent: number(value) }))));
     this.remarks.replaceChildren(...[told.reason, ...told.remarks].filter(Boolean).map((textContent) => make("p", { textContent })));
     if (!this.panels.length && told.arrays.length) this.open(told);
-    if (told.state !== "running" && this.verified.hidden && Date.now() > this.askAgain) this.verify();
   }
 
   /** Say so once the archiver has read it back from Tiled and compared it with the log. */

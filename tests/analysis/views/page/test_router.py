@@ -102,3 +102,12 @@ def test_key_gets_into_no_log(page: httpx.Client, tiled_server: TiledServer, rea
     page.get("state", headers=reading)
     page.get("nothing.js", headers=reading)
     assert reading["Authorization"].split()[1] not in (tiled_server.state_dir / "tiled.log").read_text()
+
+
+def test_scan_in_the_dark_is_named(page: httpx.Client, tiled_server: TiledServer, reading: dict[str, str]) -> None:
+    dark = {number: {"diode": 20.0, "diode_monitor": 10.0} for number in range(1, 31)}
+    writer = LogWriter(log_paths(tiled_server.state_dir).raw)
+    for name, doc in MadeRun(mask_set(), num=30, values=dark, seed=5).documents()[:-5]:
+        writer(name, doc)
+    writer.close()
+    assert "no higher than without light" in scan_with(26, page, reading)["doubt"]
