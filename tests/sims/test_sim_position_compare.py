@@ -104,3 +104,29 @@ def test_a_gate_counts_only_what_happens_after_it_was_armed():
 def test_impossible_gates_are_refused(changes, complaint):
     with pytest.raises(ValueError, match=complaint):
         gate(**changes)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_captured_position_is_the_mean_over_the_live_window_in_both_directions_even_while_the_drive_speeds_up(side):
+    x, tracks = drives(0.0)
+    travel = Travel(0.0, 0.5 * side, 1.0, 0.2)  # mm; it speeds up for 0.2 s
+    x.go(0.0, travel, 0.0, 1.0)
+    compare = PositionCompare(gate(start_um=10.0 * side, width_um=400.0, step_s=0.04, width_s=0.01, most=8), tracks, 0.0)
+    pulses = compare.advance(0.6)
+    assert len(pulses) == 8
+    for start, end, mean, moved in zip(pulses.starts, pulses.ends, pulses.positions["Enc2"], pulses.moved["Enc2"], strict=True):
+        truth = [1000 * x.position(time) for time in np.linspace(start, end, 2001)]
+        assert mean == pytest.approx(np.mean(truth), abs=0.02)
+        assert moved == pytest.approx(truth[-1] - truth[0]) and np.sign(moved) == side
+    np.testing.assert_allclose(np.diff(pulses.starts), 0.04)
+
+
+def test_a_gate_on_time_opens_at_once_while_the_drives_stand_still():
+    _, tracks = drives(0.002)
+    compare = PositionCompare(gate(encoder=None, step_s=0.01, width_s=0.01, most=1), tracks, 5.0)
+    assert len(compare.advance(5.005)) == 0
+    pulses = compare.advance(5.02)
+    assert compare.closed and pulses.starts.tolist() == [5.0]
+    assert (pulses.positions["Enc2"], pulses.moved["Enc2"]) == (pytest.approx([2.0]), [0.0])
+    with pytest.raises(ValueError, match="needs a number of pulses"):
+        gate(encoder=None, most=0)
