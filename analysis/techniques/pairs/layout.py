@@ -90,6 +90,8 @@ class Layout:
             raise RunRefused(
                 f'the start document has no "{ENTRY}" entry: it is no series of pairs (take one with frame_pair_series)'
             )
+        if entry.get("kind") == "dark_flat":
+            raise RunRefused("the run holds dark and flat frames alone: there are no pairs to denoise")
         frames = entry.get("frames")
         if not isinstance(frames, Mapping):
             raise RunRefused(f'{ENTRY}["frames"] must be a table, not {frames!r}')
