@@ -56,8 +56,8 @@ def main() -> None:
                 series = {method: _Series(catalog, one) for method, one in derived.items()}
                 while time.monotonic() < deadline:
                     finished = all(processed.state(one) is RunState.ENDED for one in derived.values())
-                    for method, one in series.items():
-                        seen[method].append((time.time(), one.count()))
+                    for method, denoised in series.items():
+                        seen[method].append((time.time(), denoised.count()))
                     if finished and all(counts[-1][1] >= num for counts in seen.values()):
                         break
                     time.sleep(_POLL_S)
