@@ -25,6 +25,7 @@ class McaElement(EpicsMCARecord):
     elapsed_live_time = Cpt(EpicsSignalRO, ".ELTM", auto_monitor=False, kind="omitted")
     used_bins = Cpt(EpicsSignalRO, ".NUSE", kind="omitted")
     preset_real_time = None  # all are preset together
+    rois = None  # 32 regions with four PVs each: the reconstruction has its own
 
 
 class ElementRates(Device):
