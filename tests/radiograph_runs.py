@@ -12,6 +12,8 @@ import h5py
 import hdf5plugin
 import numpy as np
 
+from sims.radiographs import FlatPanel, moving_bed
+
 Documents = list[tuple[str, dict[str, Any]]]
 IMAGE, NUMBER = "camera_image", "camera_number"
 DATASETS = {IMAGE: "/entry/data/data", NUMBER: "/entry/instrument/NDAttributes/NDArrayUniqueId"}
@@ -194,3 +196,17 @@ def tomography_streams(angles_deg: np.ndarray, *, height: int = 2, seed: int = 0
         "flats": counted(np.ones((5, *shape))),
         "frames": counted(transmission),
     }
+
+
+def static_streams(
+    num: int, *, shape: tuple[int, int] = (96, 96), decay_px: float = 0.645, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Dark, flat, static and further frames of spheres that stand still, behind a scintillator."""
+    shape = (96, 96)
+    scene, panel = moving_bed(shape, 1, 20, seed=1), FlatPanel(decay_px, read_noise=3.0)
+
+    def counted(body: np.ndarray, number: int, shift: int) -> np.ndarray:
+        return np.rint(DARK + panel.frames(np.repeat(body, number, axis=0), LIGHT, seed + shift)).astype("<u2")
+
+    flats, static, frames = counted(np.ones_like(scene), 20, 1), counted(scene, 40, 2), counted(scene, num, 3)
+    return {"darks": np.full((2, *shape), DARK, "<u2"), "flats": flats, "static": static, "frames": frames}

@@ -99,14 +99,14 @@ def find_series(file: ArrayFile, unit: str | None = None) -> Series | None:
                 "those of the same part of the detector"
             )
     remarks: list[str] = []
-    angles = None
+    angles_deg = None
     if angles_name is not None:
         rows = parts["frames"].rows
-        angles = _angles(file, angles_name, rows, num, unit, remarks)
+        angles_deg = _angles(file, angles_name, rows, num, unit, remarks)
     for purpose in ("darks", "flats"):
         if purpose not in parts:
             remarks.append(f"the file holds no {purpose}")
-    return Series(parts, (shape[0], shape[1]), num, angles, tuple(remarks))
+    return Series(parts, (shape[0], shape[1]), num, angles_deg, tuple(remarks))
 
 
 def _by_image_key(file: ArrayFile) -> tuple[dict[str, Part], str | None] | None:

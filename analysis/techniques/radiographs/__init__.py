@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.documents.frames import frame_folders
 from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.techniques.protocol import Technique
+from analysis.techniques.radiographs.decorrelation import KIND
 from analysis.techniques.radiographs.intake import REASONS
-from analysis.techniques.radiographs.layout import ENTRY
+from analysis.techniques.radiographs.layout import ENTRY, Layout
 from analysis.techniques.radiographs.run import METHODS, RadiographRun
 
 
 def _references(start: Mapping[str, Any]) -> Sequence[ReferenceName]:
-    return []
+    identity = Layout.of(start).kernel
+    return [] if identity is None else [ReferenceName(KIND, identity)]
 
 
 def open_run(start: Mapping[str, Any], store: ReferenceStore) -> RadiographRun:
     """Return the run of a start document."""
-    return RadiographRun(start, frame_folders(store.state_dir))
+    for name in _references(start):
+        store.load(name)
+    return RadiographRun(start, store)
 
 
 TECHNIQUE = Technique(

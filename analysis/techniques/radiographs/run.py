@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from analysis.documents.frames import frame_folders
 from analysis.documents.recipe import Recipe
+from analysis.documents.references import ReferenceStore
 from analysis.estimate import Quantity
 from analysis.techniques.protocol import Reconstruction
 from analysis.techniques.radiographs.corrections import Corrections
+from analysis.techniques.radiographs.decorrelation import DECORRELATE_DEFAULTS, Decorrelation, decorrelation_quantities
 from analysis.techniques.radiographs.intake import RadiographIntake
 from analysis.techniques.radiographs.layout import ENTRY, Layout
 from analysis.techniques.radiographs.mean import Mean, mean_quantities
@@ -36,6 +38,9 @@ class MethodInfo:
 
 METHODS = {
     "mean": MethodInfo("mean", True, "The mean of all radiographs, corrected by dark and flat field."),
+    "decorrelate": MethodInfo(
+        "decorrelate", False, "Each radiograph with white noise, deconvolved by the measured kernel.", DECORRELATE_DEFAULTS
+    ),
     "fbp": MethodInfo("fbp", False, "Slices by filtered back-projection.", FBP_DEFAULTS),
     "sirt": MethodInfo("sirt", False, "Slices by SIRT, between bounds.", SIRT_DEFAULTS),
 }
@@ -49,8 +54,8 @@ class RadiographRun:
     ----------
     start : mapping
         Its start document.
-    folders : sequence of Path
-        Where the detector's files may lie.
+    store : ReferenceStore
+        Where kernels are, and in whose state directory the detector's files are named.
 
     Raises
     ------
@@ -60,10 +65,10 @@ class RadiographRun:
 
     rows = "radiographs"
 
-    def __init__(self, start: Mapping[str, Any], folders: Sequence[Path]) -> None:
+    def __init__(self, start: Mapping[str, Any], store: ReferenceStore) -> None:
         self.layout = Layout.of(start)
         self._start = start
-        self._folders = folders
+        self._store = store
         self._intake: RadiographIntake | None = None  # the latest, which knows the corrections
 
     @property
@@ -75,6 +80,8 @@ class RadiographRun:
         """What an estimate holds."""
         if recipe.method == "mean":
             return mean_quantities(self.layout)
+        if recipe.method == "decorrelate":
+            return decorrelation_quantities(self.layout)
         return tomography_quantities(self.layout, tomography_options(recipe.method, recipe.options))
 
     def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
@@ -94,7 +101,7 @@ class RadiographRun:
 
     def intake(self, *, wait_for_end: bool = False) -> RadiographIntake:
         """A new intake."""
-        self._intake = RadiographIntake(self._start, self._folders, wait_for_end=wait_for_end)
+        self._intake = RadiographIntake(self._start, frame_folders(self._store.state_dir), wait_for_end=wait_for_end)
         return self._intake
 
     def reconstruction(self, recipe: Recipe) -> Reconstruction:
@@ -104,6 +111,8 @@ class RadiographRun:
         if recipe.method == "mean":
             checked("mean", {}, recipe.options, {})
             return Mean(self.layout, self._corrections)
+        if recipe.method == "decorrelate":
+            return Decorrelation(self.layout, self._corrections, recipe, self._store, str(self._start["uid"]))
         return Tomography(self.layout, self._corrections, recipe)
 
     def _corrections(self) -> Corrections:

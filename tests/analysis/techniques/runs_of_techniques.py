@@ -13,7 +13,7 @@ import numpy as np
 from fly_runs import DetectorFile, FlyRun
 from made_runs import Documents, MadeRun, mask_set
 from pair_runs import pair_series
-from radiograph_runs import RadiographRun, tomography_streams
+from radiograph_runs import RadiographRun, static_streams, tomography_streams
 from spectral_runs import spectral_run
 
 from analysis.documents.recipe import Recipe
@@ -78,6 +78,12 @@ def _pairs(state_dir: Path) -> Documents:
     return pair_series(path, 100, lost=(7, 50), side=40, cuts=10)[1]
 
 
+def _radiographs(state_dir: Path) -> Documents:
+    """Eighty radiographs in four portions, behind static frames of the same scene; two are lost."""
+    path = state_dir / "frames" / f"{uuid.uuid4()}.h5"
+    return RadiographRun(path, static_streams(80), lost=(7, 50), portions=4).documents()
+
+
 def _tomography(state_dir: Path) -> Documents:
     """Eighty views in four portions, each with its angles; two radiographs are lost."""
     angles = np.arange(0.0, 180.0, 2.25)
@@ -137,6 +143,7 @@ CASES = [
         for method in PAIR_METHODS
     ),
     Case("radiographs-mean", Recipe("mean"), _tomography, _is_frames_datum),
+    Case("radiographs-decorrelate", Recipe("decorrelate"), _radiographs, _is_frames_datum),
     Case("radiographs-fbp", Recipe("fbp", {"slices": 2}), _tomography, _is_frames_datum),
     Case("radiographs-sirt", Recipe("sirt", {"iterations": 5, "centre": 11.5}), _tomography, _is_frames_datum),
     Case("mean-mean", Recipe("mean"), _mean),
