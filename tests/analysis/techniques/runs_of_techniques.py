@@ -79,16 +79,16 @@ def _pairs(state_dir: Path) -> Documents:
 
 
 def _radiographs(state_dir: Path) -> Documents:
-    """Eighty radiographs in four portions, behind static frames of the same scene; two are lost."""
+    """A hundred and twenty radiographs in twenty portions, behind static frames of the same scene; two are lost."""
     path = state_dir / "frames" / f"{uuid.uuid4()}.h5"
-    return RadiographRun(path, static_streams(80), lost=(7, 50), portions=4).documents()
+    return RadiographRun(path, static_streams(120), lost=(7, 50), portions=20).documents()
 
 
 def _tomography(state_dir: Path) -> Documents:
-    """Eighty views in four portions, each with its angles; two radiographs are lost."""
-    angles = np.arange(0.0, 180.0, 2.25)
+    """A hundred views in twenty portions, each with its angles; two radiographs are lost."""
+    angles = np.arange(0.0, 180.0, 1.8)
     path = state_dir / "frames" / f"{uuid.uuid4()}.h5"
-    return RadiographRun(path, tomography_streams(angles), angles=angles, lost=(7, 50), portions=4).documents()
+    return RadiographRun(path, tomography_streams(angles), angles=angles, lost=(7, 50), portions=20).documents()
 
 
 def _mean(state_dir: Path) -> Documents:
