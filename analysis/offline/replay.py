@@ -21,6 +21,7 @@ from analysis.documents.refusal import RunRefused
 from analysis.documents.software import software
 from analysis.documents.streams import PRIMARY
 from analysis.estimate import Estimate, Quantity
+from analysis.offline.stored_rows import StoredRows
 from analysis.techniques import RowSink, Run, technique_of
 from analysis.worker.compute import computed
 from analysis.worker.drive import Timed
@@ -157,7 +158,7 @@ class Check:
     Attributes
     ----------
     seq_num : int
-        The estimate's event.
+        The estimate's event; of what was stored of single rows, their number.
     key : str
         Data key.
     identical : bool
@@ -240,13 +241,20 @@ def verify(derived: Documents, raw: Documents, state_dir: Path | str, *, referen
     events: list[dict[str, Any]] = []
     stop: dict[str, Any] = {}
     data_keys: dict[str, Any] = {}
+    resources: list[Mapping[str, Any]] = []
+    rows: dict[str, int] = {}
     for name, doc in _single_events(stream):
         if name == "event":
             events.append(dict(doc))
         elif name == "descriptor" and doc["name"] == PRIMARY:
             data_keys = doc["data_keys"]
+        elif name == "stream_resource":
+            resources.append(doc)
+        elif name == "stream_datum":
+            rows[doc["stream_resource"]] = max(rows.get(doc["stream_resource"], 0), int(doc["indices"]["stop"]))
         elif name == "stop":
             stop = dict(doc)
+    stored_rows = StoredRows(resources, rows, Path(state_dir))
     measured = iter(raw)
     raw_start, _ = _opened(measured, Path(state_dir), references)
     if start["derived_from"] != raw_start["uid"]:
@@ -258,7 +266,17 @@ def verify(derived: Documents, raw: Documents, state_dir: Path | str, *, referen
     result = Verification(str(start["uid"]), tuple(array_keys(data_keys)), notes=_notes(start, stop))
     threads, recipe = int(start["threads"]), recipe_of(start)
     again: dict[tuple[int, int] | None, Timed] = {}
-    with closing(computed(Path(state_dir), raw_start, recipe, measured, segments=segments, threads=threads)) as estimates:
+    with closing(
+        computed(
+            Path(state_dir),
+            raw_start,
+            recipe,
+            measured,
+            segments=segments,
+            threads=threads,
+            rows=lambda options, series: stored_rows,
+        )
+    ) as estimates:
         for one in estimates:
             timed = one.timed
             again[None if timed.final else (restarts[timed.segment], timed.standing.used)] = timed
@@ -266,6 +284,9 @@ def verify(derived: Documents, raw: Documents, state_dir: Path | str, *, referen
         data = event["data"]
         made = again.get(None if data["final"] else (data["restart"], int(data["used"])))
         result.checks.extend(_checks(event, made, result.keys))
+    stored_rows.end()
+    for key, difference in stored_rows.difference.items():
+        result.checks.append(Check(stored_rows.compared, f"series/{key}", difference == 0, difference))
     return result
 
 

@@ -155,7 +155,12 @@ def test_a_series_shorter_than_was_to_be_learned_is_denoised_whole_and_shown(tmp
     (stored,) = derived_runs(tmp_path)
     assert stored.stop["num_events"]["series"] == 4
     assert np.isfinite(stored.events[-1]["data"]["denoised"]).all()
-    assert verify(stored.documents, documents, tmp_path).identical
+    result = verify(stored.documents, documents, tmp_path)
+    assert result.identical and [check.key for check in result.checks][-2:] == ["series/row_number", "series/denoised"]
+    with h5py.File(tmp_path / "frames" / "derived" / f"{stored.start['uid']}.h5", "r+") as file:
+        file["entry/data/denoised"][2, 5, 6] += 1
+    (changed,) = [check for check in verify(stored.documents, documents, tmp_path).checks if not check.identical]
+    assert changed.key == "series/denoised" and changed.difference == pytest.approx(1)
     with closing(LogReader(log_paths(tmp_path).processed)) as reader:
         told = estimate_file(reader, stored.start["uid"])
     with h5py.File(io.BytesIO(told)) as file:
