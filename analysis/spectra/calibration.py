@@ -20,7 +20,7 @@ FEWEST_COUNTS = 2000
 """Counts in a spectrum below which its energies cannot be fitted."""
 _BIN_KEV = 0.02
 _MOST_BETA = 2.0
-_MOST_TRIALS = 400
+_MOST_TRIALS = 600
 _CONVERGED = (1, 2, 3, 4, 6, 7, 8)
 """MINPACK's words for a minimum: within the tolerances, or as near as rounding allows."""
 _MOST_OFF = 0.05
@@ -134,13 +134,17 @@ def _fitted(misfit: Callable[[Calibration], np.ndarray], first: Calibration, ele
     parameters.add("noise_kev", first.noise_kev, min=0.005, max=0.3)
     parameters.add("fano", first.fano, min=0.05, max=0.5)
     parameters.add("tail", first.tail, min=0.0, max=0.3)
-    parameters.add("tail_kev", first.tail_kev, min=0.05, max=2.0)
     parameters.add("angle_deg", first.angle_deg, min=30.0, max=180.0)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of lmfit, where a width is at its limit and has no error
         result = lmfit.minimize(
-            lambda values: misfit(replace(first, **values.valuesdict())), parameters, max_nfev=_MOST_TRIALS, ftol=1e-6, xtol=1e-6
+            lambda values: misfit(replace(first, **values.valuesdict())),
+            parameters,
+            max_nfev=_MOST_TRIALS,
+            ftol=1e-5,
+            xtol=1e-5,
+            epsfcn=1e-10,
         )
     if result.aborted or result.ier not in _CONVERGED:
         raise CalibrationError(
