@@ -56,11 +56,11 @@ class Scan:
         points = num // lines
         y, x = np.divmod(np.arange(lines * points), points)
         x = np.where(y % 2 == 1, points - 1 - x, x)
-        places = np.stack([y * extent / lines, x * extent / points], axis=1)
+        places = np.rint(np.stack([y * extent / lines, x * extent / points], axis=1))  # the sample is one of pixels
         self.truth = make_phase_sample("star", extent + side, optics.pixel_um, seed)
         probe = optics.probe() * np.sqrt(PHOTONS)
         frames = np.empty((len(places), side, side), dtype=np.uint16)
-        for frame, (row, column) in zip(frames, np.rint(places).astype(int), strict=True):
+        for frame, (row, column) in zip(frames, places.astype(int), strict=True):
             wave = scipy.fft.fft2(probe * self.truth[row : row + side, column : column + side], norm="ortho")
             frame[...] = rng.poisson(np.fft.fftshift(wave.real**2 + wave.imag**2))
         file = folder / f"scan_{num}.npz"

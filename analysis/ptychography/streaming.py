@@ -24,7 +24,8 @@ BLOCK = 64
 _WINDOW = 8  # blocks whose frames are shuffled together in a sweep, and in memory
 _LAST_STEP = 0.1  # of the step in the first sweep; less gained nothing at 1000 to 10 000 photons a frame
 _NEW_MODE = 0.1  # amplitude of further modes to begin with, in that of the first
-_NEW_STEP, _AGAIN_STEP = 0.5, 0.2  # of a new block and of one that is looked at again: more follows the noise
+_EARLY = 4  # blocks, during which the probe is hardly known
+_EARLY_STEPS, _STEPS = (0.5, 0.2), (0.2, 0.1)  # of a new block and of one that is looked at again: more follows the noise
 _AGAIN, _AGAIN_AT_FIRST = 2, 16  # blocks that are looked at again behind each new one, and behind the very first
 
 
@@ -116,12 +117,13 @@ class StreamingEpie:
     def take_block(self) -> None:
         """Take the next block, then look at earlier ones again."""
         rng = np.random.default_rng((self._seed, 1, self._blocks))
+        new_step, again_step = _EARLY_STEPS if self._blocks < _EARLY else _STEPS
         new = self._read(self._blocks)
-        errors = self._epie.update(new, rng.permutation(len(new)), _NEW_STEP)
+        errors = self._epie.update(new, rng.permutation(len(new)), new_step)
         self._blocks += 1
         for _ in range(max(_AGAIN, _AGAIN_AT_FIRST // self._blocks)):
             earlier = self._read(int(rng.integers(self._blocks)))
-            self._epie.update(earlier, rng.permutation(len(earlier)), _AGAIN_STEP)
+            self._epie.update(earlier, rng.permutation(len(earlier)), again_step)
         self._residual = float(errors.mean())
 
     def picture(self) -> Picture:
