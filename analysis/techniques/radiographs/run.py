@@ -17,10 +17,9 @@ from analysis.techniques.radiographs.intake import RadiographIntake
 from analysis.techniques.radiographs.layout import ENTRY, Layout
 from analysis.techniques.radiographs.mean import Mean, mean_quantities
 from analysis.techniques.radiographs.options import checked
-from analysis.techniques.radiographs.tomography import (
+from analysis.techniques.radiographs.tomography_options import (
     FBP_DEFAULTS,
     SIRT_DEFAULTS,
-    Tomography,
     tomography_options,
     tomography_quantities,
 )
@@ -113,6 +112,8 @@ class RadiographRun:
             return Mean(self.layout, self._corrections)
         if recipe.method == "decorrelate":
             return Decorrelation(self.layout, self._corrections, recipe, self._store, str(self._start["uid"]))
+        from analysis.techniques.radiographs.tomography import Tomography  # loads torch
+
         return Tomography(self.layout, self._corrections, recipe)
 
     def _corrections(self) -> Corrections:
