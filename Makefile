@@ -19,7 +19,7 @@ session: $(INSTALLED)
 # Two files of tests at a time, since many tests wait for processes. One thread for the numerical libraries: more of them fight
 # over the cores with the processes that the tests start.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer
 
-from analysis.archive import archiver
+from analysis.archive import log_archiver
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.log_archiver import LogArchiver
 from analysis.archive.run_archive import unpacked
@@ -107,10 +107,10 @@ class Fuzz:
 
     def _archive(self) -> None:
         logging.getLogger("ghostbeam.archiver").setLevel(logging.CRITICAL)  # it tells of each run that it gives up
-        up_to_tiled = patch.object(archiver, "RunArchive", _Archive)
-        with up_to_tiled, patch.object(archiver, "_TRIES", 1), closing(ArchiveLedger(self._state_dir)) as ledger:
-            log_archiver = LogArchiver(self._reader, ledger, lambda: None)
-            while log_archiver.step(None) or log_archiver.verify(busy=False):
+        up_to_tiled = patch.object(log_archiver, "RunArchive", _Archive)
+        with up_to_tiled, patch.object(log_archiver, "_TRIES", 1), closing(ArchiveLedger(self._state_dir)) as ledger:
+            archiver = LogArchiver(self._reader, ledger, lambda: None)
+            while archiver.step(None) or archiver.verify(busy=False):
                 pass
 
     def _taken(self, name: Any, doc: Any) -> bool:

@@ -32,7 +32,7 @@ class Independence:
     across : float
         Part of the noise that both images have in common, 0 to 1.
     error : float
-        Its standard error.
+        Its standard error, which is that of `along_y` and `along_x` too, or a little more.
     along_y, along_x : float
         Correlation of the noise of pixels one above the other, and side by side, within one image.
     certain : bool
@@ -72,7 +72,8 @@ class Independence:
 
     def refusal_of_blind_spots(self) -> str | None:
         """Why no denoiser may guess a pixel from those around it, in a sentence; None if one may."""
-        if max(abs(self.along_y), abs(self.along_x)) > NEIGHBOURS:
+        strongest = max(abs(self.along_y), abs(self.along_x))
+        if strongest > NEIGHBOURS and strongest > 5 * self.error:
             return (
                 f"the noise of neighbouring pixels is correlated ({self.along_y:.2f} along y, {self.along_x:.2f} along x), "
                 "so that a blind-spot denoiser would learn the noise: use a pair method"

@@ -77,10 +77,12 @@ def _propagation(geometry: Geometry) -> Operator:
     shape = (2, *geometry.shape)  # real and imaginary part
     propagator = geometry.propagator(Backend())
 
-    def of_parts(propagate: Callable[[np.ndarray], np.ndarray]) -> Map:
+    def of_parts(prepare: Callable[[np.ndarray, np.ndarray], Callable[[], None]]) -> Map:
         def applied(parts: np.ndarray) -> np.ndarray:
-            wave = propagate((parts[0] + 1j * parts[1]).astype(np.complex64))
-            return np.stack([wave.real, wave.imag])
+            wave = (parts[0] + 1j * parts[1]).astype(np.complex64)
+            result = np.empty_like(wave)
+            prepare(wave, result)()
+            return np.stack([result.real, result.imag])
 
         return applied
 

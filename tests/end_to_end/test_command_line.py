@@ -252,7 +252,7 @@ def test_recover_brings_back_what_was_deleted_from_tiled(config, measured, state
     uri, key = tiled_uri(load_config(config)), api_key(state_dir)
     with connect(uri, key) as catalog:
         catalog.raw.delete_contents([measured], recursive=True, external_only=False)
-    assert "1 runs were brought into Tiled" in succeed(config, "recover")
+    assert "1 runs were stored in Tiled" in succeed(config, "recover")
     with connect(uri, key) as catalog:
         assert len(catalog.raw[measured]["primary"].base["internal"].read()) == 120
 

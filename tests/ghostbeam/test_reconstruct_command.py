@@ -149,7 +149,7 @@ def test_a_compared_method_that_cannot_leaves_the_others_their_images(folder: Pa
     np.savez("signed.npz", masks=MASKS.patterns - 0.5, buckets=BUCKETS)
     done = reconstruct("signed.npz", "-m", "tv", "-c", "normalised,differential")
     assert done.exit_code == 1
-    assert "normalised made no image: normalised ghost imaging divides by each mask's sum" in done.stdout
+    assert "normalised computed no image: normalised ghost imaging divides by each mask's sum" in done.stdout
     assert "differential" in done.stdout and pictures() == ["signed_tv_normalised_differential.png"]
     assert "divides by each mask's sum" in refusal("signed.npz", "-m", "normalised", "-c", "tv")
 

@@ -44,7 +44,7 @@ BAD = [
         ("start", {"uid": uid, "time": 1.0}, r"must be a UUID|must be text")
         for uid in ("../masks", "../raw", "?%2e%2e", "a/b", "", ".", A.upper(), A + "\n", "u" * 300)
     ),
-    ("start", start(A), "begun already"),
+    ("start", start(A), "has already begun"),
     *(
         ("descriptor", {**descriptor("d", A), "name": name}, "plain name|must be text")
         for name in ("../x", "a/b", "a\\b", "", "?", "%2e", ".", "a#b", " a", "a\nb", "x" * 300)

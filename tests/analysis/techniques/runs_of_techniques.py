@@ -139,8 +139,8 @@ CASES = [
     ),
     Case("ptychography-epie-binned", Recipe("epie", {"sweeps": 2, "binning": 3, "modes": 2}), _fly, _is_datum),
     *(
-        Case(f"pairs-{method}", Recipe(method, {"steps": 4, "pairs": 2} if "network" in method else {}), _pairs, _is_datum)
-        for method in PAIR_METHODS
+        Case(f"pairs-{method}", Recipe(method, {"steps": 4, "pairs": 2} if "steps" in info.defaults else {}), _pairs, _is_datum)
+        for method, info in PAIR_METHODS.items()
     ),
     Case("radiographs-mean", Recipe("mean"), _tomography, _is_frames_datum),
     Case("radiographs-decorrelate", Recipe("decorrelate"), _radiographs, _is_frames_datum),
