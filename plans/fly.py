@@ -3,16 +3,14 @@
 # Annotations stay objects here: queueserver reads parameter types from them and cannot use strings.
 import typing
 
-import bluesky.plan_stubs as bps
-import bluesky.preprocessors as bpp
 from bluesky.protocols import Flyable, Movable, Readable
 from bluesky.utils import MsgGenerator
 
 from beamline.frames.values import TriggeredFrames
 from plans.fly_request import check_fly_scan
-from plans.fly_stubs import collect_rest, declare_streams, fly_lines, save_rest
+from plans.fly_stubs import fly_lines, triggered_run
 from plans.metadata import fly_scan_metadata
-from plans.preprocessors import checked_plan, closed_shutter_decorator
+from plans.preprocessors import checked_plan
 from plans.request import check_md
 
 
@@ -117,27 +115,5 @@ def fly_scan(
         "shutter": getattr(request.shutter, "name", None),
         "recipes": request.recipes or None,
     }
-
-    # Staged before the run is opened: a detector that cannot write makes no run.
-    @bpp.stage_decorator([request.detector, request.trigger_box, request.stage])
-    def staged() -> MsgGenerator[str]:
-        frames = TriggeredFrames(scan.exposure_s, scan.period_s, request.shape)
-        yield from bps.prepare(request.detector, frames, wait=True)
-        return (yield from measure())
-
-    @bpp.run_decorator(md=fly_scan_metadata(request, plan_args, user_md))
-    @closed_shutter_decorator(request.shutter)
-    def measure() -> MsgGenerator[None]:
-        yield from declare_streams(request)
-        yield from bps.kickoff(request.detector, wait=True)
-
-        def lines() -> MsgGenerator[None]:
-            yield from fly_lines(request)
-            yield from collect_rest(request)
-
-        yield from bpp.contingency_wrapper(lines(), except_plan=lambda _: save_rest(request))
-
-    def flight() -> MsgGenerator[str]:
-        return (yield from staged())
-
-    return flight()
+    frames = TriggeredFrames(scan.exposure_s, scan.period_s, request.shape)
+    return triggered_run(request, frames, fly_scan_metadata(request, plan_args, user_md), lambda: fly_lines(request))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 
+from beamline.frames.values import TriggeredFrames
 from beamline.motion.lines import Line
 from plans.fly_request import FlyScanRequest
-from plans.protocols import FrameDetector, LineTriggerBox
+from plans.preprocessors import closed_shutter_decorator
+from plans.protocols import BeamShutter, FrameDetector, LineStage, LineTriggerBox
 from plans.stubs import TriggersLost, open_shutter, told_trouble
 
 FRAMES, POSITIONS = "frames", "positions"
@@ -38,12 +41,46 @@ class TriggeredScan(Protocol):
     def trigger_box(self) -> LineTriggerBox:
         """What triggers it."""
 
+    @property
+    def stage(self) -> LineStage:
+        """What moves the sample."""
+
+    @property
+    def shutter(self) -> BeamShutter | None:
+        """Ends closed."""
+
 
 class StageFailed(RuntimeError):
     """The stage did not go where it was sent."""
 
 
-def declare_streams(request: TriggeredScan) -> MsgGenerator[None]:
+def triggered_run(
+    request: TriggeredScan, frames: TriggeredFrames, md: dict[str, Any], body: Callable[[], MsgGenerator[None]]
+) -> MsgGenerator[str]:
+    """Make one run of what `body` triggers. What came before a failure is collected, and the shutter ends closed."""
+
+    # Staged before the run is opened: a detector that cannot write makes no run.
+    @bpp.stage_decorator([request.detector, request.trigger_box, request.stage])
+    def staged() -> MsgGenerator[str]:
+        yield from bps.prepare(request.detector, frames, wait=True)
+        return (yield from measure())
+
+    @bpp.run_decorator(md=md)
+    @closed_shutter_decorator(request.shutter)
+    def measure() -> MsgGenerator[None]:
+        yield from _declare_streams(request)
+        yield from bps.kickoff(request.detector, wait=True)
+
+        def triggered() -> MsgGenerator[None]:
+            yield from body()
+            yield from collect_rest(request)
+
+        yield from bpp.contingency_wrapper(triggered(), except_plan=lambda _: _save_rest(request))
+
+    return (yield from staged())
+
+
+def _declare_streams(request: TriggeredScan) -> MsgGenerator[None]:
     """Announce the two streams."""
     yield from bps.declare_stream(request.detector, name=FRAMES, collect=True)
     yield from bps.declare_stream(request.trigger_box, name=POSITIONS, collect=True)
@@ -149,7 +186,7 @@ def collect_rest(request: TriggeredScan) -> MsgGenerator[None]:
         yield from collect_new(request)
 
 
-def save_rest(request: TriggeredScan) -> MsgGenerator[None]:
+def _save_rest(request: TriggeredScan) -> MsgGenerator[None]:
     """Collect what there is after a failure, as far as that is possible."""
     try:
         yield from bps.stop(request.trigger_box)

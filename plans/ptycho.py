@@ -3,15 +3,13 @@
 # Annotations stay objects here: queueserver reads parameter types from them and cannot use strings.
 import typing
 
-import bluesky.plan_stubs as bps
-import bluesky.preprocessors as bpp
 from bluesky.protocols import Flyable, Movable, Readable
 from bluesky.utils import MsgGenerator
 
 from beamline.frames.values import TriggeredFrames
-from plans.fly_stubs import collect_rest, declare_streams, save_rest
+from plans.fly_stubs import triggered_run
 from plans.metadata import ptycho_scan_metadata
-from plans.preprocessors import checked_plan, closed_shutter_decorator
+from plans.preprocessors import checked_plan
 from plans.ptycho_request import check_ptycho_scan
 from plans.ptycho_stubs import visit_places
 from plans.request import check_md
@@ -109,27 +107,5 @@ def ptycho_scan(
         "shutter": getattr(request.shutter, "name", None),
         "recipes": request.recipes or None,
     }
-
-    # Staged before the run is opened: a detector that cannot write makes no run.
-    @bpp.stage_decorator([request.detector, request.trigger_box, request.stage])
-    def staged() -> MsgGenerator[str]:
-        frames = TriggeredFrames(request.exposure_s, request.period_s, request.shape)
-        yield from bps.prepare(request.detector, frames, wait=True)
-        return (yield from measure())
-
-    @bpp.run_decorator(md=ptycho_scan_metadata(request, plan_args, user_md))
-    @closed_shutter_decorator(request.shutter)
-    def measure() -> MsgGenerator[None]:
-        yield from declare_streams(request)
-        yield from bps.kickoff(request.detector, wait=True)
-
-        def places() -> MsgGenerator[None]:
-            yield from visit_places(request)
-            yield from collect_rest(request)
-
-        yield from bpp.contingency_wrapper(places(), except_plan=lambda _: save_rest(request))
-
-    def scan() -> MsgGenerator[str]:
-        return (yield from staged())
-
-    return scan()
+    frames = TriggeredFrames(request.exposure_s, request.period_s, request.shape)
+    return triggered_run(request, frames, ptycho_scan_metadata(request, plan_args, user_md), lambda: visit_places(request))

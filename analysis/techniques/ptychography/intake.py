@@ -20,6 +20,7 @@ from analysis.documents.announced import WINDOW, AnnouncedRows
 from analysis.documents.batch import Batch
 from analysis.documents.ledger import MAX_DETAILS, Ledger
 from analysis.documents.refusal import RunRefused
+from analysis.documents.stream_frames import FRAME
 from analysis.documents.streams import Numbered, Streams, column, gaps, whole_numbers
 from analysis.techniques.ptychography.layout import ENTRY, Layout
 
@@ -41,8 +42,6 @@ _MICROMETRES = {"um": 1.0, "µm": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "m"
 _NARROW = 0.05  # positions that span less than this part of the grid are in another unit than they say
 
 POSITION = np.dtype([("number", "<i8"), ("time", "<f8"), ("y", "<f8"), ("x", "<f8")])
-FRAME = np.dtype([("number", "<i8"), ("time", "<f8"), ("row", "<i8")])
-"""`time` of a frame is its row in the file: of two with one number the first counts."""
 _JOINED = np.dtype([("number", "<i8"), ("row", "<i8"), ("cell", "<i8"), ("y", "<f8"), ("x", "<f8"), ("received", "<i8")])
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from analysis.documents.batch import Batch
 from analysis.documents.ledger import MAX_DETAILS, Ledger
 from analysis.documents.refusal import RunRefused
-from analysis.documents.stream_frames import StreamFrames
+from analysis.documents.stream_frames import FRAME, StreamFrames
 from analysis.documents.streams import Numbered, Streams, column, gaps, whole_numbers
 from analysis.techniques.radiographs.corrections import Corrections
 from analysis.techniques.radiographs.layout import Layout
@@ -40,7 +40,6 @@ _SATURATED_PART = 0.1
 _DEGREES = {"deg": 1.0, "degree": 1.0, "degrees": 1.0, "rad": 180 / np.pi, "radian": 180 / np.pi, "radians": 180 / np.pi}
 _STALLED = 5  # radiographs in a row at one angle
 
-FRAME = np.dtype([("number", "<i8"), ("time", "<f8"), ("row", "<i8")])
 ANGLE = np.dtype([("number", "<i8"), ("time", "<f8"), ("angle", "<f8")])
 
 
