@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -47,12 +47,24 @@ class MaskSet:
         Stage readings (y, x) that centre each mask in the beam.
     pixel_size_um : float
         Size of a mask pixel on the sample.
+    uncertainty : ndarray, float32, (M, H, W), optional
+        Standard error of the patterns, if they were measured; NaN where it is not known.
+    registration : ndarray, float64, (M, 6), optional
+        How each mask lies against its design: `analysis.masks.calibration.REGISTRATION`.
+    design : str, optional
+        Identity of the set that these masks were designed as.
+    runs : tuple of str
+        Uids of the runs that they were measured by.
     """
 
     name: str
     patterns: np.ndarray
     positions_mm: np.ndarray
     pixel_size_um: float
+    uncertainty: np.ndarray | None = None
+    registration: np.ndarray | None = None
+    design: str | None = None
+    runs: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -76,13 +88,28 @@ class MaskSet:
         if not (np.isfinite(patterns).all() and np.isfinite(positions).all() and np.isfinite(self.pixel_size_um)):
             raise ValueError(f"mask set {self.name!r} holds values that are not finite")
         arrays = {"patterns": patterns, "positions_mm": positions}
-        return Reference(KIND, arrays, {"pixel_size_um": float(self.pixel_size_um)}, str(self.name))
+        attributes: dict[str, Any] = {"pixel_size_um": float(self.pixel_size_um)}
+        for name, dtype in (("uncertainty", "<f4"), ("registration", "<f8")):
+            if (array := getattr(self, name)) is not None:
+                arrays[name] = np.ascontiguousarray(array, dtype=dtype)
+        if self.design is not None:
+            attributes["design"] = self.design
+        return Reference(KIND, arrays, attributes, str(self.name), self.runs)
 
     @classmethod
     def of(cls, reference: Reference) -> MaskSet:
         """The mask set that a reference holds."""
-        pixel_size_um = float(reference.attributes["pixel_size_um"])
-        return cls(reference.name, reference.arrays["patterns"], reference.arrays["positions_mm"], pixel_size_um)
+        arrays, attributes = reference.arrays, reference.attributes
+        return cls(
+            reference.name,
+            arrays["patterns"],
+            arrays["positions_mm"],
+            float(attributes["pixel_size_um"]),
+            arrays.get("uncertainty"),
+            arrays.get("registration"),
+            attributes.get("design"),
+            reference.runs,
+        )
 
 
 class MaskStore:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from fly_runs import DetectorFile, FlyRun
 from made_runs import Documents, MadeRun, mask_set
+from mask_frames import calibration, designs
 from pair_runs import pair_series
 from radiograph_runs import RadiographRun, static_streams, tomography_streams
 from spectral_runs import spectral_run
@@ -91,6 +92,12 @@ def _tomography(state_dir: Path) -> Documents:
     return RadiographRun(path, tomography_streams(angles), angles=angles, lost=(7, 50), portions=20).documents()
 
 
+def _masks(state_dir: Path) -> Documents:
+    """Twenty masks in five exposures each, of which two are lost."""
+    path = state_dir / "frames" / f"{uuid.uuid4()}.h5"
+    return calibration(path, state_dir, designs(20, 12), exposures=5, lost=(7, 50))
+
+
 def _mean(state_dir: Path) -> Documents:
     rng, uid = np.random.default_rng(3), str(uuid.uuid4())
     start = {"uid": uid, "time": 1.0, "plan_name": "count", "technique": "mean", "mean": {"key": "camera"}, "num_points": 150}
@@ -146,5 +153,6 @@ CASES = [
     Case("radiographs-decorrelate", Recipe("decorrelate"), _radiographs, _is_frames_datum),
     Case("radiographs-fbp", Recipe("fbp", {"slices": 2}), _tomography, _is_frames_datum),
     Case("radiographs-sirt", Recipe("sirt", {"iterations": 5, "centre": 11.5}), _tomography, _is_frames_datum),
+    Case("masks-mask_calibration", Recipe("mask_calibration"), _masks, _is_frames_datum),
     Case("mean-mean", Recipe("mean"), _mean),
 ]

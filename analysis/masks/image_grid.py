@@ -1,0 +1,180 @@
+"""From camera pixels to the image grid: the mean transmission of each mask pixel, and how well it is known."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import splu
+
+from analysis.masks.geometry import Geometry
+
+_RING = 1  # mask pixels around the mask that are solved for too: camera pixels on its edge see both
+_PROBES = 64  # random signs that tell how noise is amplified
+_RIDGE = 1e-3  # of the mean camera pixels on a mask pixel: what the camera does not resolve stays small
+_FAR = 8  # mask pixels around a mask in which what surrounds it is modelled
+
+
+class ImageGrid:
+    """Means of frames over the pixels of the image grid.
+
+    Least squares find the grid that the camera would see most like a frame, each of its pixels being a square of one value. That is
+    exact for a mask whose pixels lie on those of the grid, but a mask beside its place has edges inside the grid's pixels. So what
+    is expected of the mask where it was registered is put onto the grid by areas, and least squares treat what the frame differs
+    from it by.
+
+    The camera may be turned by some degrees against the masks: a camera pixel then is taken as a square along the mask's axes.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Where the image grid lies in the frames.
+    shape : (H, W)
+        Pixels of the grid.
+    frame_shape : (H', W')
+        Pixels of a frame.
+    dead : ndarray, bool, (H', W'), optional
+        Camera pixels that are not used.
+
+    Raises
+    ------
+    ValueError
+        If the camera's pixels are larger than those of the grid, the grid is not all inside the frame, or too many of its
+        pixels are dead.
+    """
+
+    def __init__(
+        self, geometry: Geometry, shape: tuple[int, int], frame_shape: tuple[int, int], dead: np.ndarray | None = None
+    ) -> None:
+        if geometry.scale < 1:
+            raise ValueError(
+                f"a camera pixel is {1 / geometry.scale:.2f} mask pixels large: measure masks with a camera, or optics, of "
+                "smaller pixels than theirs"
+            )
+        self.shape = shape
+        self._window, places = _camera_pixels(geometry, shape, frame_shape)
+        around = (shape[0] + 2 * _RING, shape[1] + 2 * _RING)
+        corners = geometry.points(places) + np.array(around)[:, None] / 2 - 0.5 / geometry.scale
+        inside = ((corners >= 0) & (corners <= np.array(around)[:, None] - 1 / geometry.scale)).all(axis=0)
+        if dead is not None:
+            inside &= ~dead[self._window].ravel()
+        self._used = np.flatnonzero(inside)
+        self._places = places[:, self._used]
+        areas = _areas(corners[:, self._used], 1 / geometry.scale, around)
+        self._to_grid = areas.T.tocsr()
+        seen = np.asarray(areas.sum(axis=0)).ravel()
+        inner = np.zeros(around, dtype=bool)
+        inner[_RING:-_RING, _RING:-_RING] = True
+        self._inner = inner.ravel()
+        self._seen = np.maximum(seen[self._inner], 1e-9)
+        if unseen := int(np.count_nonzero(self._seen < 0.5)):
+            raise ValueError(f"{unseen} pixels of the masks are seen by dead pixels of the camera alone: move the camera")
+        square = (self._to_grid @ areas).tocsc()
+        square.setdiag(square.diagonal() + _RIDGE * float(seen.mean()))
+        self._solver = splu(square)
+        centres = [np.arange(side) - (side - 1) / 2 for side in shape]
+        self._grid_places = geometry.places(np.stack([axis.ravel() for axis in np.meshgrid(*centres, indexing="ij")]))
+        self._scale = geometry.scale
+        self._amplified = self._amplification()
+
+    def level_and_contrast(self, frame: np.ndarray, design: np.ndarray, mask: Geometry) -> tuple[float, float]:
+        """Level and contrast for which level + contrast * design (H, W) comes closest to a frame (H', W').
+
+        A design that is the same everywhere is taken to have no level.
+        """
+        points = mask.points(self._places)
+        inside = (np.abs(points) < np.array(self.shape)[:, None] / 2 - 0.5 / mask.scale).all(axis=0)
+        seen = frame[self._window].ravel()[self._used][inside]
+        modelled = _means(design, 0.0, points[:, inside], 1 / mask.scale)
+        middle, spread = float(modelled.mean()), float(modelled.var())
+        if np.ptp(design) == 0:
+            return 0.0, float(seen.mean()) / middle if middle else 0.0
+        contrast = float(np.mean((seen - seen.mean()) * (modelled - middle))) / spread
+        return float(seen.mean()) - contrast * middle, contrast
+
+    def pattern(self, frame: np.ndarray, expected: np.ndarray, mask: Geometry) -> np.ndarray:
+        """Mean of a frame (H', W') over each pixel of the grid, float64 (H, W).
+
+        Parameters
+        ----------
+        frame : ndarray, (H', W')
+        expected : ndarray, (H, W)
+            What the pixels of the mask should look like.
+        mask : Geometry
+            Where the mask lies in the frame.
+        """
+        seen = frame[self._window].ravel()[self._used]
+        points = mask.points(self._places)
+        outside = (np.abs(points) > np.array(self.shape)[:, None] / 2 + 0.5 / mask.scale).any(axis=0)
+        surroundings = float(np.median(seen[outside])) if outside.any() else float(np.median(expected))
+        modelled = _means(expected, surroundings, points, 1 / mask.scale)
+        ideal = _means(expected, surroundings, mask.points(self._grid_places), self._scale / mask.scale)
+        return np.asarray(ideal.reshape(self.shape) + self._solved(seen - modelled))
+
+    def error(self, variance: np.ndarray) -> np.ndarray:
+        """Standard error of that mean, float64 (H, W), from the variance of each pixel of the frame (H', W')."""
+        local = (self._to_grid @ variance[self._window].ravel()[self._used])[self._inner] / self._seen
+        return np.asarray(np.sqrt(local * self._amplified).reshape(self.shape))
+
+    def _solved(self, seen: np.ndarray) -> np.ndarray:
+        return np.asarray(self._solver.solve(self._to_grid @ seen)[self._inner].reshape(self.shape))
+
+    def _amplification(self) -> np.ndarray:
+        """Variance of each grid pixel, (H W,), where all camera pixels have variance 1.
+
+        That is the diagonal of P P' where pattern = P frame, from random signs as in C. Bekas, E. Kokiopoulou and Y. Saad,
+        Appl. Numer. Math. 57, 1214 (2007).
+        """
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(_PROBES, len(self._used)))
+        return np.asarray(sum(self._solved(one) ** 2 for one in signs)).ravel() / _PROBES
+
+
+def _camera_pixels(
+    geometry: Geometry, shape: tuple[int, int], frame_shape: tuple[int, int]
+) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The window of the frame that sees the grid and its ring, and the places of its pixels, (2, P)."""
+    corners = np.array([[y, x] for y in (-0.5, 0.5) for x in (-0.5, 0.5)]).T
+    grid = geometry.places(corners * np.array(shape)[:, None])
+    if (grid < -0.5).any() or (grid > np.array(frame_shape)[:, None] - 0.5).any():
+        raise ValueError(
+            f"the masks are not all inside the frames of {frame_shape[0]}x{frame_shape[1]} pixels: centre the camera on them"
+        )
+    places = geometry.places(corners * (np.array(shape)[:, None] + 2 * _RING))
+    low = np.maximum(np.floor(places.min(axis=1)).astype(int), 0)
+    high = np.minimum(np.ceil(places.max(axis=1)).astype(int) + 1, np.array(frame_shape))
+    sides = [np.arange(first, last) for first, last in zip(low, high, strict=True)]
+    window = slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+    return window, np.stack([axis.ravel().astype(float) for axis in np.meshgrid(*sides, indexing="ij")])
+
+
+def _areas(corners: np.ndarray, width: float, shape: tuple[int, int]) -> csr_matrix:
+    """The part of each square, `width` <= 1 wide with its first corner at (2, P), in each pixel of a grid: (P, H W)."""
+    first = np.floor(corners).astype(int)
+    in_first = np.minimum((first + 1 - corners) / width, 1.0)
+    rows, cells, weights = [], [], []
+    for dy in (0, 1):
+        for dx in (0, 1):
+            y, x = (np.minimum(one + step, side - 1) for one, step, side in zip(first, (dy, dx), shape, strict=True))
+            part = np.prod([1 - one if step else one for one, step in zip(in_first, (dy, dx), strict=True)], axis=0)
+            rows.append(np.arange(corners.shape[1]))
+            cells.append(y * shape[1] + x)
+            weights.append(part)
+    placed = (np.concatenate(rows), np.concatenate(cells))
+    return csr_matrix((np.concatenate(weights), placed), shape=(corners.shape[1], shape[0] * shape[1]))
+
+
+def _means(pixels: np.ndarray, surroundings: float, points: np.ndarray, width: float) -> np.ndarray:
+    """Means over squares, `width` wide with their centres at points (2, P) from the middle of an image (H, W), of its pixels.
+
+    The integral from a corner is bilinear between the corners of pixels.
+    """
+    padded = np.pad(pixels.astype(np.float64) - surroundings, _FAR)
+    integral = np.zeros((padded.shape[0] + 1, padded.shape[1] + 1))
+    integral[1:, 1:] = padded.cumsum(axis=0).cumsum(axis=1)
+    middle = points + np.array(padded.shape)[:, None] / 2
+    total = np.zeros(points.shape[1])
+    for sign_y in (-1, 1):
+        for sign_x in (-1, 1):
+            corner = middle + np.array([[sign_y], [sign_x]]) * width / 2
+            total += sign_y * sign_x * map_coordinates(integral, corner, order=1, mode="nearest")
+    return total / width**2 + surroundings

@@ -1,0 +1,186 @@
+"""Sub-pixel registration of frames of masks against their designs.
+
+A frame is a design, brighter or darker and with more or less contrast, seen under some geometry. Shift, magnification and
+rotation are found by least squares, with steps from the frame's gradient: B. D. Lucas and T. Kanade, IJCAI 1981.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.signal import fftconvolve
+
+from analysis.masks.geometry import Geometry
+
+_FINE = 2  # points on a mask pixel and axis
+_STEPS = 10
+_SETTLED = 1e-3  # pixels of the frame
+_BLUR = 1.0  # mask pixels, for the first steps: coarse structure finds the way from farther away
+_ALIKE = 0.8  # correlation of a frame with its design where it was found
+_DETERMINED = 1e-3  # of the best determined direction: what moves an image by less says nothing
+_UNKNOWN = 0.25  # mask pixels: a shift that is known no better is not told
+
+
+class NotTheMasks(ValueError):
+    """Frames that do not look like the designs they should show."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """How a mask lies against its design.
+
+    Attributes
+    ----------
+    geometry : Geometry
+    errors : ndarray, (4,)
+        Standard errors of shift along y and x, of magnification and of rotation, all as shifts in mask pixels (the last two at
+        the mask's edge); infinite where the design has no structure that would tell.
+    likeness : float
+        Correlation of frame and design.
+    """
+
+    geometry: Geometry
+    errors: np.ndarray
+    likeness: float
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which of shift along y, along x, magnification and rotation are known, bool (4,)."""
+        return self.errors < _UNKNOWN
+
+
+def common_geometry(frames: Sequence[np.ndarray], designs: Sequence[np.ndarray], scale: float) -> Geometry:
+    """The one geometry under which all frames (H', W') look like their designs (H, W).
+
+    Parameters
+    ----------
+    frames, designs : sequence of ndarray
+        Of some masks; those whose design is the same everywhere say nothing.
+    scale : float
+        Pixels of the frame on a mask pixel, as they should be; up to some 5 % off.
+
+    Raises
+    ------
+    NotTheMasks
+        If the frames do not look like the designs, or are too small for them.
+    """
+    telling = [(frame, design) for frame, design in zip(frames, designs, strict=True) if design.max() > design.min()]
+    if not telling:
+        raise NotTheMasks("the designs of these masks are the same everywhere: measure masks that have a pattern")
+    found = _coarsely(telling, scale)
+    for blur in (_BLUR * scale, 0.0):
+        smooth = [(gaussian_filter(frame, blur) if blur else frame, design) for frame, design in telling]
+        found = _refined(smooth, found)
+    likeness = float(np.median([_Fit(frame, design, found).likeness for frame, design in telling]))
+    if likeness < 0.5:
+        raise NotTheMasks(
+            f"the frames do not look like the masks that the run names (correlation {likeness:.2f} in the median): is another "
+            "plate on the stage, or is the camera's image flipped or turned?"
+        )
+    return found
+
+
+def registered(frame: np.ndarray, design: np.ndarray, start: Geometry) -> Registration:
+    """Register a frame (H', W') against its design (H, W), from a geometry that is right within some mask pixels."""
+    found = _refined([(frame, design)], start)
+    fit = _Fit(frame, design, found)
+    if fit.likeness < _ALIKE:  # what is farther away is found by its coarse structure
+        other = _refined([(gaussian_filter(frame, _BLUR * start.scale), design)], start)
+        other = _refined([(frame, design)], other)
+        if (again := _Fit(frame, design, other)).likeness > fit.likeness:
+            found, fit = other, again
+    return Registration(found, fit.errors / found.scale, fit.likeness)
+
+
+def _coarsely(pairs: Sequence[tuple[np.ndarray, np.ndarray]], scale: float) -> Geometry:
+    """The place where all frames correlate best with their designs."""
+    total: np.ndarray | float = 0.0
+    for frame, design in pairs:
+        size = [max(1, round(side * scale)) for side in design.shape]
+        if any(side > most for side, most in zip(size, frame.shape, strict=True)):
+            raise NotTheMasks(
+                f"the frames have {frame.shape[0]}x{frame.shape[1]} pixels, on which masks of {size[0]}x{size[1]} have no room: "
+                "correct the size of the camera's pixels"
+            )
+        at = [np.minimum((np.arange(side) / scale).astype(int), most - 1) for side, most in zip(size, design.shape, strict=True)]
+        rendered = design[np.ix_(*at)].astype(np.float64)
+        rendered -= rendered.mean()
+        smooth = gaussian_filter(frame.astype(np.float64), scale / 2)
+        total = total + fftconvolve(smooth - smooth.mean(), rendered[::-1, ::-1], mode="valid") / (rendered.std() * smooth.std())
+    total = np.asarray(total)
+    y, x = np.unravel_index(int(np.argmax(total)), total.shape)
+    design = pairs[0][1]
+    return Geometry(float(y) + (design.shape[0] * scale - 1) / 2, float(x) + (design.shape[1] * scale - 1) / 2, scale)
+
+
+def _refined(pairs: Sequence[tuple[np.ndarray, np.ndarray]], geometry: Geometry) -> Geometry:
+    for _ in range(_STEPS):
+        fits = [_Fit(frame, design, geometry) for frame, design in pairs]
+        normal = sum(fit.normal / fit.noise for fit in fits)
+        towards = sum(fit.towards / fit.noise for fit in fits)
+        step = -_inverse(np.asarray(normal)) @ np.asarray(towards)
+        step *= min(1.0, geometry.scale / max(float(np.abs(step).max()), 1e-12))  # no further than a mask pixel at once
+        geometry = geometry.moved(step, fits[0].reach)
+        if np.abs(step).max() < _SETTLED:
+            break
+    return geometry
+
+
+class _Fit:
+    """A frame at the points of a mask, and how it changes with shift, magnification and rotation."""
+
+    def __init__(self, frame: np.ndarray, design: np.ndarray, geometry: Geometry) -> None:
+        points, values = _points(design)
+        self.reach = max(design.shape) / 2
+        places = geometry.places(points)
+        seen = map_coordinates(frame, places, order=1, mode="nearest", output=np.float64)
+        half = geometry.scale / 2  # over a mask pixel: noise of single camera pixels is no gradient
+        along = [
+            map_coordinates(frame, places + half * axis, order=1, mode="nearest", output=np.float64)
+            - map_coordinates(frame, places - half * axis, order=1, mode="nearest", output=np.float64)
+            for axis in (np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]]))
+        ]
+        gradient = np.stack(along) / (2 * half)
+        arm = (places - np.array([[geometry.y], [geometry.x]])) / (geometry.scale * self.reach)
+        grown = gradient[0] * arm[0] + gradient[1] * arm[1]
+        turned = gradient[0] * arm[1] - gradient[1] * arm[0]
+        changes = np.stack([gradient[0], gradient[1], grown, turned])
+        # Level and contrast are free: what they can explain is taken off.
+        basis = np.stack([np.ones(values.size), values - values.mean()])
+        norms = np.maximum((basis**2).sum(axis=1), 1e-300)
+        fitted = basis @ seen / norms
+        rest = seen - fitted @ basis
+        changes = changes - (changes @ basis.T / norms) @ basis
+        self.normal, self.towards = changes @ changes.T, changes @ rest
+        self.noise = max(float(rest.var()), 1e-30)
+        spread = float(seen.var())
+        self.likeness = float(np.sqrt(max(0.0, 1 - self.noise / spread))) * float(np.sign(fitted[1])) if spread > 0 else 0.0
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Standard errors, pixels of the frame, (4,); points closer than a mask pixel say the same."""
+        weights, axes = np.linalg.eigh(self.normal)
+        good = weights > _DETERMINED * max(float(weights.max()), 1e-300)
+        variances = np.where(good, self.noise * _FINE**2 / np.where(good, weights, 1.0), np.inf)
+        share = axes**2
+        with np.errstate(invalid="ignore"):
+            total = np.where(share > 1e-6, share * variances, 0.0).sum(axis=1)
+        return np.asarray(np.sqrt(total))
+
+
+def _inverse(normal: np.ndarray) -> np.ndarray:
+    """The inverse of a symmetric matrix, without the directions that it does not determine."""
+    weights, axes = np.linalg.eigh(normal)
+    good = weights > _DETERMINED * max(float(weights.max()), 1e-300)
+    return np.asarray((axes[:, good] / weights[good]) @ axes[:, good].T)
+
+
+def _points(design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points (2, P) on the pixels of a mask, counted from its centre, and the design's values there."""
+    sides = [(np.arange(side * _FINE) + 0.5) / _FINE - side / 2 for side in design.shape]
+    points = np.stack([axis.ravel() for axis in np.meshgrid(*sides, indexing="ij")])
+    values = np.repeat(np.repeat(design, _FINE, axis=0), _FINE, axis=1).ravel().astype(np.float64)
+    return points, values

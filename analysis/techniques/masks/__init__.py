@@ -1,0 +1,45 @@
+"""Calibrations of masks: what is really in the beam."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.documents.references import ReferenceName, ReferenceStore
+from analysis.techniques.ghost.mask_sets import KIND
+from analysis.techniques.masks.layout import ENTRY, Layout
+from analysis.techniques.masks.options import DEFAULTS, METHOD
+from analysis.techniques.masks.run import MaskRun
+from analysis.techniques.protocol import Technique
+from analysis.techniques.radiographs.intake import REASONS
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """A method: what it is called, what it is and what can be chosen."""
+
+    name: str
+    fast: bool
+    summary: str
+    defaults: Mapping[str, Any]
+
+
+def _references(start: Mapping[str, Any]) -> Sequence[ReferenceName]:
+    return [ReferenceName(KIND, Layout.of(start).design)]
+
+
+def open_run(start: Mapping[str, Any], store: ReferenceStore) -> MaskRun:
+    """Return the run of a start document, with its mask set from the store."""
+    return MaskRun(start, store)
+
+
+TECHNIQUE = Technique(
+    entry=ENTRY,
+    rows=MaskRun.rows,
+    methods={METHOD: MethodInfo(METHOD, True, "Transmission of each mask as it is, registered against its design.", DEFAULTS)},
+    default=(METHOD,),
+    reasons=REASONS,
+    references=_references,
+    open=open_run,
+)

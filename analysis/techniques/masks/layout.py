@@ -1,0 +1,75 @@
+"""What a start document says of a calibration of masks: which mask each frame shows, and where darks and flats are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.documents.refusal import RunRefused
+from analysis.techniques.radiographs.layout import ENTRY as RADIOGRAPHS
+
+ENTRY = "masks"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The "masks" entry of a start document.
+
+    Attributes
+    ----------
+    design : str
+        Identity of the mask set as it was designed, or measured before.
+    order : tuple of int
+        The masks in the order in which they were in the beam, each once.
+    exposures : int
+        Frames of each: frame number n, from 1, shows mask `order[(n - 1) // exposures]`.
+    pixel_um : float
+        Size of a camera pixel on the plane of the masks.
+    """
+
+    design: str
+    order: tuple[int, ...]
+    exposures: int
+    pixel_um: float
+
+    @classmethod
+    def of(cls, start: Mapping[str, Any]) -> Layout:
+        """Read it from a run's start document.
+
+        Raises
+        ------
+        RunRefused
+            If something needed is missing or of another kind than it must be.
+        """
+        entry = start.get(ENTRY)
+        if not isinstance(entry, Mapping):
+            raise RunRefused(f'the start document has no "{ENTRY}" entry: it is no calibration of masks')
+        design, order, exposures = entry.get("mask_set"), entry.get("order"), entry.get("exposures")
+        if not isinstance(design, str):
+            raise RunRefused(f'{ENTRY}["mask_set"] must be the identity of the mask set on the stage, not {design!r:.80}')
+        if not (isinstance(order, list | tuple) and order and all(type(index) is int and index >= 0 for index in order)):
+            raise RunRefused(f'{ENTRY}["order"] must list the masks in the order of their frames, not {order!r:.80}')
+        if len(set(order)) < len(order):
+            raise RunRefused(f'{ENTRY}["order"] names a mask twice: give each once, and take more exposures')
+        if type(exposures) is not int or exposures < 1:
+            raise RunRefused(f'{ENTRY}["exposures"] must be the number of frames of each mask, not {exposures!r:.80}')
+        if entry.get("flats") is None:
+            raise RunRefused(f'{ENTRY}["flats"] must name the stream of frames without a mask: transmission needs them')
+        pixel_um = entry.get("pixel_um")
+        if isinstance(pixel_um, bool) or not isinstance(pixel_um, int | float) or not pixel_um > 0:
+            raise RunRefused(f'{ENTRY}["pixel_um"] must be the size of a camera pixel in um, not {pixel_um!r:.80}')
+        return cls(design, tuple(order), exposures, float(pixel_um))
+
+    def mask_of(self, number: int) -> int | None:
+        """The mask that a frame shows; None if it is none of the calibration's."""
+        place = (number - 1) // self.exposures
+        return self.order[place] if 0 <= place < len(self.order) else None
+
+
+def as_radiographs(start: Mapping[str, Any]) -> dict[str, Any]:
+    """The start document as that of a series of radiographs: frames of masks are such."""
+    entry = start[ENTRY]
+    names = ("frames", "shape", "darks", "flats", "pixel_um", "saturation_counts")
+    expected = len(entry["order"]) * entry["exposures"]
+    return {**start, "num_points": expected, RADIOGRAPHS: {name: entry.get(name) for name in names}}

@@ -1,0 +1,215 @@
+"""A calibration of masks, and the mask set that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis.documents.batch import Batch
+from analysis.documents.frames import frame_folders
+from analysis.documents.ledger import Ledger
+from analysis.documents.recipe import Recipe
+from analysis.documents.references import ReferenceName, ReferenceStore
+from analysis.documents.refusal import RunRefused
+from analysis.estimate import Estimate, Quantity, image_quantity
+from analysis.masks.calibration import REGISTRATION, MaskCalibration
+from analysis.techniques.ghost.mask_sets import KIND, MaskSet
+from analysis.techniques.masks.layout import Layout, as_radiographs
+from analysis.techniques.masks.options import checked_options
+from analysis.techniques.radiographs.corrections import Corrections
+from analysis.techniques.radiographs.intake import RadiographIntake
+
+_NAMED = 20  # masks named in a sentence
+
+
+class MaskIntake(RadiographIntake):
+    """Frames of masks; names those masks of which no frame can be used."""
+
+    def __init__(self, start: Mapping[str, Any], store: ReferenceStore, *, wait_for_end: bool) -> None:
+        super().__init__(as_radiographs(start), frame_folders(store.state_dir), wait_for_end=wait_for_end)
+        self._calibration = Layout.of(start)
+        self._unseen = set(self._calibration.order)
+
+    def take(self) -> Batch | None:
+        """Some of the frames that are ready, in order of their number."""
+        batch = super().take()
+        if batch is not None:
+            self._unseen -= {self._calibration.mask_of(number) for number in batch.number.tolist()}
+        return batch
+
+    def ledger(self) -> Ledger:
+        """What became of every frame so far."""
+        ledger = super().ledger()
+        if self._ended and self._unseen:
+            ledger.remarks.append(
+                f"the calibration is incomplete: {_named(self._unseen)} of {len(self._calibration.order)} were not measured, and are "
+                "as designed in the new mask set"
+            )
+        return ledger
+
+
+class MaskRun:
+    """One calibration.
+
+    Parameters
+    ----------
+    start : mapping
+        Its start document.
+    store : ReferenceStore
+        Where mask sets are, and in whose state directory the detector's files are named.
+
+    Raises
+    ------
+    RunRefused
+        If the start document is malformed, or names masks that are not in the mask set.
+    """
+
+    rows = "frames"
+
+    def __init__(self, start: Mapping[str, Any], store: ReferenceStore) -> None:
+        self.layout, self._start, self._store = Layout.of(start), start, store
+        self.designed = MaskSet.of(store.load(ReferenceName(KIND, self.layout.design)))
+        number = len(self.designed.patterns)
+        if max(self.layout.order) >= number:
+            raise RunRefused(
+                f"there is no mask {max(self.layout.order)} in mask set {self.layout.design[:12]}, which has {number}"
+            )
+        self._intake: MaskIntake | None = None  # the latest, which knows the corrections
+
+    @property
+    def expected(self) -> int | None:
+        """Frames that the run should have."""
+        return len(self.layout.order) * self.layout.exposures
+
+    def quantities(self, recipe: Recipe) -> Mapping[str, Quantity]:
+        """The newest mask as measured, and how all lie against their designs."""
+        number, height, width = self.designed.patterns.shape
+        shape = height, width
+        return {
+            "pattern": image_quantity("transmission of the newest mask", shape),
+            "uncertainty": image_quantity("its standard error", shape),
+            "departure": image_quantity("transmission above the design's", shape),
+            "registration": Quantity(", ".join(REGISTRATION), None, "<f8", (number, len(REGISTRATION)), ("mask", "quantity")),
+            "measured": Quantity("masks measured"),
+            "shift_px": Quantity("shift of the masks from their places, root mean square", "pixel"),
+            "depth": Quantity("modulation depth in the median"),
+            "out_of_tolerance": Quantity("masks out of tolerance", doubtful_from=1.0),
+        }
+
+    def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
+        """Which mask set was measured, and what the image is."""
+        number, height, width = self.designed.patterns.shape
+        return {
+            "mask_set": self.layout.design,
+            "image": {"quantity": "transmission", "units": None, "pixel_size_um": self.designed.pixel_size_um},
+            "caption": f"{len(self.layout.order)} of {number} masks of {height}x{width} pixels, {self.layout.exposures} frames each",
+        }
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """That the uncertainty is unknown where a mask has one exposure."""
+        return ["one frame of each mask: the uncertainty of the patterns is not known"] if self.layout.exposures == 1 else []
+
+    def intake(self, *, wait_for_end: bool = False) -> MaskIntake:
+        """A new intake."""
+        self._intake = MaskIntake(self._start, self._store, wait_for_end=wait_for_end)
+        return self._intake
+
+    def reconstruction(self, recipe: Recipe) -> CalibrationOfMasks:
+        """A new reconstruction. Raises ValueError for a recipe that isn't valid."""
+        return CalibrationOfMasks(self, recipe, self._corrections, self._store, str(self._start["uid"]))
+
+    def _corrections(self) -> Corrections:
+        assert self._intake is not None, "there are no frames before there is an intake"
+        return self._intake.corrections
+
+
+class CalibrationOfMasks:
+    """Frames in; the mask set is saved as a reference when it is finished."""
+
+    def __init__(
+        self, run: MaskRun, recipe: Recipe, corrections: Callable[[], Corrections], store: ReferenceStore, uid: str
+    ) -> None:
+        self.options: dict[str, Any] = checked_options(recipe.method, recipe.options)
+        self._layout, self._designed = run.layout, run.designed
+        self._corrections, self._store, self._uid = corrections, store, uid
+        self._calibration: MaskCalibration | None = None
+        self._of_mask: tuple[int, list[np.ndarray]] | None = None
+
+    def update(self, batch: Batch) -> None:
+        """Take further frames; a mask is measured when frames of the next one come."""
+        for number, counts in zip(batch.number.tolist(), batch.columns["counts"], strict=True):
+            index = self._layout.mask_of(number)
+            if index is None:
+                continue
+            if self._of_mask is not None and self._of_mask[0] != index:
+                self._measure()
+            if self._of_mask is None:
+                self._of_mask = index, []
+            self._of_mask[1].append(counts)
+
+    def result(self) -> Estimate:
+        """The masks whose frames have all come."""
+        return self._estimate()
+
+    def finish(self) -> Estimate:
+        """All masks; the options name the new mask set, and the masks that are out of tolerance."""
+        self._measure()
+        calibration = self._made()
+        found = calibration.finish()
+        designed = self._designed
+        mask_set = MaskSet(
+            f"{designed.name}, measured",
+            found.patterns,
+            designed.positions_mm,
+            designed.pixel_size_um,
+            uncertainty=found.uncertainty,
+            registration=found.registration,
+            design=self._layout.design,
+            runs=(self._uid,),
+        )
+        outside = found.out_of_tolerance(self.options["shift_px"], self.options["departure"])
+        self.options |= {"mask_set": self._store.save(mask_set.reference()), "out_of_tolerance": outside}
+        return self._estimate()
+
+    def _measure(self) -> None:
+        if self._of_mask is not None:
+            index, exposures = self._of_mask
+            self._made().add(index, np.stack(exposures))
+            self._of_mask = None
+
+    def _made(self) -> MaskCalibration:
+        if self._calibration is None:
+            corrections = self._corrections()
+            if corrections.flat is None:
+                raise ValueError("no flat frames came: transmission needs frames without a mask")
+            scale = self._designed.pixel_size_um / self._layout.pixel_um
+            flats = corrections.told["flats"]
+            self._calibration = MaskCalibration(self._designed.patterns, scale, corrections.flat, flats, corrections.dead)
+        return self._calibration
+
+    def _estimate(self) -> Estimate:
+        calibration, (number, *shape) = self._made(), self._designed.patterns.shape
+        if calibration.newest is None:  # the image grid is found by several masks
+            unknown = dict.fromkeys(("pattern", "uncertainty", "departure"), np.full(shape, np.nan, dtype=np.float32))
+            registration = np.full((number, len(REGISTRATION)), np.nan)
+            return Estimate({**unknown, "registration": registration}, {"measured": 0.0})
+        found = calibration.finish()
+        pattern, uncertainty, departure = calibration.pattern(calibration.newest)
+        known = found.registration[np.isfinite(found.registration[:, :2]).all(axis=1), :2]
+        depths = found.registration[np.isfinite(found.registration[:, 4]), 4]
+        arrays = {"pattern": pattern, "uncertainty": uncertainty, "departure": departure, "registration": found.registration}
+        figures = {
+            "measured": float(np.count_nonzero(found.measured)),
+            "shift_px": float(np.sqrt(np.mean((known**2).sum(axis=1)))) if len(known) else np.nan,
+            "depth": float(np.median(depths)) if len(depths) else np.nan,
+            "out_of_tolerance": float(len(found.out_of_tolerance(self.options["shift_px"], self.options["departure"]))),
+        }
+        return Estimate(arrays, figures)
+
+
+def _named(masks: set[int]) -> str:
+    some = ", ".join(map(str, sorted(masks)[:_NAMED]))
+    return f"mask{'' if len(masks) == 1 else 's'} {some}{' and others' if len(masks) > _NAMED else ''}"
