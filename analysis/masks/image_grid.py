@@ -18,10 +18,10 @@ _FAR = 8  # mask pixels around a mask in which what surrounds it is modelled
 class ImageGrid:
     """Means of frames over the pixels of the image grid.
 
-    Least squares find the grid that the camera would see most like a frame, each of its pixels being a square of one value. That is
-    exact for a mask whose pixels lie on those of the grid, but a mask beside its place has edges inside the grid's pixels. So what
-    is expected of the mask where it was registered is put onto the grid by areas, and least squares treat what the frame differs
-    from it by.
+    Least squares find the grid that the camera would see most like a frame, each of its pixels being a square of one value. That
+    is exact for a mask whose pixels lie on those of the grid, but a mask beside its place has edges inside the grid's pixels. So
+    what is expected of the mask where it was registered is put onto the grid by areas, and least squares treat what the frame
+    differs from it by.
 
     The camera may be turned by some degrees against the masks: a camera pixel then is taken as a square along the mask's axes.
 

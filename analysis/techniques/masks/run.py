@@ -44,8 +44,8 @@ class MaskIntake(RadiographIntake):
         ledger = super().ledger()
         if self._ended and self._unseen:
             ledger.remarks.append(
-                f"the calibration is incomplete: {_named(self._unseen)} of {len(self._calibration.order)} were not measured, and are "
-                "as designed in the new mask set"
+                f"the calibration is incomplete: {_named(self._unseen)} of {len(self._calibration.order)} were not measured, and "
+                "are as designed in the new mask set"
             )
         return ledger
 
@@ -104,7 +104,9 @@ class MaskRun:
         return {
             "mask_set": self.layout.design,
             "image": {"quantity": "transmission", "units": None, "pixel_size_um": self.designed.pixel_size_um},
-            "caption": f"{len(self.layout.order)} of {number} masks of {height}x{width} pixels, {self.layout.exposures} frames each",
+            "caption": (
+                f"{len(self.layout.order)} of {number} masks of {height}x{width} pixels, {self.layout.exposures} frames each"
+            ),
         }
 
     @property
