@@ -22,6 +22,7 @@ from beamline.config import CONFIG_VARIABLE, GhostbeamConfig, load_config
 from beamline.config.errors import ConfigError
 from beamline.mask_plate import MaskPlateError
 from ghostbeam.control import ServiceError
+from ghostbeam.masks_command import masks_app
 from ghostbeam.session import NoProfileError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(masks_app, name="masks")
 console = Console(highlight=False)
 _EXPECTED = (ConfigError, MaskPlateError, ServiceError, CatalogError, LogError, NoProfileError)
 
@@ -208,6 +210,9 @@ def replay(
     method: Annotated[str | None, typer.Option(help="Reconstruct by this method. Default: as the run asked for.")] = None,
     options: Annotated[str, typer.Option(help="The method's options, as JSON.")] = "{}",
     seed: Annotated[int | None, typer.Option(help="Seed of the reconstruction.", min=0)] = None,
+    masks: Annotated[
+        str | None, typer.Option(help="Reconstruct with another mask set, such as a measured one; `ghostbeam masks list`.")
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Recompute what is stored and compare every bit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
 ) -> None:
@@ -220,7 +225,7 @@ def replay(
     config = load_config()
     if verify:
         raise typer.Exit(verify_stored(config, uid, console=console, as_json=as_json))
-    replay_again(config, uid, method=method, options=options, seed=seed, console=console, as_json=as_json)
+    replay_again(config, uid, method=method, options=options, seed=seed, masks=masks, console=console, as_json=as_json)
 
 
 @app.command()
@@ -239,6 +244,9 @@ def reconstruct(
     device: Annotated[str | None, typer.Option(help="Where networks are trained, such as cuda. Default: cpu.")] = None,
     time_budget: Annotated[float | None, typer.Option(help="How long a method that trains a network may take, in s.")] = None,
     fraction: Annotated[float, typer.Option(help="Use only this part of the realizations or frames, the first.")] = 1.0,
+    masks: Annotated[
+        str | None, typer.Option(help="Reconstruct a run with another mask set, such as a measured one; `ghostbeam masks list`.")
+    ] = None,
     reference: Annotated[Path | None, typer.Option(help="A picture of the object to compare with: NPY, TIFF, PNG.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the picture, or the picture itself, *.png.")] = Path(
         "reconstructed"
@@ -263,6 +271,7 @@ def reconstruct(
             device=device,
             time_budget_s=time_budget,
             fraction=fraction,
+            masks=masks,
             reference=reference,
             output=output,
             save=save,

@@ -19,7 +19,9 @@ from analysis.offline.acquisition import Acquisition, RunUnknown, from_file, fro
 from analysis.offline.comparison import compare, read_reference, reference_for
 from analysis.offline.comparison_file import check_saving, save_comparison
 from analysis.offline.ingest_file import IngestError
+from analysis.techniques.ghost.mask_sets import MASK_SET
 from analysis.views.comparison_figure import draw_comparison, is_own
+from analysis.views.masks import whole_identity
 from analysis.worker.compute import THREAD_VARIABLES
 from beamline.config import GhostbeamConfig
 from ghostbeam.comparison_table import caption, comparison_table, document, options_told
@@ -43,6 +45,7 @@ def run_reconstruct(
     device: str | None,
     time_budget_s: float | None,
     fraction: float,
+    masks: str | None,
     reference: Path | None,
     output: Path,
     save: Path | None,
@@ -69,7 +72,7 @@ def run_reconstruct(
             check_saving(save)
         given = parsed_options(options)
         with quiet.status("reading the data"):
-            acquisition = _read(config, source, fraction)
+            acquisition = _read(config, source, fraction, masks)
             recipes = [_recipe(config, acquisition, name, seed, device) for name in methods]
             recipes[0] = replace(recipes[0], options={**recipes[0].options, **given})
             shape = acquisition.masks.shape[1:]
@@ -108,20 +111,24 @@ def run_reconstruct(
     return 1 if comparison.failed else 0
 
 
-def _read(config: GhostbeamConfig, source: str, fraction: float) -> Acquisition:
+def _read(config: GhostbeamConfig, source: str, fraction: float, masks: str | None) -> Acquisition:
     path = Path(source)
     if path.is_dir():
         raise IngestError(f"{path} is a folder: give a file in it, or a run's uid")
     if path.is_file() or path.suffix.lower() in _FILE_SUFFIXES or len(path.parts) > 1:
+        if masks is not None:
+            raise IngestError(f"{path} holds its masks itself: leave --masks out, or ingest it and give the run's uid")
         return from_file(path, fraction=fraction)
-    return from_log(config.state_dir, source, fraction=fraction)
+    identity = None if masks is None else whole_identity(config.state_dir, masks)
+    return from_log(config.state_dir, source, fraction=fraction, mask_set=identity)
 
 
 def _recipe(config: GhostbeamConfig, acquisition: Acquisition, method: str, seed: int | None, device: str | None) -> Recipe:
     """The method as the run asks for it, or else with the configuration's options."""
     asked = [recipe for recipe in acquisition.recipes if recipe.method == method]
     recipe = asked[0] if asked else Recipe(method, config.reconstruction.options.get(method, {}))
-    return replace(recipe, seed=recipe.seed if seed is None else seed, device=device or recipe.device)
+    options = {name: value for name, value in recipe.options.items() if name != MASK_SET}  # the masks are read already
+    return replace(recipe, options=options, seed=recipe.seed if seed is None else seed, device=device or recipe.device)
 
 
 def _place(output: Path, source: str, acquisition: Acquisition, methods: list[str]) -> Path:

@@ -12,12 +12,15 @@ from rich.markup import escape
 
 from analysis.archive.catalog import Catalog, CatalogError, connect
 from analysis.archive.stored_documents import stored_documents
+from analysis.archive.stored_references import stored_reference
 from analysis.documents.log import LogReader, RunState, log_paths
 from analysis.documents.recipe import Recipe
+from analysis.documents.references import FOLDERS, ReferenceName, ReferenceStore
 from analysis.documents.refusal import RunRefused
 from analysis.offline.replay import replay as replay_documents
 from analysis.offline.replay import verify
-from analysis.techniques import recipes_for, technique_of
+from analysis.techniques import ghost, recipes_for, technique_of
+from analysis.techniques.ghost.mask_sets import KIND, MASK_SET, MaskStore
 from beamline.config import GhostbeamConfig
 from ghostbeam.method_options import parsed_options
 from ghostbeam.reprocess import find_run, reconstructions_of, references_of, services, wait_until_archived
@@ -28,9 +31,17 @@ Documents = Generator[tuple[str, dict[str, Any]], None, None]
 
 
 def replay_again(
-    config: GhostbeamConfig, uid: str, *, method: str | None, options: str, seed: int | None, console: Console, as_json: bool
+    config: GhostbeamConfig,
+    uid: str,
+    *,
+    method: str | None,
+    options: str,
+    seed: int | None,
+    masks: str | None,
+    console: Console,
+    as_json: bool,
 ) -> None:
-    """Reconstruct a run again, store it as a derived run, and say where it is.
+    """Reconstruct a run again, maybe with another mask set, store it as a derived run, and say where it is.
 
     Raises
     ------
@@ -51,6 +62,8 @@ def replay_again(
         start, documents = _measured(config, catalog, uid)
         try:
             rows = technique_of(start).rows
+            if masks is not None:
+                chosen[MASK_SET] = _other_masks(config, catalog, start, masks)
             recipe = _recipe(start, config, method, chosen, seed)
             doing = f"reconstructing {start['uid'][:8]} by {recipe.method}"
             spinner.update(doing)
@@ -157,6 +170,28 @@ def _documents_of(config: GhostbeamConfig, run: Any) -> Documents:
             if reader.state(uid) is not RunState.UNKNOWN:
                 return _logged_documents(config, uid)
     return stored_documents(run)
+
+
+def _other_masks(config: GhostbeamConfig, catalog: Catalog, start: Mapping[str, Any], beginning: str) -> str:
+    """The identity of the mask set that begins so; brought into the state directory if only the catalogue has it.
+
+    Raises
+    ------
+    CatalogError
+        If there is none, or more than one, or the run knows no masks.
+    """
+    if technique_of(start) is not ghost.TECHNIQUE:
+        raise CatalogError(f"run {start['uid'][:8]} is no ghost-imaging run: leave --masks out")
+    folder = FOLDERS[KIND]
+    stored = list(catalog.root[folder]) if folder in catalog.root else []
+    found = {name for name in (*MaskStore(config.state_dir).identities(), *stored) if name.startswith(beginning)}
+    if len(found) != 1:
+        raise CatalogError(f"{len(found)} mask sets begin with {beginning!r}: `ghostbeam masks list` shows those that are here")
+    identity = found.pop()
+    store = ReferenceStore(config.state_dir)
+    if store.stamp(ReferenceName(KIND, identity)) is None:
+        store.save(stored_reference(catalog.root[folder][identity], KIND))
+    return identity
 
 
 def _logged_documents(config: GhostbeamConfig, uid: str) -> Documents:

@@ -16,6 +16,7 @@ import pytest
 import typer
 from bluesky import RunEngine
 from fly_runs import FlyRun
+from mask_frames import calibration, designs
 from pair_runs import PairSeries
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -171,7 +172,9 @@ def raw_starts(scanned, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     _, pairs = PairSeries(folder / "frames" / "pairs.h5", 2).start()[0]
     angles = np.arange(3.0)
     _, radiographs = RadiographRun(folder / "frames" / "three.h5", tomography_streams(angles), angles=angles).documents()[0]
-    return folder, {"ghost": ghost, "ptychography": fly, "pairs": pairs, "radiographs": radiographs}
+    _, calibrated = calibration(folder / "frames" / "masks.h5", folder, designs(1, 12), portions=1)[0]
+    starts = {"ghost": ghost, "ptychography": fly, "pairs": pairs, "radiographs": radiographs, "masks": calibrated}
+    return folder, starts
 
 
 @pytest.fixture(scope="module", params=list(TECHNIQUES))
@@ -300,8 +303,12 @@ def commands() -> dict[str, set[str]]:
     """Every command with its options."""
     group: Any = typer.main.get_command(app)
     listed = {"": group, **group.commands}
+    of_all = {
+        name: [command, *getattr(command, "commands", {}).values()] if name else [command] for name, command in listed.items()
+    }
     return {
-        name: {opt for param in command.params for opt in param.opts if opt.startswith("-")} for name, command in listed.items()
+        name: {opt for command in several for param in command.params for opt in param.opts if opt.startswith("-")}
+        for name, several in of_all.items()
     }
 
 

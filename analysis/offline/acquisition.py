@@ -19,6 +19,7 @@ from analysis.documents.refusal import NothingUsable, RunRefused
 from analysis.offline.ingest import REFERENCE
 from analysis.offline.ingest_file import IngestError, read_measurement
 from analysis.techniques import ghost, technique_of
+from analysis.techniques.ghost.mask_sets import MASK_SET
 from analysis.techniques.ghost.run import GhostRun
 
 LAST = "last"
@@ -103,7 +104,7 @@ def from_file(path: Path | str, *, fraction: float = 1.0) -> Acquisition:
     )
 
 
-def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0) -> Acquisition:
+def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0, mask_set: str | None = None) -> Acquisition:
     """Read a run; of a run that is still being measured, the data acquired so far.
 
     Parameters
@@ -114,9 +115,13 @@ def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0) -> Acqui
         Uid of a scan or of a reconstruction (then its scan's data are read), or five or more of its first characters, or "last".
     fraction : float
         How much of the usable realizations to use, the first ones.
+    mask_set : str, optional
+        Identity of another mask set than the run's, such as a measured one.
 
     Raises
     ------
+    ValueError
+        If that has other masks than the run's.
     RunUnknown
         If no run, or several, are meant.
     RunRefused
@@ -141,14 +146,16 @@ def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0) -> Acqui
     lost = [f"{_realizations(ledger.missing)} never arrived"] if ledger.missing else []
     going_on = [] if seen.stopped else ["the run has not ended: these are the realizations so far"]
     sample = str(start.get("sample") or "run")
+    used = run.masks_by(Recipe("", {MASK_SET: mask_set}))
+    other = [] if mask_set is None else [f"reconstructed with mask set {mask_set[:12]} ({used.name})"]
     return Acquisition(
         name=f"{sample} ({uid[:8]})",
-        masks=run.masks.patterns[batch.columns["mask_index"]],
+        masks=used.patterns[batch.columns["mask_index"]],
         buckets=batch.columns["bucket"],
         errors=batch.columns.get("error"),
         reference=seen.reference,
         pixel_size_um=start["ghost"].get("pixel_size_um"),
-        remarks=[*rejected, *lost, *going_on, *run.remarks, *ledger.remarks],
+        remarks=[*other, *rejected, *lost, *going_on, *run.remarks, *ledger.remarks],
         recipes=recipes_of(start, []),
         uid=uid,
     )

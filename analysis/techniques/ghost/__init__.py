@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.ghost import METHODS, make_reconstructor
-from analysis.techniques.ghost.mask_sets import KIND, MaskSet
+from analysis.techniques.ghost.mask_sets import KIND, MASK_SET, MaskSet, checked_identity
 from analysis.techniques.ghost.rows import REASONS
 from analysis.techniques.ghost.run import GhostRun
 from analysis.techniques.ghost.run_spec import RunSpec
@@ -22,11 +22,14 @@ def _references(start: Mapping[str, Any]) -> Sequence[ReferenceName]:
 def open_run(start: Mapping[str, Any], store: ReferenceStore) -> GhostRun:
     """Return the run of a start document, with its mask set from the store."""
     (name,) = _references(start)
-    return GhostRun(start, MaskSet.of(store.load(name)))
+    return GhostRun(start, MaskSet.of(store.load(name)), store)
 
 
-OPTIONS: Mapping[str, Mapping[str, Any]] = {name: {"nonnegative": True, **method.defaults} for name, method in METHODS.items()}
-"""The options of each method with their default values, for whoever writes recipes."""
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    name: {"nonnegative": True, "mask_set": None, **method.defaults} for name, method in METHODS.items()
+}
+"""The options of each method with their default values, for whoever writes recipes. `mask_set` is the identity of another mask
+set than the run's, such as one that was measured."""
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
@@ -40,7 +43,9 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
         As in a start document: `method`, and maybe `options`, `seed` and `device`.
     """
     others = {name: recipe[name] for name in ("seed", "device") if name in recipe}
-    make_reconstructor(recipe["method"], shape=(2, 2), **others, **recipe.get("options", {}))
+    options = dict(recipe.get("options", {}))
+    checked_identity(options.pop(MASK_SET, None))
+    make_reconstructor(recipe["method"], shape=(2, 2), **others, **options)
 
 
 TECHNIQUE = Technique(

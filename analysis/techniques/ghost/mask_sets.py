@@ -11,6 +11,23 @@ import numpy as np
 from analysis.documents.references import Reference, ReferenceName, ReferenceStore
 
 KIND = "mask_set"
+MASK_SET = "mask_set"
+"""The option of a recipe that names another mask set than the run does."""
+
+
+def checked_identity(value: Any) -> str | None:
+    """The identity that the option `mask_set` gives, or None.
+
+    Raises
+    ------
+    ValueError
+        If it is no identity.
+    """
+    if value is None or (isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")):
+        return value
+    raise ValueError(
+        f"mask_set must be the identity of a mask set, 64 hexadecimal digits, not {value!r:.80}: `ghostbeam masks list` has them"
+    )
 
 
 class MaskSetLike(Protocol):

@@ -9,13 +9,14 @@ import numpy as np
 
 from analysis.documents.batch import Batch
 from analysis.documents.recipe import Recipe
+from analysis.documents.references import ReferenceDiffers, ReferenceMissing, ReferenceName, ReferenceStore
 from analysis.documents.refusal import RunRefused
 from analysis.estimate import Estimate, Quantity, image_quantity
 from analysis.ghost import Estimate as GhostEstimate
 from analysis.ghost import Reconstructor, make_reconstructor
 from analysis.techniques.ghost.channels import channel_quantities, joint_estimate, joint_options
 from analysis.techniques.ghost.intake import Realizations
-from analysis.techniques.ghost.mask_sets import MaskSet
+from analysis.techniques.ghost.mask_sets import KIND, MASK_SET, MaskSet, checked_identity
 from analysis.techniques.ghost.run_spec import RunSpec
 
 _MOST_EXPECTED = 65536  # room is made for so many realizations at once, whatever a start document promises
@@ -31,6 +32,8 @@ class GhostRun:
         Its start document.
     masks : MaskSet
         Its mask set.
+    store : ReferenceStore, optional
+        Where other mask sets are that a recipe may name.
 
     Raises
     ------
@@ -40,10 +43,10 @@ class GhostRun:
 
     rows = "realizations"
 
-    def __init__(self, start: Mapping[str, Any], masks: MaskSet) -> None:
+    def __init__(self, start: Mapping[str, Any], masks: MaskSet, store: ReferenceStore | None = None) -> None:
         self.spec = RunSpec.of(start)
         self.masks = masks
-        self._start = start
+        self._start, self._store = start, store
         self._signed = bool(masks.patterns.min() < 0)
         shape = masks.patterns.shape[1:]
         if shape != self.spec.shape:
@@ -80,7 +83,7 @@ class GhostRun:
         if self.channels:
             normalised = self.spec.monitor is not None
             return {
-                "mask_set": self.spec.mask_set,
+                "mask_set": recipe.options.get(MASK_SET) or self.spec.mask_set,
                 "channels": list(self.channels),
                 "image": {
                     "quantity": "fluorescence counts" + (" per incident count" if normalised else ""),
@@ -92,7 +95,7 @@ class GhostRun:
             }
         absolute = self.spec.monitor is not None and self.spec.open_beam_ratio is not None
         return {
-            "mask_set": self.spec.mask_set,
+            "mask_set": recipe.options.get(MASK_SET) or self.spec.mask_set,
             "image": {
                 "quantity": "bucket signal per incident signal" if absolute else "bucket signal",
                 "units": "1" if absolute else "arbitrary",
@@ -129,6 +132,30 @@ class GhostRun:
         """A new intake."""
         return Realizations(self._start, len(self.masks.patterns), signed=self._signed, wait_for_end=wait_for_end)
 
+    def masks_by(self, recipe: Recipe) -> MaskSet:
+        """The mask set to reconstruct with: the run's, or the one that the recipe names.
+
+        Raises
+        ------
+        ValueError
+            If that is not in the store, or has other masks than the run's.
+        """
+        identity = checked_identity(recipe.options.get(MASK_SET))
+        if identity is None:
+            return self.masks
+        if self._store is None:
+            raise ValueError("there is no store to take another mask set from")
+        try:
+            other = MaskSet.of(self._store.load(ReferenceName(KIND, identity)))
+        except (ReferenceMissing, ReferenceDiffers) as error:
+            raise ValueError(str(error)) from error
+        if other.patterns.shape != self.masks.patterns.shape:
+            raise ValueError(
+                f"mask set {identity[:12]} has masks (M, H, W) = {other.patterns.shape}, that of the run "
+                f"{self.masks.patterns.shape}: choose a set of the same plate"
+            )
+        return other
+
     def reconstruction(self, recipe: Recipe) -> GhostReconstruction:
         """A new reconstruction."""
         return GhostReconstruction(self, recipe)
@@ -138,7 +165,9 @@ class GhostReconstruction:
     """A reconstructor of `analysis.ghost` with the masks of a run, or one for each chemical element of a run of spectra."""
 
     def __init__(self, run: GhostRun, recipe: Recipe) -> None:
-        self._patterns = run.masks.patterns
+        self._patterns = run.masks_by(recipe).patterns
+        self._mask_set = {name: recipe.options[name] for name in (MASK_SET,) if recipe.options.get(name)}
+        options = {name: value for name, value in recipe.options.items() if name != MASK_SET}
         self._channels = run.channels
         self._expected = None if run.expected is None else min(run.expected, _MOST_EXPECTED)
         try:
@@ -149,7 +178,7 @@ class GhostReconstruction:
                     expected=self._expected,
                     seed=recipe.seed,
                     device=recipe.device,
-                    **recipe.options,
+                    **options,
                 )
                 for _ in self._channels or (None,)
             ]
@@ -160,7 +189,7 @@ class GhostReconstruction:
     @property
     def options(self) -> Mapping[str, Any]:
         """The options with all defaults, and with what was chosen from the data."""
-        return joint_options(self._reconstructors)
+        return {**joint_options(self._reconstructors), **self._mask_set}
 
     def update(self, batch: Batch) -> None:
         """Take further realizations."""

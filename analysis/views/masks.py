@@ -1,0 +1,116 @@
+"""Mask sets: which there are, which runs measured them, and what was scanned and reconstructed with them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from analysis.archive.catalog import CatalogError
+from analysis.documents.log import LogReader, log_paths
+from analysis.documents.references import ReferenceDiffers, ReferenceMissing
+from analysis.masks.calibration import REGISTRATION, MeasuredMasks
+from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
+from analysis.techniques.masks.options import DEFAULTS
+
+_SHORTEST = 4
+
+
+class MaskSetUnknown(CatalogError):
+    """No mask set, or more than one, is meant."""
+
+
+@dataclass(frozen=True)
+class MaskUse:
+    """Runs that have to do with a mask set, by their uids.
+
+    Attributes
+    ----------
+    scans : list of str
+        Scans whose start document names it.
+    reconstructions : list of str
+        Reconstructions that were made with it.
+    """
+
+    scans: list[str]
+    reconstructions: list[str]
+
+
+def whole_identity(state_dir: Path | str, beginning: str) -> str:
+    """The identity of the mask set in the state directory that begins so.
+
+    Raises
+    ------
+    MaskSetUnknown
+        If there is none, or more than one.
+    """
+    if len(beginning) < _SHORTEST:
+        raise MaskSetUnknown(f"{beginning!r} is too short: give {_SHORTEST} or more of the identity's first characters")
+    found = [one for one in MaskStore(state_dir).identities() if one.startswith(beginning)]
+    if len(found) != 1:
+        many = f"{len(found)} mask sets begin" if found else "no mask set begins"
+        raise MaskSetUnknown(f"{many} with {beginning!r}: `ghostbeam masks list` shows all in {state_dir}")
+    return found[0]
+
+
+def load_mask_set(state_dir: Path | str, beginning: str) -> MaskSet:
+    """The mask set whose identity begins so.
+
+    Raises
+    ------
+    MaskSetUnknown
+        If there is none, more than one, or its file is damaged.
+    """
+    try:
+        return MaskStore(state_dir).load(whole_identity(state_dir, beginning))
+    except (ReferenceMissing, ReferenceDiffers) as error:
+        raise MaskSetUnknown(str(error)) from error
+
+
+def uses(state_dir: Path | str) -> dict[str, MaskUse]:
+    """What was made with each mask set, by its identity: from the document log."""
+    paths = log_paths(state_dir)
+    found: dict[str, MaskUse] = {}
+    with closing(LogReader(paths.raw)) as raw, closing(LogReader(paths.processed)) as processed:
+        calibrations = {run.uid for run in raw.runs() if run.start.get("masks") is not None}
+        for run in raw.runs():
+            if isinstance(identity := run.start.get("mask_set"), str):
+                found.setdefault(identity, MaskUse([], [])).scans.append(run.uid)
+        for run in processed.runs():
+            identity = run.start.get("mask_set")
+            if isinstance(identity, str) and run.start.get("derived_from") not in calibrations:
+                found.setdefault(identity, MaskUse([], [])).reconstructions.append(run.uid)
+    return found
+
+
+def mask_figures(masks: MaskSet) -> dict[str, float]:
+    """What can be said of a measured mask set in some numbers; of one as designed the modulation depth alone."""
+    high, low = masks.patterns.max(axis=(1, 2)), masks.patterns.min(axis=(1, 2))
+    if masks.registration is None or masks.uncertainty is None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {"depth": float(np.nanmedian((high - low) / high))}
+    columns = dict(zip(REGISTRATION, masks.registration.T, strict=True))
+    shift = np.hypot(columns["shift_y_px"], columns["shift_x_px"])
+    measured = np.isfinite(columns["departure"])
+    return {
+        "measured": float(np.count_nonzero(measured)),
+        "depth": _median(columns["depth"]),
+        "shift_px": float(np.sqrt(np.nanmean(shift**2))) if np.isfinite(shift).any() else float("nan"),
+        "departure": _median(columns["departure"]),
+        "uncertainty": _median(masks.uncertainty),
+    }
+
+
+def out_of_tolerance(masks: MaskSet, shift_px: float | None = None, departure: float | None = None) -> list[int]:
+    """Masks of a measured set that are out of tolerance; none of a set as designed."""
+    if masks.registration is None or masks.uncertainty is None:
+        return []
+    found = MeasuredMasks(masks.patterns, masks.uncertainty, masks.registration, np.isfinite(masks.registration[:, 5]))
+    return found.out_of_tolerance(shift_px or DEFAULTS["shift_px"], departure or DEFAULTS["departure"])
+
+
+def _median(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else float("nan")
