@@ -182,15 +182,15 @@ class RadiographRun:
         }
 
 
-def tomography_streams(angles_deg: np.ndarray, *, height: int = 2, seed: int = 0) -> dict[str, np.ndarray]:
+def tomography_streams(angles_deg: np.ndarray, *, height: int = 2, width: int = SIZE, seed: int = 0) -> dict[str, np.ndarray]:
     """Dark, flat and sample frames of a disc that turns."""
     rng = np.random.default_rng(seed)
-    transmission = np.repeat(np.exp(-disc_sinogram(angles_deg))[:, None, :], height, axis=1)
+    transmission = np.repeat(np.exp(-disc_sinogram(angles_deg, width))[:, None, :], height, axis=1)
 
     def counted(light: np.ndarray) -> np.ndarray:
         return (DARK + rng.poisson(LIGHT * light)).astype("<u2")
 
-    shape = (height, SIZE)
+    shape = (height, width)
     return {
         "darks": counted(np.zeros((3, *shape))),
         "flats": counted(np.ones((5, *shape))),
@@ -202,7 +202,6 @@ def static_streams(
     num: int, *, shape: tuple[int, int] = (96, 96), decay_px: float = 0.645, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """Dark, flat, static and further frames of spheres that stand still, behind a scintillator."""
-    shape = (96, 96)
     scene, panel = moving_bed(shape, 1, 20, seed=1), FlatPanel(decay_px, read_noise=3.0)
 
     def counted(body: np.ndarray, number: int, shift: int) -> np.ndarray:

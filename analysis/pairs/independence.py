@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from analysis.imaging import neighbours
+from analysis.imaging.neighbours import block_correlations, neighbour_correlations
+
 from .prepared import Pair
 
 COMMON = 0.1
@@ -15,10 +18,6 @@ COMMON = 0.1
 SAME = 0.99
 """The same for one image given twice."""
 
-NEIGHBOURS = 0.05
-"""Correlation of the noise of neighbours from which on a pixel's noise can be guessed from those around it."""
-
-_BLOCK = 32  # pixels
 _SIGMA = 2.0  # pixels of the Gaussian that brings out motion
 _QUIET = 0.2  # part of the blocks that is the least alike in both images: there the scene is the smoothest
 
@@ -72,13 +71,7 @@ class Independence:
 
     def refusal_of_blind_spots(self) -> str | None:
         """Why no denoiser may guess a pixel from those around it, in a sentence; None if one may."""
-        strongest = max(abs(self.along_y), abs(self.along_x))
-        if strongest > NEIGHBOURS and strongest > 5 * self.error:
-            return (
-                f"the noise of neighbouring pixels is correlated ({self.along_y:.2f} along y, {self.along_x:.2f} along x), "
-                "so that a blind-spot denoiser would learn the noise: use a pair method"
-            )
-        return None
+        return neighbours.refusal_of_blind_spots(self.along_y, self.along_x, self.error, "use a pair method")
 
 
 def independence(a: np.ndarray, b: np.ndarray) -> Independence:
@@ -89,18 +82,18 @@ def independence(a: np.ndarray, b: np.ndarray) -> Independence:
     the scene's edges are not. Noise that something has blurred, as a thick scintillator does, shows in a series alone.
     """
     noise = a.astype(np.float64) - b
-    along_y, along_x = (_typical(noise, lag) for lag in ((1, 0), (0, 1)))
+    along_y, along_x = neighbour_correlations(noise)
     details = [_details(image) for image in (a, b)]
-    shares = _shares(*details)
+    shares = block_correlations(*details)
     return Independence(_lowest(shares), _error(details[0]), along_y, along_x, certain=False)
 
 
 def independence_in_time(a: np.ndarray, b: np.ndarray) -> Independence:
     """Test a series of pairs (N, H, W) of a scene that stands still: from one to the next the noise alone changes."""
     changes_a, changes_b = np.diff(a.astype(np.float64), axis=0), np.diff(b.astype(np.float64), axis=0)
-    shares = np.concatenate([_shares(one, other) for one, other in zip(changes_a, changes_b, strict=True)])
+    shares = np.concatenate([block_correlations(one, other) for one, other in zip(changes_a, changes_b, strict=True)])
     noise = np.concatenate([changes_a, changes_b])
-    along_y, along_x = (float(np.median([_typical(image, lag) for image in noise])) for lag in ((1, 0), (0, 1)))
+    along_y, along_x = (float(value) for value in np.median([neighbour_correlations(image) for image in noise], axis=0))
     error = _error(changes_a[0]) / len(changes_a) ** 0.5
     return Independence(float(np.median(shares)), error, along_y, along_x, certain=True)
 
@@ -117,32 +110,9 @@ def _details(image: np.ndarray) -> np.ndarray:
     return np.asarray(np.diff(np.diff(image.astype(np.float64), 2, axis=0), 2, axis=1) / 6)
 
 
-def _blocks(image: np.ndarray) -> np.ndarray:
-    """(number, pixels) of an image's blocks; of a small one, the image."""
-    side = min(_BLOCK, *image.shape)
-    height, width = (length // side * side for length in image.shape)
-    blocks = image[:height, :width].reshape(height // side, side, width // side, side)
-    return blocks.transpose(0, 2, 1, 3).reshape(-1, side * side)
-
-
-def _shares(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Correlation of two images in each block."""
-    x, y = _blocks(one), _blocks(other)
-    x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
-    spread = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    return np.asarray((x * y).sum(axis=1) / np.maximum(spread, 1e-30))
-
-
 def _lowest(shares: np.ndarray) -> float:
     return float(np.quantile(shares, _QUIET))
 
 
 def _error(image: np.ndarray) -> float:
     return float(np.sqrt(4 / image.size))  # details of neighbours share most of their pixels
-
-
-def _typical(noise: np.ndarray, lag: tuple[int, int]) -> float:
-    """Correlation of noise with itself so many pixels further, the median over blocks: few have edges that are displaced."""
-    height, width = noise.shape
-    one, other = noise[lag[0] :, lag[1] :], noise[: height - lag[0], : width - lag[1]]
-    return float(np.median(_shares(one, other)))

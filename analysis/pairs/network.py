@@ -6,16 +6,14 @@ Yang and others, Opt. Express 31, 14159 (2023), eq. 3 and 4; with the mean squar
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
+from analysis.imaging.fixed_network import fixed
 from analysis.imaging.unet import UNet
 
 FEATURES, LEVELS = 12, 2
@@ -127,9 +125,8 @@ def train(
             if len(above) % _CHECKED == 0 and _below(above[-_CHECKED:]):
                 break
     recent = above[-_CHECKED:]
-    return Trained(
-        _fixed(network, images), centre, scale, len(above) or steps, _below(recent), float(np.mean(recent or [np.nan]))
-    )
+    settled = fixed(network, images.flatten(0, 1)[:, None])
+    return Trained(settled, centre, scale, len(above) or steps, _below(recent), float(np.mean(recent or [np.nan])))
 
 
 def _below(above: list[float]) -> bool:
@@ -177,28 +174,3 @@ def _pearson(made: torch.Tensor, wanted: torch.Tensor, weight: torch.Tensor) -> 
 
 def _squared(made: torch.Tensor, wanted: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return (weight * (made - wanted) ** 2).sum() / weight.sum().clamp_min(1.0)
-
-
-def _fixed(network: Correction, images: torch.Tensor) -> torch.nn.Module:
-    """The network, each layer normalising by what it saw of the whole images, as a part of its convolution."""
-    fixed = copy.deepcopy(network).eval().requires_grad_(False)
-    layers = [block for block in fixed.modules() if isinstance(block, torch.nn.Sequential) and len(block) == 3]
-    handles = [block[0].register_forward_hook(partial(_fold, block)) for block in layers]
-    with torch.inference_mode():
-        fixed(images.flatten(0, 1)[:, None].contiguous(memory_format=torch.channels_last))
-    for handle in handles:
-        handle.remove()
-    return fixed
-
-
-def _fold(block: torch.nn.Sequential, convolution: torch.nn.Conv2d, inputs: Any, made: torch.Tensor) -> torch.Tensor:
-    """Put the normalisation by this output into the convolution; return its normalised output."""
-    norm = block[1]
-    assert isinstance(norm, torch.nn.BatchNorm2d)
-    variance, mean = torch.var_mean(made, dim=(0, 2, 3), correction=0)
-    factor = norm.weight / (variance + norm.eps).sqrt()
-    assert convolution.bias is not None
-    convolution.weight.copy_(convolution.weight * factor[:, None, None, None])
-    convolution.bias.copy_((convolution.bias - mean) * factor + norm.bias)
-    block[1] = torch.nn.Identity()
-    return made.sub_(mean[:, None, None]).mul_(factor[:, None, None]).add_(norm.bias[:, None, None])

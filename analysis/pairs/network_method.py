@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.imaging.held_out import held_out
+
 from .network import Trained, train
 from .prepared import Pair
-
-_HELD_OUT = 0.1  # part of an image's blocks that is not learned
-_BLOCK = 16  # pixels
 
 
 @dataclass(frozen=True)
@@ -44,16 +43,6 @@ def train_network(pairs: list[Pair], seed: int, *, loss: str, steps: int) -> tup
     tested = measured & held_out(measured.shape, seed)
     trained = train([(pair.a, pair.b) for pair in pairs], measured & ~tested, seed, loss=loss, steps=steps)
     return NetworkDenoiser(trained), tested
-
-
-def held_out(shape: tuple[int, int], seed: int) -> np.ndarray:
-    """Blocks of 16x16 pixels that are kept for testing, bool (H, W): one in ten, two at least."""
-    rows, columns = (-(-side // _BLOCK) for side in shape)
-    number = max(2, round(_HELD_OUT * rows * columns))
-    chosen = np.zeros(rows * columns, dtype=bool)
-    chosen[np.random.default_rng((seed, 1)).permutation(rows * columns)[:number]] = True
-    blocks = chosen.reshape(rows, columns).repeat(_BLOCK, axis=0).repeat(_BLOCK, axis=1)
-    return np.asarray(blocks[: shape[0], : shape[1]])
 
 
 def _fitted(made: np.ndarray, to: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:

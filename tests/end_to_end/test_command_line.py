@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from radiograph_runs import tomography_streams
 from servers import free_port
 
 from analysis.archive.catalog import api_key, connect
@@ -204,6 +205,25 @@ def test_replay_makes_a_derived_run_that_verifies_to_the_bit(config, measured, s
     everything = json.loads(succeed(config, "replay", measured, "--verify", "--json"))
     assert len(everything["runs"]) == 3
     assert everything["identical"]
+
+
+def test_radiographs_from_elsewhere_become_slices_and_denoised_radiographs(config, services, state_dir, tmp_path):
+    angles = np.arange(0.0, 180.0, 4.5)
+    streams = tomography_streams(angles, height=32, width=32)
+    streams["projections"] = streams.pop("frames")
+    np.savez(tmp_path / "disc.npz", theta_deg=angles, **streams)
+    out = succeed(config, "ingest", str(tmp_path / "disc.npz"), "--method", "fbp", "--output", str(tmp_path / "pictures"))
+    assert list((tmp_path / "pictures").glob("*.png"))
+    (uid,) = re.findall(r"as run (\S{36})", out)
+    few = '{"radiographs": 3, "steps": 5}'
+    denoised = json.loads(succeed(config, "replay", uid, "--method", "noise2self", "--options", few, "--json"))["uid"]
+    running = ensure_up(load_config(config))
+    with connect(running.uri, running.key) as catalog:
+        assert catalog.processed[Live(state_dir)[uid].uid]["primary"].base["slice"].read()[-1].shape == (32, 32)
+        series = catalog.processed[denoised]["series"]
+        assert series["row_number"].read().tolist() == list(range(1, 41))
+        assert np.isfinite(series["denoised"].read()).all()
+    assert json.loads(succeed(config, "replay", denoised, "--verify", "--json"))["identical"]
 
 
 def test_verify_notices_a_single_changed_bit(config, measured, state_dir):

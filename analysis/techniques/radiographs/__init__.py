@@ -7,10 +7,10 @@ from typing import Any
 
 from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.techniques.protocol import Technique
-from analysis.techniques.radiographs.decorrelation import KIND
 from analysis.techniques.radiographs.intake import REASONS
 from analysis.techniques.radiographs.layout import ENTRY, Layout
 from analysis.techniques.radiographs.run import METHODS, RadiographRun
+from analysis.techniques.radiographs.whitening import KIND
 
 
 def _references(start: Mapping[str, Any]) -> Sequence[ReferenceName]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.documents.refusal import RunRefused
 
+_KEPT = 8  # flat frames, to test the noise with
 _DEAD = 0.1  # of the median of the flat field: pixels below it, or above its inverse, do not measure light
 
 
@@ -35,6 +36,7 @@ class Corrections:
         self._sums = {purpose: np.zeros(shape) for purpose in ("darks", "flats")}
         self._numbers = {"darks": 0, "flats": 0, "static": 0}
         self.static: list[np.ndarray] = []
+        self._flats: list[np.ndarray] = []
         self.closed = False
         self.dark = np.zeros(shape, dtype=np.float32)
         self.flat: np.ndarray | None = None
@@ -45,8 +47,10 @@ class Corrections:
         self._numbers[purpose] += len(frames)
         if purpose == "static":
             self.static.append(frames)
-        else:
-            self._sums[purpose] += frames.sum(axis=0, dtype=np.float64)
+            return
+        if purpose == "flats":
+            self._flats += list(frames[: max(0, _KEPT - len(self._flats))])
+        self._sums[purpose] += frames.sum(axis=0, dtype=np.float64)
 
     def has(self, purpose: str) -> bool:
         """Whether such a frame has come."""
@@ -83,6 +87,12 @@ class Corrections:
         counts = frames.astype(np.float32) - self.dark
         counts[:, self.dead] = np.nan
         return counts
+
+    @property
+    def still(self) -> np.ndarray:
+        """Counts above dark of frames that differ by noise alone, (N, H, W): static ones, or else flat fields."""
+        frames = [frame for some in self.static for frame in some] or self._flats
+        return self.above_dark(np.stack(frames[:_KEPT])) if frames else np.empty((0, *self.dark.shape), dtype=np.float32)
 
     @property
     def told(self) -> dict[str, Any]:

@@ -9,16 +9,15 @@ import numpy as np
 
 from analysis.documents.batch import Batch
 from analysis.documents.recipe import Recipe
-from analysis.documents.references import Reference, ReferenceDiffers, ReferenceMissing, ReferenceName, ReferenceStore
+from analysis.documents.references import ReferenceStore
 from analysis.estimate import Estimate, Quantity, image_quantity
-from analysis.radiographs.correlation import correlation_by_differences
-from analysis.radiographs.kernel import decorrelated, kernel_of
 from analysis.radiographs.static_parts import StaticParts
 from analysis.techniques.radiographs.corrections import Corrections
 from analysis.techniques.radiographs.layout import Layout
+from analysis.techniques.radiographs.options import checked
+from analysis.techniques.radiographs.whitening import Whitening
 
 DECORRELATE_DEFAULTS: Mapping[str, Any] = {"kernel": None}
-KIND = "kernel"
 _FITS_PERCENT = 10.0  # summed correlation that may be left
 
 
@@ -57,20 +56,17 @@ class Decorrelation:
     def __init__(
         self, layout: Layout, corrections: Callable[[], Corrections], recipe: Recipe, store: ReferenceStore, run: str
     ) -> None:
-        if unknown := [str(name) for name in recipe.options if name not in DECORRELATE_DEFAULTS]:
-            raise ValueError(f"decorrelate has no option {', '.join(unknown)}; it has kernel")
-        identity = recipe.options.get("kernel") or layout.kernel
-        if identity is None and layout.static is None:
+        self.options: dict[str, Any] = checked("decorrelate", DECORRELATE_DEFAULTS, recipe.options, {})
+        self._white = Whitening(self.options["kernel"], layout, corrections, store, run)
+        if not self._white.possible:
             raise ValueError(
                 "decorrelate needs the kernel of the detector: name its identity as the option kernel, or take static frames in "
                 "the run"
             )
-        self.options: dict[str, Any] = {"kernel": identity}
-        self._kernel = None if identity is None else _loaded(store, identity)
-        self._layout, self._corrections, self._store, self._run = layout, corrections, store, run
+        self.options["kernel"] = self._white.identity
+        self._layout = layout
         self._before, self._after = StaticParts(), StaticParts()
         self._newest = np.full(layout.shape, np.nan, dtype=np.float32)
-        self._flat: np.ndarray | None = None
         self._done: list[tuple[int, np.ndarray]] = []
 
     @property
@@ -80,18 +76,13 @@ class Decorrelation:
 
     def update(self, batch: Batch) -> None:
         """Take further radiographs."""
-        if self._kernel is None:
-            self._measure()
-        assert self._kernel is not None
-        flat = self._corrections().flat
-        if self._flat is None and flat is not None:
-            self._flat = decorrelated(np.where(self._corrections().dead, np.nan, flat), self._kernel)
         for number, counts in zip(batch.number.tolist(), batch.columns["counts"], strict=True):
-            sharp = decorrelated(counts, self._kernel)
+            white = self._white(counts)
             self._before.add(counts)
-            self._after.add(sharp)
-            self._newest = sharp if self._flat is None else sharp / self._flat
+            self._after.add(white)
+            self._newest = self._white.transmission(white)
             self._done.append((number, self._newest))
+        self.options["kernel"] = self._white.identity
 
     def take_rows(self) -> Batch | None:
         """The radiographs since the last call; None if there are none."""
@@ -112,19 +103,3 @@ class Decorrelation:
         residual = float(estimate.figures["residual_percent"])
         self.options["kernel_fits"] = bool(abs(residual) <= _FITS_PERCENT) if np.isfinite(residual) else None
         return estimate
-
-    def _measure(self) -> None:
-        corrections = self._corrections()
-        if not corrections.static:
-            raise ValueError("no static frames came, so that no kernel can be measured: take some, or name the option kernel")
-        frames = corrections.above_dark(np.concatenate(corrections.static))
-        self._kernel = kernel_of(correlation_by_differences(frames))
-        reference = Reference(KIND, {"kernel": self._kernel}, name="noise of neighbours", runs=(self._run,))
-        self.options["kernel"] = self._store.save(reference)
-
-
-def _loaded(store: ReferenceStore, identity: str) -> np.ndarray:
-    try:
-        return store.load(ReferenceName(KIND, identity)).arrays["kernel"]
-    except (ReferenceMissing, ReferenceDiffers) as error:
-        raise ValueError(str(error)) from error

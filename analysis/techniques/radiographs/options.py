@@ -34,6 +34,8 @@ def checked(
     if unknown := [str(name) for name in options if name not in defaults]:
         raise ValueError(f"{method} has no option {', '.join(unknown)}; it has {', '.join(defaults) or 'none'}")
     chosen = {**defaults, **options}
+    if (kernel := chosen.get("kernel")) is not None and not isinstance(kernel, str):
+        raise ValueError(f"the option kernel of {method} must be null or the identity of a kernel, not {kernel!r}")
     for name, (low, high) in limits.items():
         if name not in chosen or (name in optional and chosen[name] is None):
             continue

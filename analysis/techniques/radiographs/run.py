@@ -16,10 +16,12 @@ from analysis.techniques.radiographs.decorrelation import DECORRELATE_DEFAULTS, 
 from analysis.techniques.radiographs.intake import RadiographIntake
 from analysis.techniques.radiographs.layout import ENTRY, Layout
 from analysis.techniques.radiographs.mean import Mean, mean_quantities
+from analysis.techniques.radiographs.noise2self import NOISE2SELF_DEFAULTS, Denoising, noise2self_quantities
 from analysis.techniques.radiographs.options import checked
 from analysis.techniques.radiographs.tomography_options import (
     FBP_DEFAULTS,
     SIRT_DEFAULTS,
+    TV_DEFAULTS,
     tomography_options,
     tomography_quantities,
 )
@@ -40,8 +42,15 @@ METHODS = {
     "decorrelate": MethodInfo(
         "decorrelate", False, "Each radiograph with white noise, deconvolved by the measured kernel.", DECORRELATE_DEFAULTS
     ),
+    "noise2self": MethodInfo(
+        "noise2self",
+        False,
+        "Each radiograph by a network that learns each pixel from those around it; with white noise.",
+        NOISE2SELF_DEFAULTS,
+    ),
     "fbp": MethodInfo("fbp", False, "Slices by filtered back-projection.", FBP_DEFAULTS),
     "sirt": MethodInfo("sirt", False, "Slices by SIRT, between bounds.", SIRT_DEFAULTS),
+    "tv": MethodInfo("tv", False, "Slices of the least total variation for their misfit, between bounds.", TV_DEFAULTS),
 }
 """The methods by name."""
 
@@ -81,6 +90,8 @@ class RadiographRun:
             return mean_quantities(self.layout)
         if recipe.method == "decorrelate":
             return decorrelation_quantities(self.layout)
+        if recipe.method == "noise2self":
+            return noise2self_quantities(self.layout)
         return tomography_quantities(self.layout, tomography_options(recipe.method, recipe.options))
 
     def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
@@ -112,9 +123,11 @@ class RadiographRun:
             return Mean(self.layout, self._corrections)
         if recipe.method == "decorrelate":
             return Decorrelation(self.layout, self._corrections, recipe, self._store, str(self._start["uid"]))
+        if recipe.method == "noise2self":
+            return Denoising(self.layout, self._corrections, recipe, self._store, str(self._start["uid"]))
         from analysis.techniques.radiographs.tomography import Tomography  # loads torch
 
-        return Tomography(self.layout, self._corrections, recipe)
+        return Tomography(self.layout, self._corrections, recipe, self._store, str(self._start["uid"]))
 
     def _corrections(self) -> Corrections:
         assert self._intake is not None, "there are no radiographs before there is an intake"

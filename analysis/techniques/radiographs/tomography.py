@@ -9,21 +9,24 @@ import numpy as np
 
 from analysis.documents.batch import Batch
 from analysis.documents.recipe import Recipe
+from analysis.documents.references import ReferenceStore
 from analysis.estimate import Estimate
 from analysis.imaging.projector import ParallelBeam
+from analysis.techniques.radiographs.blind_spots import BlindSpots
 from analysis.techniques.radiographs.corrections import Corrections
 from analysis.techniques.radiographs.layout import Layout
-from analysis.techniques.radiographs.tomography_options import rows_of_slices, tomography_options
+from analysis.techniques.radiographs.tomography_options import rows_of_slices, rows_to_keep, tomography_options
 from analysis.tomography.attenuation import attenuation
 from analysis.tomography.centre import centre_of_rotation
 from analysis.tomography.fbp import fbp
 from analysis.tomography.sirt import Sirt
+from analysis.tomography.tv import TotalVariation, best_weight
 
 _LIVE_ITERATIONS = 20  # from the last estimate on
 
 
 class Tomography:
-    """Slices by filtered back-projection or SIRT, growing while radiographs come.
+    """Slices by filtered back-projection, SIRT or total variation, growing while radiographs come.
 
     Parameters
     ----------
@@ -31,6 +34,9 @@ class Tomography:
     corrections : callable
         Returns the corrections of the run; called when radiographs have come.
     recipe : Recipe
+    store : ReferenceStore
+    run : str
+        Uid of the run.
 
     Raises
     ------
@@ -38,74 +44,119 @@ class Tomography:
         If an option makes no sense, or the run has neither angles nor flat fields.
     """
 
-    def __init__(self, layout: Layout, corrections: Callable[[], Corrections], recipe: Recipe) -> None:
-        self._method, self._device = recipe.method, recipe.device
+    def __init__(
+        self, layout: Layout, corrections: Callable[[], Corrections], recipe: Recipe, store: ReferenceStore, run: str
+    ) -> None:
+        self._method, self._device, self._seed = recipe.method, recipe.device, recipe.seed
         self.options: dict[str, Any] = tomography_options(recipe.method, recipe.options)
-        self._given_centre = self.options["centre"]
+        self._given_centre, self._given_weight = self.options["centre"], self.options.get("weight")
         if layout.angles is None:
             raise ValueError(f"{recipe.method} needs the angle of each radiograph, and the run has none: scan with rotation")
         if layout.flats is None:
             raise ValueError(
                 f"{recipe.method} needs flat fields, since attenuation is the logarithm of flat over sample: take flats"
             )
+        width = layout.shape[1]
+        if self._given_centre is not None and not self._given_centre < width:
+            raise ValueError(
+                f"the option centre of {recipe.method} is {self._given_centre:g}, beside the detector, whose rows have {width} "
+                "pixels"
+            )
         self._corrections = corrections
-        self._rows = rows_of_slices(layout, self.options)
+        self._spots: BlindSpots | None = None
+        if self.options.get("denoise") is not None:
+            self._spots = BlindSpots(self.options["kernel"], layout, corrections, store, run)
+        self._kept = rows_to_keep(layout, self.options)
+        self._rows = np.searchsorted(self._kept, rows_of_slices(layout, self.options))
         self._size = layout.shape[1]
-        self._transmission: list[np.ndarray] = []
+        self._transmission: list[np.ndarray] = []  # the rows that are kept
         self._angles: list[float] = []
         self._slices: np.ndarray | None = None  # of the last estimate on the way
-        self._centre: tuple[int, float] = (0, (self._size - 1) / 2)  # found with so many views
+        self._chosen: tuple[int, float, float] = (0, (self._size - 1) / 2, 0.0)  # centre and weight found with so many views
 
     def update(self, batch: Batch) -> None:
         """Take further radiographs."""
         flat = self._corrections().flat
         if flat is None:
             raise ValueError("no flat field came, so that there is no attenuation to reconstruct from: take flats in the run")
-        self._transmission += list(batch.columns["counts"][:, self._rows] / flat[self._rows])
+        for counts in batch.columns["counts"]:
+            if self._spots is None:
+                self._transmission.append(counts[self._kept] / flat[self._kept])
+            else:
+                self._transmission.append(self._spots.transmission(counts)[self._kept])
         self._angles += batch.columns["angle"].tolist()
 
     def result(self) -> Estimate:
-        """Slices of the radiographs so far."""
-        sinograms, known, angles = self._measured()
-        if self._given_centre is None and len(angles) >= 2 * max(self._centre[0], 8):  # views enough to know it better
-            self._centre = (len(angles), centre_of_rotation(sinograms[len(sinograms) // 2], angles))
-        centre = self._centre[1] if self._given_centre is None else self._given_centre
+        """Slices of the radiographs so far, which are denoised in the final estimate alone."""
+        measured = _Measured(np.stack(self._transmission)[:, self._rows], self._angles)
+        if len(self._angles) >= 2 * max(self._chosen[0], 8):  # views enough to know it better
+            self._chosen = (len(self._angles), *self._choice(measured))
+        centre, weight = self._chosen[1:] if self._chosen[0] else (self._given(self._chosen[1]), self._given_weight or 0.0)
         if self._method == "fbp":
-            return self._estimate(fbp(sinograms, angles, centre, self._size, self._device), centre)
-        sirt = self._sirt(sinograms, known, angles, centre, self._slices)
-        sirt.iterate(_LIVE_ITERATIONS)
-        self._slices = sirt.slices
-        return self._estimate(self._slices, centre, sirt.residual())
+            return self._estimate(self._fbp(measured, centre), centre)
+        solver = self._solver(measured, centre, weight, self._slices)
+        solver.iterate(_LIVE_ITERATIONS)
+        self._slices = solver.slices
+        return self._estimate(self._slices, centre, solver.residual())
 
     def finish(self) -> Estimate:
         """Slices of all radiographs."""
-        sinograms, known, angles = self._measured()
+        transmission = np.stack(self._transmission)
+        if self._spots is not None:
+            network = self._spots.learned(transmission, self._seed, self.options["denoise_steps"])
+            self.options["kernel"] = self._spots.kernel
+            transmission = np.stack([network(image) for image in transmission])
+        measured = _Measured(transmission[:, self._rows], self._angles)
+        centre, weight = self._choice(measured)
+        self.options["centre"] = centre
+        if "weight" in self.options:
+            self.options["weight"] = weight
+        if self._method == "fbp":
+            slices = self._fbp(measured, centre)
+            explained = Sirt(self._projector(measured, centre), measured.sinograms, measured.known, first=slices)
+            return self._estimate(slices, centre, explained.residual())
+        solver = self._solver(measured, centre, weight, None)
+        solver.iterate(self.options["iterations"])
+        return self._estimate(solver.slices, centre, solver.residual())
+
+    def _choice(self, measured: _Measured) -> tuple[float, float]:
+        """Centre and weight: as they were given, or found with these views."""
+        middle = len(measured.sinograms) // 2
+        sinogram, known = measured.sinograms[middle], measured.known[middle]
         centre = self._given_centre
         if centre is None:
-            centre = self.options["centre"] = centre_of_rotation(sinograms[len(sinograms) // 2], angles)
-        if self._method == "fbp":
-            slices = fbp(sinograms, angles, centre, self._size, self._device)
-            return self._estimate(slices, centre, self._residual(slices, sinograms, known, angles, centre))
-        sirt = self._sirt(sinograms, known, angles, centre, None)
-        sirt.iterate(self.options["iterations"])
-        return self._estimate(sirt.slices, centre, sirt.residual())
+            centre = centre_of_rotation(sinogram, measured.angles)
+        weight = self._given_weight
+        if weight is None and self._method == "tv":
+            bounds = {name: self.options[name] for name in ("lower", "upper")}
+            weight = best_weight(self._projector(measured, centre), sinogram, known, self._seed, **bounds)
+        return centre, weight or 0.0
 
-    def _measured(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        values, known = attenuation(np.stack(self._transmission, axis=1))
-        return values, known, np.array(self._angles)
+    def _given(self, otherwise: float) -> float:
+        return otherwise if self._given_centre is None else float(self._given_centre)
 
-    def _sirt(
-        self, sinograms: np.ndarray, known: np.ndarray, angles: np.ndarray, centre: float, first: np.ndarray | None
-    ) -> Sirt:
-        projector = ParallelBeam(self._size, angles, self._size, centre, device=self._device)
-        return Sirt(projector, sinograms, known, lower=self.options["lower"], upper=self.options["upper"], first=first)
+    def _fbp(self, measured: _Measured, centre: float) -> np.ndarray:
+        return fbp(measured.sinograms, measured.angles, centre, self._size, self._device)
 
-    def _residual(self, slices: np.ndarray, sinograms: np.ndarray, known: np.ndarray, angles: np.ndarray, centre: float) -> float:
-        projector = ParallelBeam(self._size, angles, self._size, centre, device=self._device)
-        return Sirt(projector, sinograms, known, first=slices).residual()
+    def _projector(self, measured: _Measured, centre: float) -> ParallelBeam:
+        return ParallelBeam(self._size, measured.angles, self._size, centre, device=self._device)
+
+    def _solver(self, measured: _Measured, centre: float, weight: float, first: np.ndarray | None) -> Sirt | TotalVariation:
+        projector, bounds = self._projector(measured, centre), {name: self.options[name] for name in ("lower", "upper")}
+        if self._method == "tv":
+            return TotalVariation(projector, measured.sinograms, measured.known, weight, first=first, **bounds)
+        return Sirt(projector, measured.sinograms, measured.known, first=first, **bounds)
 
     def _estimate(self, slices: np.ndarray, centre: float, residual: float = float("nan")) -> Estimate:
         arrays = {"slice": slices[len(slices) // 2]}
         if len(slices) > 1:
             arrays["volume"] = slices
         return Estimate(arrays, {"centre": float(centre), "views": float(len(self._angles)), "residual": residual})
+
+
+class _Measured:
+    """Sinograms (Z, views, bins) of transmissions (views, Z, bins), where they are known, and the angles."""
+
+    def __init__(self, transmission: np.ndarray, angles: list[float]) -> None:
+        self.sinograms, self.known = attenuation(np.ascontiguousarray(transmission.swapaxes(0, 1)))
+        self.angles = np.array(angles)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from pair_runs import halves, scene
 
+from analysis.imaging.held_out import held_out
 from analysis.pairs.floor import loss_floor, pearson_loss
-from analysis.pairs.network_method import held_out, train_network
+from analysis.pairs.network_method import train_network
 from analysis.pairs.prepared import Pair
 from analysis.pairs.trust import trust
 

@@ -85,6 +85,14 @@ def _radiographs(state_dir: Path) -> Documents:
     return RadiographRun(path, static_streams(120), lost=(7, 50), portions=20).documents()
 
 
+def _white(state_dir: Path) -> Documents:
+    """The same of few pixels, without a scintillator."""
+    path = state_dir / "frames" / f"{uuid.uuid4()}.h5"
+    streams = static_streams(120, shape=(32, 32), decay_px=0.05)
+    del streams["static"]
+    return RadiographRun(path, streams, lost=(7, 50), portions=20).documents()
+
+
 def _tomography(state_dir: Path) -> Documents:
     """A hundred views in twenty portions, each with its angles; two radiographs are lost."""
     angles = np.arange(0.0, 180.0, 1.8)
@@ -151,8 +159,10 @@ CASES = [
     ),
     Case("radiographs-mean", Recipe("mean"), _tomography, _is_frames_datum),
     Case("radiographs-decorrelate", Recipe("decorrelate"), _radiographs, _is_frames_datum),
+    Case("radiographs-noise2self", Recipe("noise2self", {"radiographs": 4, "steps": 4}), _white, _is_frames_datum),
     Case("radiographs-fbp", Recipe("fbp", {"slices": 2}), _tomography, _is_frames_datum),
     Case("radiographs-sirt", Recipe("sirt", {"iterations": 5, "centre": 11.5}), _tomography, _is_frames_datum),
     Case("masks-mask_calibration", Recipe("mask_calibration"), _masks, _is_frames_datum),
+    Case("radiographs-tv", Recipe("tv", {"iterations": 5, "centre": 11.5, "weight": 0.1}), _tomography, _is_frames_datum),
     Case("mean-mean", Recipe("mean"), _mean),
 ]

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.imaging.gradient import total_variation
 from analysis.imaging.projector import ParallelBeam
 from analysis.tomography.attenuation import attenuation
 from analysis.tomography.centre import centre_of_rotation
 from analysis.tomography.fbp import angular_weights, fbp
 from analysis.tomography.sirt import Sirt
+from analysis.tomography.tv import TotalVariation, best_weight
 
 SIZE = 64
 ANGLES = np.arange(0.0, 180.0, 2.0)
@@ -96,6 +98,28 @@ def test_what_was_not_measured_does_not_count() -> None:
     sirt = Sirt(ParallelBeam(SIZE, ANGLES, SIZE, 31.5), wrong, known, lower=0.0)
     sirt.iterate(100)
     np.testing.assert_allclose(sirt.slices[0], reconstructed(sinogram, "sirt"), atol=0.1)
+
+
+def test_the_least_total_variation_is_found_with_a_weight_that_suits_the_noise() -> None:
+    sinogram = disc(8, 11, -7)[:, ::6] + disc(14)[:, ::6]
+    noisy = sinogram + np.random.default_rng(0).normal(0, 1.0, sinogram.shape).astype(np.float32)
+    y, x = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
+    truth = (np.hypot(y - 11, x + 7) < 8).astype(float) + (np.hypot(y, x) < 14)
+    beam, known = ParallelBeam(SIZE, ANGLES[::6], SIZE, 31.5), np.ones_like(sinogram, bool)
+    weight = best_weight(beam, noisy[0], known[0], 0, lower=0.0)
+    solver, sirt = TotalVariation(beam, noisy, known, weight, lower=0.0), Sirt(beam, noisy, known, lower=0.0)
+
+    def cost() -> float:
+        image = solver.slices[0].astype(np.float64)
+        missed = beam.sinograms(beam.forward(beam.columns(image[None]))) - noisy
+        return float(0.5 * (missed**2).sum() + weight * total_variation(image))
+
+    solver.iterate(400)
+    sirt.iterate(200)
+    found = cost()
+    assert np.mean((solver.slices[0] - truth) ** 2) < 0.5 * np.mean((sirt.slices[0] - truth) ** 2)
+    solver.iterate(800)
+    assert cost() == pytest.approx(found, rel=0.01)  # it has converged
 
 
 def test_no_logarithm_of_nothing() -> None:

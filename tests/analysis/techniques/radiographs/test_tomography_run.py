@@ -33,7 +33,7 @@ def scan(folder: Path, angles: np.ndarray = ANGLES, **change: Any) -> Documents:
     return RadiographRun(folder / "frames" / "camera.h5", streams, angles=told, **change).documents()
 
 
-@pytest.mark.parametrize("method", ["fbp", "sirt"])
+@pytest.mark.parametrize("method", ["fbp", "sirt", "tv"])
 def test_a_disc_lies_where_it_is_and_attenuates_as_it_does(tmp_path: Path, method: str) -> None:
     estimate, drive = final(tmp_path, scan(tmp_path), Recipe(method))
     image = estimate.arrays["slice"]
@@ -116,7 +116,17 @@ def test_what_cannot_be_reconstructed_is_refused_in_words(tmp_path: Path, reason
         final(tmp_path, scan(tmp_path, **REFUSED[reason]), Recipe("fbp"))
 
 
-@pytest.mark.parametrize("options", [{"centre": "left"}, {"slices": 0}, {"lower": 1.0, "upper": 0.5}, {"sharp": True}])
+IMPOSSIBLE: list[dict[str, Any]] = [
+    {"centre": "left"},
+    {"centre": 24.0},
+    {"slices": 0},
+    {"lower": 1.0, "upper": 0.5},
+    {"denoise": "magic"},
+    {"sharp": True},
+]
+
+
+@pytest.mark.parametrize("options", IMPOSSIBLE)
 def test_an_option_that_makes_no_sense_is_refused(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(RunRefused, match="option"):
         final(tmp_path, scan(tmp_path), Recipe("sirt", options))

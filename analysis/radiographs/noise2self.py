@@ -1,0 +1,203 @@
+"""A network that learns each pixel of radiographs from those around it, and so the scene: white noise cannot be guessed.
+
+J. Batson and L. Royer, "Noise2Self: Blind Denoising by Self-Supervision", ICML (2019), with the logarithmic loss of A. Graas and
+F. Lucka, "Scintillator Decorrelation for Self-supervised X-ray Radiograph Denoising" (2025).
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.optim.lr_scheduler import OneCycleLR
+
+from analysis.imaging.fixed_network import fixed
+from analysis.imaging.held_out import held_out
+from analysis.imaging.repair import filled
+from analysis.imaging.unet import UNet
+
+STEPS = 1600
+_FEATURES, _LEVELS = 12, 2
+_CROP, _CROPS = 64, 4  # pixels, and of a step
+_RATE = 1e-2
+_HIDDEN = 1 / 16  # part of the pixels that is guessed at a time
+_CHECKED = 100  # steps between looks at what was not learned
+_LOOKED = 2**20  # pixels that are looked at then
+
+
+@dataclass(frozen=True, eq=False)
+class Noise2Self:
+    """A trained network.
+
+    Attributes
+    ----------
+    network : torch.nn.Module
+        Its normalisation is fixed, so that what it makes of an image depends on that image's neighbourhoods alone.
+    centre, scale : float
+        What logarithms are normalised with.
+    offset : float
+        What the mean of noisy logarithms is too low by, in the images' units.
+    steps : int
+        Steps until the pixels that are not learned were guessed best: there the training ends.
+    heldout_loss : float
+        Mean squared error of the guesses of their logarithms, over the variance of all logarithms: 1 is no better than a flat
+        image.
+    learned_loss : float
+        The same of the pixels that were learned.
+    """
+
+    network: torch.nn.Module
+    centre: float
+    scale: float
+    offset: float
+    steps: int
+    heldout_loss: float
+    learned_loss: float
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """An image (H, W) denoised, float32; NaN where it is NaN."""
+        made = self.guessed(image) + np.float32(self.offset)
+        return np.where(np.isfinite(image), made, np.float32("nan"))
+
+    def guessed(self, image: np.ndarray) -> np.ndarray:
+        """The exponential of the guessed logarithms, (H, W)."""
+        logarithm, _ = logarithms(image)
+        with torch.inference_mode():
+            given = torch.from_numpy((logarithm - np.float32(self.centre)) / np.float32(self.scale))
+            made = self.network(given[None, None].contiguous(memory_format=torch.channels_last))[0, 0].numpy()
+        return np.asarray(np.exp(made * np.float32(self.scale) + np.float32(self.centre)), dtype=np.float32)
+
+
+def logarithms(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The logarithm of an image (H, W), float32, and where there is one, bool.
+
+    Pixels that are NaN, zero or negative have none. They are filled from around where a network looks, and are never learned.
+    """
+    known = np.isfinite(image) & (image > 0)
+    if not known.any():
+        raise ValueError("a radiograph holds no positive value, of which there would be a logarithm")
+    values = np.log(np.where(known, image, 1.0)).astype(np.float32)
+    return values if known.all() else filled(values, ~known), known
+
+
+def train(images: np.ndarray, seed: int, *, steps: int = STEPS) -> Noise2Self:
+    """Train on images (N, H, W) whose noise is white.
+
+    One pixel in ten, in blocks of 16x16, is not learned. Every 100 steps these are guessed; the network that did so best is
+    returned, so that one that went on to learn the noise is not.
+
+    Raises
+    ------
+    ValueError
+        If the images are the same everywhere.
+    """
+    pairs = [logarithms(image) for image in images]
+    logs, known = (np.stack(parts) for parts in zip(*pairs, strict=True))
+    centre, scale = float(logs[known].mean(dtype=np.float64)), float(logs[known].std(dtype=np.float64))
+    if not scale > 0:
+        raise ValueError("the radiographs are the same everywhere: there is nothing to learn")
+    given = torch.from_numpy((logs - np.float32(centre)) / np.float32(scale))
+    tested = held_out(images.shape[1:], seed)
+    learned = torch.from_numpy(known & ~tested)
+    looked = _Look(given, torch.from_numpy(known & tested), seed)
+    network = UNet(_FEATURES, _LEVELS, torch.Generator().manual_seed(seed))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-2, fused=True)
+    schedule = OneCycleLR(optimiser, _RATE, total_steps=steps)
+    rng = np.random.default_rng(seed)
+    best, reached, ended = copy.deepcopy(network.state_dict()), float("inf"), 0
+    losses: list[float] = []
+    learned_loss = float("nan")
+    for step in range(1, steps + 1):
+        wanted, weight = _crops(given, learned, rng)
+        shown, hidden = with_hidden(wanted, rng)
+        weight = weight * hidden
+        loss = (weight * (network(shown) - wanted) ** 2).sum() / weight.sum().clamp_min(1.0)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        losses.append(float(loss.detach()))
+        if step % _CHECKED == 0 or step == steps:
+            value = looked(network)
+            if value < reached:
+                best, reached, ended = copy.deepcopy(network.state_dict()), value, step
+                learned_loss = float(np.mean(losses[-_CHECKED:]))
+    network.load_state_dict(best)
+    settled = fixed(network, looked.images[:, None])
+    unbiased = Noise2Self(settled, centre, scale, 0.0, ended, reached, learned_loss)
+    return Noise2Self(settled, centre, scale, _offset(unbiased, images[looked.chosen]), ended, reached, learned_loss)
+
+
+def with_hidden(images: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images (B, 1, h, w) in which one pixel in 16 has the value of any of the eight around it, and where these are."""
+    hidden = torch.from_numpy(rng.random(images.shape, dtype=np.float32) < _HIDDEN)
+    which = torch.from_numpy(rng.integers(8, size=images.shape))
+    padded = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="replicate")
+    height, width = images.shape[-2:]
+    shown = images.clone()
+    around = [(y, x) for y in (0, 1, 2) for x in (0, 1, 2) if (y, x) != (1, 1)]
+    for index, (y, x) in enumerate(around):
+        here = hidden & (which == index)
+        shown[here] = padded[..., y : y + height, x : x + width][here]
+    return shown, hidden.float()
+
+
+class _Look:
+    """How well a network guesses pixels that it does not learn, always the same ones.
+
+    Parameters
+    ----------
+    images : torch.Tensor, (N, H, W)
+    tested : torch.Tensor, bool, (N, H, W)
+        The pixels.
+    seed : int
+
+    Attributes
+    ----------
+    chosen : ndarray of int
+        Some of the images, evenly spread.
+    images : torch.Tensor
+        Those.
+    """
+
+    def __init__(self, images: torch.Tensor, tested: torch.Tensor, seed: int) -> None:
+        number = min(len(images), max(1, _LOOKED // images[0].numel()))
+        self.chosen = np.arange(number) * len(images) // number
+        self.images = images[self.chosen]
+        self._shown, hidden = with_hidden(self.images[:, None], np.random.default_rng((seed, 2)))
+        self._weight = hidden[:, 0] * tested[self.chosen]
+
+    def __call__(self, network: torch.nn.Module) -> float:
+        """Mean squared error."""
+        total = 0.0
+        with torch.inference_mode():
+            for shown, image, weight in zip(self._shown, self.images, self._weight, strict=True):
+                made = network(shown[None].contiguous(memory_format=torch.channels_last))[0, 0]
+                total += float((weight * (made - image) ** 2).sum())
+        return total / max(float(self._weight.sum()), 1.0)
+
+
+def _offset(denoiser: Noise2Self, images: np.ndarray) -> float:
+    """What images (N, H, W) exceed their denoised ones by in the mean.
+
+    The mean of the logarithm of a Poisson number of n is too low by 1 / (2 n): by half a count, whatever n.
+    """
+    differences = [image - denoiser.guessed(image) for image in images]
+    return float(np.nanmean(differences))
+
+
+def _crops(images: torch.Tensor, learned: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Parts of images and their weights (B, 1, h, w): random places, flips and quarter turns."""
+    count, height, width = images.shape
+    side = min(_CROP, height, width)
+    parts = []
+    for _ in range(_CROPS):
+        index, y, x = rng.integers(count), rng.integers(height - side + 1), rng.integers(width - side + 1)
+        place = (index, slice(y, y + side), slice(x, x + side))
+        part = torch.rot90(torch.stack([images[place], learned[place].float()]), int(rng.integers(4)), (1, 2))
+        parts.append(part.flip(2) if rng.integers(2) else part)
+    both = torch.stack(parts)
+    wanted, weight = both[:, :1], both[:, 1:]
+    return wanted.contiguous(memory_format=torch.channels_last), weight.contiguous(memory_format=torch.channels_last)
