@@ -79,8 +79,8 @@ class Archiver:
             for log, container in ((self._raw, self._catalog.raw), (self._processed, self._catalog.processed)):
                 with _noted(problems):
                     more.append(log.step(container))
-            # What comes from runs that go on, and slow methods' images, needn't wait until those that ended are read back.
-            busy = any(more)
+            # What comes from runs that go on, and the last images of one that ended, needn't wait until it is read back.
+            busy = any(more) or self._processed.growing
             with _noted(problems):
                 more.append(self._raw.verify(busy=busy) or self._processed.verify(busy=busy))
             with _noted(problems):

@@ -86,6 +86,11 @@ class LogArchiver:
         return len(self._archives)
 
     @property
+    def growing(self) -> bool:
+        """Whether a run is under way, or waits to be written anew."""
+        return len(self._archives) > len(self._whole)
+
+    @property
     def _unwritten(self) -> int:
         return sum(map(len, self._waiting.values()))
 
@@ -123,7 +128,7 @@ class LogArchiver:
     def verify(self, *, busy: bool) -> bool:
         """Read back the run that ended first of those not yet verified; return whether there was one.
 
-        While there is much else to do, `busy`, only a run that ended a while ago is.
+        While there is else to do, `busy`, only a run that ended a while ago is.
 
         Raises
         ------

@@ -100,6 +100,7 @@ class RunFiles:
         file = self._of_resource[datum["stream_resource"]]
         with blamed(file.stream, file.column):
             patch = file.consolidator.consume_stream_datum(datum)
+            file.consolidator._seqnums_to_indices_map.clear()  # grows by an entry a frame, and nothing reads it
             self._request.extend_registered(file.node, file.consolidator.get_data_source(), patch, file.whose)
 
 

@@ -12,6 +12,7 @@ import socket
 import sys
 from pathlib import Path
 
+import tiled.adapters.zarr  # noqa: F401  # takes half a second to load, for which the first image would wait
 import uvicorn
 from tiled.commandline._catalog import init
 from tiled.config import Config, parse_configs
@@ -19,6 +20,7 @@ from tiled.server.app import build_app_from_config
 from tiled.utils import path_from_uri
 
 from analysis.archive.catalog import api_key, server_configuration_path
+from analysis.archive.dependency_cache import read_signatures_once
 from analysis.archive.frame_entries import MIMETYPE
 from analysis.archive.frames_adapter import frames_adapter
 from analysis.archive.read_key import token_secret
@@ -49,8 +51,18 @@ def main() -> None:
     _serve_frames(configuration)
     _make_catalogue(configuration)
     app = build_app_from_config(configuration)
+    read_signatures_once()
     app.state.state_dir = arguments.state_dir  # for our own routes
-    server = _Server(uvicorn.Config(app, host=arguments.host, port=arguments.port, log_config=_LOGGING, access_log=False))
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=arguments.host,
+            port=arguments.port,
+            log_config=_LOGGING,
+            access_log=False,
+            ws_per_message_deflate=False,  # compressing noisy images for each subscriber takes a tenth of the server's time
+        )
+    )
     server.run()
     if not server.started:
         sys.exit(1)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.signal import find_peaks
 
 from analysis.spectra.fit import fitted_once
 from analysis.spectra.response import Calibration
@@ -47,6 +46,8 @@ def check_elastic_line(spectrum: np.ndarray, calibration: Calibration, beam_kev:
     CalibrationError
         If the highest peak is not at the beam's energy; says with which slope it would be.
     """
+    from scipy.signal import find_peaks  # takes a while to load, and every service loads this module
+
     smooth = np.convolve(np.asarray(spectrum, dtype=np.float64), np.full(3, 1 / 3), mode="same")
     floor = max(9.0 * np.sqrt(smooth.max()), 0.002 * smooth.max())
     peaks, _ = find_peaks(smooth, prominence=floor)

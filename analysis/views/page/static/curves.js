@@ -4,7 +4,6 @@ import { make } from "./dom.js";
 
 const COLOURS = ["#4cc2ff", "#ffb454", "#4bd18b", "#d2a8ff", "#ff7b9c", "#e6edf3"];
 const FONT = { color: "#8b9bb0", size: 15, family: "system-ui, sans-serif" };
-const EVERY_MS = 4000; // between two drawings while a scan runs: they cost more than the images
 const WIDE = 30; // largest to smallest value, from which an axis is logarithmic
 
 /** The plots below the images. */
@@ -12,37 +11,36 @@ export class Curves {
   constructor(element) {
     this.element = element;
     this.plots = new Map();
-    this.drawn = "";
-    this.drawnAt = -Infinity;
   }
 
+  /** Draw one plot, of those that have something new the one that waits longest: all at once would keep images waiting. */
   show(reconstructions) {
     const Plotly = window.Plotly; // megabytes: the images don't wait for it
-    const drawn = JSON.stringify(reconstructions.map(({ uid, estimates }) => [uid, estimates]));
-    const ended = reconstructions.every(({ state }) => state !== "running");
-    if (!Plotly || drawn === this.drawn || (!ended && performance.now() < this.drawnAt + EVERY_MS)) return;
-    this.drawn = drawn;
-    this.drawnAt = performance.now();
+    if (!Plotly) return;
     const figures = new Map(reconstructions.flatMap((one) =>
       one.figures.filter(({ name }) => name in one.course).map((figure) => [figure.name, figure])));
-    for (const [name, plot] of this.plots) {
+    for (const [name, { element }] of this.plots) {
       if (!figures.has(name)) {
-        Plotly.purge(plot);
-        plot.remove();
+        Plotly.purge(element);
+        element.remove();
         this.plots.delete(name);
       }
     }
     for (const name of figures.keys()) {
       if (this.plots.has(name)) continue;
-      this.plots.set(name, make("div", { className: "plot" }));
-      this.plots.get(name).dataset.figure = name;
-      this.element.append(this.plots.get(name));
+      const element = make("div", { className: "plot" });
+      element.dataset.figure = name;
+      this.plots.set(name, { element, drawnAt: -Infinity });
+      this.element.append(element);
     }
-    // Each is as wide as there is room for all of them.
-    for (const [name, figure] of figures) {
-      Plotly.react(this.plots.get(name), traces(reconstructions, name), layout(reconstructions, figure),
-        { displayModeBar: false, responsive: true });
-    }
+    const estimates = JSON.stringify(reconstructions.map(({ uid, estimates: count }) => [uid, count]));
+    const [name, plot] = [...this.plots].filter(([, { drawn }]) => drawn !== estimates)
+      .sort(([, one], [, other]) => one.drawnAt - other.drawnAt)[0] ?? [];
+    if (!plot) return;
+    plot.drawn = estimates;
+    plot.drawnAt = performance.now();
+    Plotly.react(plot.element, traces(reconstructions, name), layout(reconstructions, figures.get(name)),
+      { displayModeBar: false, responsive: true });
   }
 }
 

@@ -42,7 +42,7 @@ class Card {
   constructor({ uid, method, purpose }) {
     this.uid = uid;
     this.panels = [];
-    this.endings = [];
+    this.followed = [];
     this.askAgain = 0;
     this.mark = make("span", { className: "mark" });
     this.count = make("span", { className: "count" });
@@ -77,6 +77,7 @@ class Card {
     this.askAgain = Date.now() + VERIFIED_MS;
     const { verified_against_log: verified, not_as_logged: lost } = await metadata(`processed/${this.uid}`).catch(() => ({}));
     if (verified === undefined) return;
+    this.followed.forEach(({ look }) => look().catch(() => {})); // now all of it is in Tiled
     this.verified.hidden = false;
     this.verified.textContent = verified ? "verified" : "not as logged";
     this.verified.className = verified ? "mark done" : "mark failed";
@@ -93,14 +94,14 @@ class Card {
   }
 
   follow([path, panel], then = () => {}) {
-    this.endings.push(follow(path, (entry) => {
+    this.followed.push(follow(path, (entry) => {
       panel.show(entry);
       then();
     }));
   }
 
   end() {
-    this.endings.forEach((ending) => ending());
+    this.followed.forEach(({ end }) => end());
     this.element.remove();
   }
 }

@@ -20,16 +20,21 @@ export async function ask(path) {
   return response;
 }
 
-/** The newest entry of an array node whose first axis is the estimates: {count, shape, values}. */
-export async function newest(path) {
-  const { data } = await (await ask(`/api/v1/metadata/${path}`)).json();
-  const { shape, data_type: type } = data.attributes.structure;
-  const last = shape[0] - 1;
-  const response = await ask(`/api/v1/array/full/${path}?slice=${last}&format=application/octet-stream`);
-  return { count: shape[0], shape: shape.slice(1), values: numbers(await response.arrayBuffer(), type) };
+/** What Tiled knows of an array node. */
+async function structure(path) {
+  return (await (await ask(`/api/v1/metadata/${path}`)).json()).data.attributes.structure;
 }
 
-/** Follow an array by Tiled's websocket: `show` gets the newest entry now, and each one that comes. Returns how to end it. */
+/** The last entry of an array node whose first axis is the estimates: {count, shape, values}. */
+async function last(path, { shape: [count, ...shape], data_type: type }) {
+  const response = await ask(`/api/v1/array/full/${path}?slice=${count - 1}&format=application/octet-stream`);
+  return { count, shape, values: numbers(await response.arrayBuffer(), type) };
+}
+
+/**
+ * Follow an array by Tiled's websocket: `show` gets the newest entry now, and each one that comes. Returns how to end it, and how
+ * to look once more: an entry that comes between the first look and the subscription is not sent.
+ */
 export function follow(path, show) {
   let ended = false;
   let shown = 0;
@@ -40,44 +45,44 @@ export function follow(path, show) {
     delay = Math.min(LONGEST_MS, 1.4 * delay);
   };
   const pass = (entry) => {
-    if (!ended && entry.count >= shown) show(entry);
+    if (!ended && entry.count > shown) show(entry);
     shown = Math.max(shown, entry.count);
   };
-  const read = async () => {
-    const entry = await newest(path);
-    if (entry.count > shown) pass(entry);
-  };
   const connect = async () => {
+    let known;
     try {
-      await ask(`/api/v1/metadata/${path}`); // the websocket of an array that isn't there yet would fail loudly
+      known = await structure(path); // the websocket of an array that isn't there yet would fail loudly
+      if (known.shape[0] > shown) pass(await last(path, known));
     } catch {
       again();
       return;
     }
     if (ended) return;
     delay = RETRY_MS;
-    let type;
     socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/v1/stream/single/${path}?envelope_format=msgpack`);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => socket.send(JSON.stringify({ type: "auth", access_token: key() }));
     socket.onmessage = ({ data }) => {
       const message = unpack(data);
-      if (message.type === "array-schema") {
-        type = message.data_type;
-        read().catch(() => socket.close()); // what came before the subscription
-      } else if (message.type === "array-data") {
+      if (message.type === "array-data") {
         const [entries, ...shape] = message.shape;
         const size = shape.reduce((product, length) => product * length, 1);
-        const values = numbers(message.payload.buffer, type).slice(-size);
+        const values = numbers(message.payload.buffer, known.data_type).slice(-size);
         pass({ count: (message.offset?.[0] ?? 0) + entries, shape, values });
       }
     };
     socket.onclose = again;
   };
   connect();
-  return () => {
-    ended = true;
-    socket?.close();
+  return {
+    end: () => {
+      ended = true;
+      socket?.close();
+    },
+    look: async () => {
+      const known = await structure(path);
+      if (known.shape[0] > shown) pass(await last(path, known));
+    },
   };
 }
 
