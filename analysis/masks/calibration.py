@@ -37,12 +37,15 @@ class MeasuredMasks:
         See `REGISTRATION`; NaN for masks that were not measured.
     measured : ndarray, bool, (M,)
         Which masks were measured.
+    grid : Geometry, optional
+        Where the image grid lies in the frames.
     """
 
     patterns: np.ndarray
     uncertainty: np.ndarray
     registration: np.ndarray
     measured: np.ndarray
+    grid: Geometry | None = None
 
     def out_of_tolerance(self, shift_px: float, departure: float) -> list[int]:
         """Numbers of the masks that lie farther beside their place, or depart more from their design, than so much."""
@@ -58,7 +61,7 @@ class MaskCalibration:
     designs : ndarray, float32, (M, H, W)
         Transmission as designed.
     scale : float
-        Camera pixels on a mask pixel, as far as it is known: within some 5 %.
+        Camera pixels on a mask pixel, as they should be.
     flat : ndarray, float32, (H', W')
         Counts above dark without a mask.
     flats : int
@@ -108,7 +111,7 @@ class MaskCalibration:
         patterns = self._patterns.copy()
         level, contrast = np.median(self._levels[self._measured], axis=0)
         patterns[~self._measured] = level + contrast * self._designs[~self._measured]
-        return MeasuredMasks(patterns, self._uncertainty.copy(), registration, self._measured.copy())
+        return MeasuredMasks(patterns, self._uncertainty.copy(), registration, self._measured.copy(), self._geometry)
 
     def pattern(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Transmission of a measured mask, its standard error, and its departure from the design, float32 (H, W) each."""
@@ -124,9 +127,10 @@ class MaskCalibration:
         self._waiting.clear()
 
     def _find_grid(self) -> None:
-        first = self._waiting[: _FIRST * 2]
+        first = self._waiting[: 2 * _FIRST]
         frames = [self._transmission(exposures.mean(axis=0)) for _, exposures in first]
-        self._geometry = common_geometry(frames, [self._designs[index] for index, _ in first], self._scale)
+        designs = [self._designs[index] for index, _ in first]
+        self._geometry = _mean_geometry(frames, designs, common_geometry(frames, designs, self._scale))
         self._grid = ImageGrid(self._geometry, self._designs.shape[1:], self._flat.shape, self._dead)
         self._noise = _noise_of([self._whole(exposures[:2]) for _, exposures in first if len(exposures) > 1])
 
@@ -164,6 +168,15 @@ class MaskCalibration:
     def _whole(self, frames: np.ndarray) -> np.ndarray:
         """Frames (..., H', W') whose dead pixels have the value of the nearest one that is not."""
         return frames if self._nearest is None else frames[..., self._nearest[0], self._nearest[1]]
+
+
+def _mean_geometry(frames: list[np.ndarray], designs: list[np.ndarray], start: Geometry) -> Geometry:
+    """The mean over masks that are registered one by one: each may lie beside its place."""
+    every = [registered(frame, design, start) for frame, design in zip(frames, designs, strict=True) if np.ptp(design) > 0]
+    good = [one.geometry for one in every if one.known.all() and one.likeness > 0.5]
+    if not good:
+        return start
+    return Geometry(*(float(np.mean([getattr(one, name) for one in good])) for name in ("y", "x", "scale", "rotation")))
 
 
 def _noise_of(pairs: list[np.ndarray]) -> CameraNoise | None:

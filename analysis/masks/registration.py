@@ -20,6 +20,8 @@ _STEPS = 10
 _SETTLED = 1e-3  # pixels of the frame
 _BLUR = 1.0  # mask pixels, for the first steps: coarse structure finds the way from farther away
 _ALIKE = 0.8  # correlation of a frame with its design where it was found
+_NOT_ALIKE = 0.5
+_SEARCHED = 4  # masks by which an unknown magnification is found
 _DETERMINED = 1e-3  # of the best determined direction: what moves an image by less says nothing
 _UNKNOWN = 0.25  # mask pixels: a shift that is known no better is not told
 
@@ -60,7 +62,8 @@ def common_geometry(frames: Sequence[np.ndarray], designs: Sequence[np.ndarray],
     frames, designs : sequence of ndarray
         Of some masks; those whose design is the same everywhere say nothing.
     scale : float
-        Pixels of the frame on a mask pixel, as they should be; up to some 5 % off.
+        Pixels of the frame on a mask pixel, as they should be. If the masks do not look like that, every other magnification
+        under which they have room in the frame is tried.
 
     Raises
     ------
@@ -70,12 +73,12 @@ def common_geometry(frames: Sequence[np.ndarray], designs: Sequence[np.ndarray],
     telling = [(frame, design) for frame, design in zip(frames, designs, strict=True) if design.max() > design.min()]
     if not telling:
         raise NotTheMasks("the designs of these masks are the same everywhere: measure masks that have a pattern")
-    found = _coarsely(telling, scale)
-    for blur in (_BLUR * scale, 0.0):
-        smooth = [(gaussian_filter(frame, blur) if blur else frame, design) for frame, design in telling]
-        found = _refined(smooth, found)
-    likeness = float(np.median([_Fit(frame, design, found).likeness for frame, design in telling]))
-    if likeness < 0.5:
+    found, likeness = None, -1.0
+    if _has_room(telling[0][1], telling[0][0], scale):
+        found, likeness = _finely(telling, _coarsely(telling, scale)[0])
+    if likeness < _NOT_ALIKE:
+        found, likeness = _finely(telling, _searched(telling))
+    if likeness < _NOT_ALIKE:
         raise NotTheMasks(
             f"the frames do not look like the masks that the run names (correlation {likeness:.2f} in the median): is another "
             "plate on the stage, or is the camera's image flipped or turned?"
@@ -95,16 +98,37 @@ def registered(frame: np.ndarray, design: np.ndarray, start: Geometry) -> Regist
     return Registration(found, fit.errors / found.scale, fit.likeness)
 
 
-def _coarsely(pairs: Sequence[tuple[np.ndarray, np.ndarray]], scale: float) -> Geometry:
-    """The place where all frames correlate best with their designs."""
+def _has_room(design: np.ndarray, frame: np.ndarray, scale: float) -> bool:
+    return all(max(1, round(side * scale)) <= most for side, most in zip(design.shape, frame.shape, strict=True))
+
+
+def _searched(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Geometry:
+    """Where some of the masks lie, whatever their magnification: the step is half a mask pixel at the mask's edge."""
+    frame, design = pairs[0]
+    most = min(np.array(frame.shape) / np.array(design.shape))
+    if most < 1:
+        raise NotTheMasks(
+            f"the frames have {frame.shape[0]}x{frame.shape[1]} pixels, fewer than masks of {design.shape[0]}x{design.shape[1]}: "
+            "these are not frames of the masks, or the camera is too coarse"
+        )
+    steps = 1 + int(np.ceil(np.log(most) * max(design.shape)))
+    tried = [_coarsely(pairs[:_SEARCHED], float(scale)) for scale in np.geomspace(1, most, steps)]
+    return max(tried, key=lambda one: one[1])[0]
+
+
+def _finely(pairs: Sequence[tuple[np.ndarray, np.ndarray]], found: Geometry) -> tuple[Geometry, float]:
+    """The geometry, and the median correlation of frames and designs."""
+    for blur in (_BLUR * found.scale, 0.0):
+        smooth = [(gaussian_filter(frame, blur) if blur else frame, design) for frame, design in pairs]
+        found = _refined(smooth, found)
+    return found, float(np.median([_Fit(frame, design, found).likeness for frame, design in pairs]))
+
+
+def _coarsely(pairs: Sequence[tuple[np.ndarray, np.ndarray]], scale: float) -> tuple[Geometry, float]:
+    """The place where all frames correlate best with their designs, and how well."""
     total: np.ndarray | float = 0.0
     for frame, design in pairs:
         size = [max(1, round(side * scale)) for side in design.shape]
-        if any(side > most for side, most in zip(size, frame.shape, strict=True)):
-            raise NotTheMasks(
-                f"the frames have {frame.shape[0]}x{frame.shape[1]} pixels, on which masks of {size[0]}x{size[1]} have no room: "
-                "correct the size of the camera's pixels"
-            )
         at = [np.minimum((np.arange(side) / scale).astype(int), most - 1) for side, most in zip(size, design.shape, strict=True)]
         rendered = design[np.ix_(*at)].astype(np.float64)
         rendered -= rendered.mean()
@@ -113,7 +137,8 @@ def _coarsely(pairs: Sequence[tuple[np.ndarray, np.ndarray]], scale: float) -> G
     total = np.asarray(total)
     y, x = np.unravel_index(int(np.argmax(total)), total.shape)
     design = pairs[0][1]
-    return Geometry(float(y) + (design.shape[0] * scale - 1) / 2, float(x) + (design.shape[1] * scale - 1) / 2, scale)
+    place = Geometry(float(y) + (design.shape[0] * scale - 1) / 2, float(x) + (design.shape[1] * scale - 1) / 2, scale)
+    return place, float(total.max()) / rendered.size
 
 
 def _refined(pairs: Sequence[tuple[np.ndarray, np.ndarray]], geometry: Geometry) -> Geometry:

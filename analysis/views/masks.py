@@ -76,7 +76,7 @@ def uses(state_dir: Path | str) -> dict[str, MaskUse]:
     with closing(LogReader(paths.raw)) as raw, closing(LogReader(paths.processed)) as processed:
         calibrations = {run.uid for run in raw.runs() if run.start.get("masks") is not None}
         for run in raw.runs():
-            if isinstance(identity := run.start.get("mask_set"), str):
+            if run.uid not in calibrations and isinstance(identity := run.start.get("mask_set"), str):
                 found.setdefault(identity, MaskUse([], [])).scans.append(run.uid)
         for run in processed.runs():
             identity = run.start.get("mask_set")

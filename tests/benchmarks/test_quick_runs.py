@@ -81,6 +81,21 @@ def test_ghost_quality(tmp_path):
     assert list(tmp_path.rglob("*.png"))
 
 
+def test_mask_worth(tmp_path):
+    figures, printed = quickly("mask_worth", tmp_path, "--directory", str(tmp_path))
+    assert set(figures) == {"recovered", "loss_db", "uncertainty", "shift_error_px"}
+    assert figures["recovered"] > 0.8 and figures["shift_error_px"] < 0.05
+    assert (tmp_path / "mask_worth.png").stat().st_size > 10_000
+    assert "CAS by tv" in printed
+
+
+def test_xrf_paper(tmp_path):
+    figures, printed = quickly("xrf_paper", tmp_path, "--directory", str(tmp_path), "--methods", "tv", "n2g")
+    assert set(figures) == {"margin_db_100", "margin_db_12", "margin_db_2", "margin_truth_db"}
+    assert (tmp_path / "fig7.png").stat().st_size > 10_000
+    assert "(35.33 0.933)" in printed
+
+
 def test_trust(tmp_path):
     figures, printed = quickly("trust", tmp_path, "--directory", str(tmp_path))
     assert set(figures) == {"coverage", "coverage_least", "coverage_most", "null_contrast", "null_loss"}

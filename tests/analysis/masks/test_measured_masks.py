@@ -63,7 +63,7 @@ def test_patterns_are_those_in_the_beam_and_their_errors_are_told(plate):
     found = measured.registration
     middle = np.median(shifts - found[:, :2], axis=0)  # where the camera stands is no property of the masks
     assert found[:, :2] + middle == pytest.approx(shifts, abs=0.02)
-    camera_at = common_geometry(list(frames[:16]), list(DESIGNS[:16]), 2.5).against(CAMERA)[:2]
+    camera_at = measured.grid.against(CAMERA)[:2]
     true = np.stack([shifted_mask(mask, tuple(shift - camera_at)) for mask, shift in zip(etched, shifts, strict=True)])
     difference = measured.patterns - true
     assert np.std(difference) < 0.12 * np.std(DESIGNS - true)
@@ -75,6 +75,12 @@ def test_patterns_are_those_in_the_beam_and_their_errors_are_told(plate):
     assert found[:, 4] == pytest.approx(1 - (0.02 + 0.95 * METAL) / 0.97, abs=0.03)
     assert measured.out_of_tolerance(0.5, 0.5) == []
     assert len(measured.out_of_tolerance(0.2, 0.5)) > 10
+
+
+def test_a_magnification_that_nobody_told_is_found(plate):
+    _, _, frames = plate
+    found = common_geometry(list(frames[:8]), list(DESIGNS[:8]), 1.0)
+    assert found.scale == pytest.approx(CAMERA.scale, rel=0.01)
 
 
 def test_what_the_design_cannot_tell_is_not_told(plate):
