@@ -20,10 +20,13 @@ from beamline.buckets.xrf_spectrometer import XrfSpectrometer, make_xrf_spectrom
 from beamline.config import GhostbeamConfig
 from beamline.frames.dual_camera import DualCamera
 from beamline.frames.pixel_detector import PixelDetector
-from beamline.frames.trigger_box import TriggerBox
+from beamline.frames.trigger_box import AngleBox, TriggerBox
 from beamline.frames.values import Optics, ZonePlate
+from beamline.frames.xray_camera import XrayCamera
 from beamline.mask_stage import MaskStage
+from beamline.motion.rotation_stage import RotationStage
 from beamline.motion.sample_stage import SampleStage
+from beamline.pinhole import Pinhole
 from beamline.ring_current import RingCurrent
 from beamline.shutter import Shutter, ShutterWithFailures
 
@@ -51,6 +54,10 @@ class Devices:
     pixel_detector: PixelDetector | None
     trigger_box: TriggerBox | None
     dual_camera: DualCamera | None
+    xray_camera: XrayCamera | None
+    rotation_stage: RotationStage | None
+    angle_box: AngleBox | None
+    pinhole: Pinhole | None
 
     def __iter__(self) -> Iterator[OphydObject]:
         return (device for field in fields(self) if (device := getattr(self, field.name)) is not None)
@@ -190,6 +197,14 @@ def make_ring_current(config: GhostbeamConfig) -> RingCurrent | None:
     return RingCurrent(config.epics.prefix + config.beam.ring_current, auto_monitor=True, name="ring_current")
 
 
+def make_pinhole(config: GhostbeamConfig) -> Pinhole | None:
+    """Build the pinhole, if there is one."""
+    section = config.pinhole
+    if not section.pv:
+        return None
+    return Pinhole(config.epics.prefix + section.pv, size_um=section.size_um, move_timeout_s=section.timeout_s, name="pinhole")
+
+
 def make_zone_plate(config: GhostbeamConfig) -> ZonePlate | None:
     """Return what is known of the zone plate, if there is one."""
     section = config.zone_plate
@@ -242,6 +257,41 @@ def make_dual_camera(config: GhostbeamConfig) -> DualCamera | None:
     )
 
 
+def make_xray_camera(config: GhostbeamConfig) -> XrayCamera | None:
+    """Build the camera for radiographs, if there is one."""
+    section = config.xray_camera
+    if not section.pv:
+        return None
+    return XrayCamera(
+        config.epics.prefix + section.pv,
+        frames_dir=str(config.frames_folder),
+        sensor=section.sensor,
+        pixel_um=section.pixel_um,
+        trigger_mode=section.trigger_mode,
+        kernel=section.kernel,
+        max_rate_hz=section.max_rate_hz,
+        dead_time_s=section.dead_time_s,
+        frame_timeout_s=section.frame_timeout_s,
+        saturation_counts=section.saturation_counts,
+        name="xray_camera",
+    )
+
+
+def make_rotation_stage(config: GhostbeamConfig) -> RotationStage | None:
+    """Build the rotation, if there is one."""
+    section = config.rotation_stage
+    if not section.motor:
+        return None
+    return RotationStage(config.epics.prefix, motor=section.motor, move_timeout_s=section.move_timeout_s, name="rotation_stage")
+
+
+def make_angle_box(config: GhostbeamConfig) -> AngleBox | None:
+    """Build what triggers where the rotation is, if there are a trigger box and a rotation."""
+    if not (config.trigger_box.pv and config.rotation_stage.motor):
+        return None
+    return AngleBox(config.epics.prefix + config.trigger_box.pv, name="angle_box")
+
+
 def make_devices(config: GhostbeamConfig) -> Devices:
     """Build all devices. They look for their PVs from now on; `connect` waits for them.
 
@@ -260,6 +310,10 @@ def make_devices(config: GhostbeamConfig) -> Devices:
         pixel_detector=make_pixel_detector(config),
         trigger_box=make_trigger_box(config),
         dual_camera=make_dual_camera(config),
+        xray_camera=make_xray_camera(config),
+        rotation_stage=make_rotation_stage(config),
+        angle_box=make_angle_box(config),
+        pinhole=make_pinhole(config),
     )
 
 
@@ -313,7 +367,8 @@ def connect(devices: Iterable[OphydObject], timeout_s: float = 5.0) -> None:
 
 
 def _check_usable(devices: Iterable[OphydObject]) -> None:
-    problems = [why for device in devices if isinstance(device, (MaskStage, SampleStage)) and (why := device.why_unusable())]
+    stages = (MaskStage, SampleStage, RotationStage)
+    problems = [why for device in devices if isinstance(device, stages) and (why := device.why_unusable())]
     if problems:
         raise DevicesUnusable("\n".join(problems))
 

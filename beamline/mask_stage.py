@@ -12,6 +12,7 @@ from ophyd.status import StatusBase
 from ophyd.utils import LimitError
 
 from beamline.mask_plate import MaskPlate, MaskPlateError
+from beamline.motion.lines import Axis
 from beamline.motion.stage_axis import StageAxis
 from beamline.motion.units import UM_PER_UNIT, LengthUnit, why_wrong_unit
 from beamline.numpy_types import NumpyTyped
@@ -130,8 +131,17 @@ class MaskStage(NumpyTyped, Device):
         return 0, len(self.plate) - 1
 
     @property
+    def um_per_unit(self) -> float:
+        """Micrometres in one unit of the motors."""
+        return UM_PER_UNIT[self.units]
+
+    @property
     def _mm_per_unit(self) -> float:
-        return UM_PER_UNIT[self.units] / 1000.0
+        return self.um_per_unit / 1000.0
+
+    def axes(self) -> tuple[Axis, Axis]:
+        """Read from the motor records what a scan must know of y and x before it moves them."""
+        return self.y.axis(self.units), self.x.axis(self.units)
 
     def why_unusable(self) -> str | None:
         """Say which motor record counts in another unit than the configuration says; None if both are right."""

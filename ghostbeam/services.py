@@ -96,6 +96,9 @@ def _simulation(config: GhostbeamConfig) -> Service:
     command += ["--coherent-sample", section.coherent_sample, "--flux", str(section.flux), "--frames", section.frames]
     command += ["--pair-scene", section.pair_scene, "--pair-photons", str(section.pair_photons)]
     command += ["--dual-sensor", *map(str, config.dual_camera.sensor)] + ["--scintillator"] * section.scintillator
+    command += ["--xray-scene", section.radiograph_scene, "--xray-photons", str(section.radiograph_photons)]
+    command += ["--xray-sensor", *map(str, config.xray_camera.sensor)]
+    command += ["--xray-pixel-um", str(config.xray_camera.pixel_um)]
     return Service(
         "simulation",
         command,

@@ -52,13 +52,13 @@ class FlyScanRequest:
         """Return what the trigger box is to do within a line."""
         scan = self.scan
         return LineTriggers(
-            gate_um=self.x.dial_um(line.gate_um),
-            width_um=line.width_um,
+            gate=self.x.dial_um(line.gate_um),
+            width=line.width_um,
             num=scan.x_um[2],
             total=scan.num_points,
             exposure_s=scan.exposure_s,
             period_s=scan.period_s,
-            offsets_um=(self.y.offset_um, self.x.offset_um),
+            offsets=(self.y.offset_um, self.x.offset_um),
             signs=(self.y.sign, self.x.sign),
         )
 
@@ -92,8 +92,8 @@ def check_fly_scan(
     if overlap is not None:
         step_um = check_overlap(overlap, pixel_detector)
         y_um, x_um = (_spaced(ends, name, step_um) for ends, name in ((y_um, "y_um"), (x_um, "x_um")))
-    lines = _span(y_um, "y_um", least=1, most=1_000_000)
-    points = _span(x_um, "x_um", least=2, most=trigger_box.most_triggers)
+    lines = check_span(y_um, "y_um", least=1, most=1_000_000)
+    points = check_span(x_um, "x_um", least=2, most=trigger_box.most_triggers)
     if dose_um2 is None:
         if rate_hz is None:
             raise PlanRequestError(
@@ -187,7 +187,8 @@ def _exposure_for_dose(
     return exposure
 
 
-def _span(value: Any, parameter: str, *, least: int, most: int) -> tuple[float, float, int]:
+def check_span(value: Any, parameter: str, *, least: int, most: int) -> tuple[float, float, int]:
+    """Return first and last position of a range in um, and how many there are."""
     example = f"{parameter} must be (first, last, number), in um, such as (-2, 2, 41)"
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence) or len(value) != 3:
         raise PlanRequestError(f"{example}, not {value!r}")

@@ -10,14 +10,14 @@ import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 
-from beamline.frames.values import TriggeredFrames
+from beamline.frames.values import LineTriggers, TriggeredFrames
 from beamline.motion.lines import Line
 from plans.fly_request import FlyScanRequest
 from plans.preprocessors import closed_shutter_decorator
-from plans.protocols import BeamShutter, FrameDetector, LineStage, LineTriggerBox
+from plans.protocols import BeamShutter, FrameCamera, LineAxis, LineTriggerBox, TroubledStage
 from plans.stubs import TriggersLost, open_shutter, told_trouble
 
-FRAMES, POSITIONS = "frames", "positions"
+FRAMES = "frames"
 COLLECT_S = 0.1
 """How often documents are made of what has come."""
 
@@ -34,7 +34,7 @@ class TriggeredScan(Protocol):
     """A scan whose frames come one a trigger."""
 
     @property
-    def detector(self) -> FrameDetector:
+    def detector(self) -> FrameCamera:
         """What takes frames."""
 
     @property
@@ -42,7 +42,7 @@ class TriggeredScan(Protocol):
         """What triggers it."""
 
     @property
-    def stage(self) -> LineStage:
+    def stage(self) -> TroubledStage:
         """What moves the sample."""
 
     @property
@@ -75,7 +75,7 @@ def triggered_run(
             yield from body()
             yield from collect_rest(request)
 
-        yield from bpp.contingency_wrapper(triggered(), except_plan=lambda _: _save_rest(request))
+        yield from bpp.contingency_wrapper(triggered(), except_plan=lambda _: save_rest(request))
 
     return (yield from staged())
 
@@ -83,12 +83,12 @@ def triggered_run(
 def _declare_streams(request: TriggeredScan) -> MsgGenerator[None]:
     """Announce the two streams."""
     yield from bps.declare_stream(request.detector, name=FRAMES, collect=True)
-    yield from bps.declare_stream(request.trigger_box, name=POSITIONS, collect=True)
+    yield from bps.declare_stream(request.trigger_box, name=request.trigger_box.stream, collect=True)
 
 
 def collect_new(request: TriggeredScan) -> MsgGenerator[None]:
     """Make documents of the positions and frames that have come."""
-    yield from bps.collect(request.trigger_box, name=POSITIONS)
+    yield from bps.collect(request.trigger_box, name=request.trigger_box.stream)
     yield from bps.collect(request.detector, name=FRAMES)
 
 
@@ -117,15 +117,15 @@ def _fly_line(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
         for axis, position in ((stage.y, line.y_um), (stage.x, line.start_um)):
             yield from bps.abs_set(axis, position / scale, group=group, timeout=stage.move_timeout_s)
         yield from bps.wait(group)
-        yield from bps.abs_set(stage.x.velocity, scan.velocity_um_s / scale, wait=True)
-        if request.shutter is not None:
-            yield from open_shutter(request.shutter)
-        yield from bps.prepare(box, request.triggers(line), wait=True)
-        if (yield from interrupted(request)):
-            return False
-        yield from bps.kickoff(box, wait=True)
-        if (yield from _sweep(request, line)):
-            yield from bps.stop(box)
+        whole = yield from pass_over(
+            request,
+            stage.x,
+            line.stop_um / scale,
+            velocity=scan.velocity_um_s / scale,
+            triggers=request.triggers(line),
+            timeout_s=scan.line_s + LINE_MARGIN_S,
+        )
+        if not whole:
             return False
     except FailedStatus as failure:
         raise StageFailed(
@@ -135,7 +135,7 @@ def _fly_line(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
     if not captured:
         raise TriggersLost(
             f"{box.name} gave no trigger in line {line.number}, although {stage.x.name} ran over all of it: is its encoder "
-            f"connected, and does it count in um? The gate was to open at {request.triggers(line).gate_um:g} um (dial)"
+            f"connected, and does it count in um? The gate was to open at {request.triggers(line).gate:g} um (dial)"
         )
     if captured < scan.x_um[2]:
         logger.warning("%s gave %d of %d triggers in line %d", box.name, captured, scan.x_um[2], line.number)
@@ -147,13 +147,41 @@ def cause_of(failure: FailedStatus) -> BaseException:
     return failure.__cause__ or (failure.args[0].exception() if failure.args else None) or failure
 
 
-def _sweep(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
+def pass_over(
+    request: TriggeredScan, axis: LineAxis, stop: float, *, velocity: float, triggers: LineTriggers, timeout_s: float
+) -> MsgGenerator[bool]:
+    """Trigger while an axis passes from where it stands to a stop; return whether that was not cut short.
+
+    Parameters
+    ----------
+    request : TriggeredScan
+    axis : LineAxis
+    stop, velocity : float
+        In the unit of its motor record.
+    triggers : LineTriggers
+    timeout_s : float
+        Time after which the axis counts as stalled.
+    """
+    box = request.trigger_box
+    yield from bps.abs_set(axis.velocity, velocity, wait=True)
+    if request.shutter is not None:
+        yield from open_shutter(request.shutter)
+    yield from bps.prepare(box, triggers, wait=True)
+    if (yield from interrupted(request)):
+        return False
+    yield from bps.kickoff(box, wait=True)
+    if (yield from _sweep(request, axis, stop, timeout_s)):
+        yield from bps.stop(box)
+        return False
+    return True
+
+
+def _sweep(request: TriggeredScan, axis: LineAxis, stop: float, timeout_s: float) -> MsgGenerator[bool]:
     """Move over the line that is armed and collect meanwhile; return whether it was cut short."""
-    stage, box = request.stage, request.trigger_box
+    box = request.trigger_box
     group = short_uid("line")
     captured = yield from bps.complete(box, group=group)
-    timeout_s = request.scan.line_s + LINE_MARGIN_S
-    moved = yield from bps.abs_set(stage.x, line.stop_um / stage.um_per_unit, group=group, timeout=timeout_s)
+    moved = yield from bps.abs_set(axis, stop, group=group, timeout=timeout_s)
     done = False
     while not done:  # as the wait says: only then is its progress bar closed
         if moved.done and not captured.done:
@@ -174,10 +202,10 @@ def interrupted(request: TriggeredScan) -> MsgGenerator[bool]:
     return bool((yield from bps.rd(request.trigger_box.interrupted, default_value=1)))
 
 
-def collect_rest(request: TriggeredScan) -> MsgGenerator[None]:
-    """Wait for the frames of all triggers that were given, and make documents of them."""
+def collect_rest(request: TriggeredScan, before: int = 0) -> MsgGenerator[None]:
+    """Wait for the frames of all triggers that were given since the first `before`, and make documents of them."""
     triggers = yield from bps.rd(request.trigger_box.count)
-    yield from bps.abs_set(request.detector.expected, int(triggers), wait=True)
+    yield from bps.abs_set(request.detector.expected, int(triggers) - before, wait=True)
     group = short_uid("frames")
     done = False
     yield from bps.complete(request.detector, group=group)
@@ -186,10 +214,10 @@ def collect_rest(request: TriggeredScan) -> MsgGenerator[None]:
         yield from collect_new(request)
 
 
-def _save_rest(request: TriggeredScan) -> MsgGenerator[None]:
+def save_rest(request: TriggeredScan, before: int = 0) -> MsgGenerator[None]:
     """Collect what there is after a failure, as far as that is possible."""
     try:
         yield from bps.stop(request.trigger_box)
-        yield from collect_rest(request)
+        yield from collect_rest(request, before)
     except Exception:  # whatever the hardware raises now must not hide why the scan ended
         logger.exception("not all that was measured could be collected")

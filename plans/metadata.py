@@ -6,10 +6,13 @@ from typing import Any
 
 from beamline.frames.values import ZonePlate
 from plans.fly_request import FlyScanRequest
-from plans.pair_request import PairRequest
-from plans.protocols import SpectrumDetector
+from plans.mask_calibration_request import MaskCalibrationRequest
+from plans.protocols import PairCamera, RadiographCamera, SpectrumDetector
 from plans.ptycho_request import PtychoScanRequest
+from plans.raster_request import RasterRequest
 from plans.request import GhostScanRequest
+from plans.series_request import SeriesRequest
+from plans.tomo_request import TomoRequest
 
 TECHNIQUE = "ghost_imaging"
 
@@ -174,15 +177,15 @@ def _probe(zone_plate: ZonePlate | None) -> dict[str, Any]:
     }
 
 
-def pairs_metadata(
-    plan_name: str, request: PairRequest, plan_args: dict[str, Any], md: dict[str, Any], kind: str | None = None
+def series_metadata(
+    plan_name: str, request: SeriesRequest, plan_args: dict[str, Any], md: dict[str, Any], kind: str | None = None
 ) -> dict[str, Any]:
-    """Build what a plan that takes frame pairs adds to its start document.
+    """Build what a plan that takes a series of frames adds to its start document.
 
     Parameters
     ----------
     plan_name : str
-    request : PairRequest
+    request : SeriesRequest
     plan_args : dict
         The arguments as they were given, with names for devices.
     md : dict
@@ -193,33 +196,133 @@ def pairs_metadata(
     Returns
     -------
     dict
-        With `pairs` telling a reconstruction where it finds frames, which of them are pairs, and how they were taken.
+        With `pairs` or `radiographs`, whichever the camera takes, telling a reconstruction where it finds frames, and how they
+        were taken.
     """
-    camera = request.camera
+    camera, entry = request.camera, frames_entry(request)
+    if isinstance(camera, PairCamera):
+        halves = None if camera.halves is None else [list(window) for window in camera.halves]
+        technique = "pairs"
+        entry |= {"pairing": camera.pairing, "halves": halves, "static": request.static}
+    else:
+        technique = "radiographs"
+        entry |= {"static": _named(request, "static"), "angles": None, "kernel": _kernel(request)}
+    if kind is not None:
+        entry["kind"] = kind
     num = request.num or request.darks + request.flats
-    metadata = {
-        "plan_name": plan_name,
+    stream = "frames" if request.num else next(iter(request.streams))
+    return _camera_metadata(plan_name, technique, request, num, stream, plan_args) | {technique: entry} | md
+
+
+def tomo_scan_metadata(request: TomoRequest, plan_args: dict[str, Any], md: dict[str, Any]) -> dict[str, Any]:
+    """Build what `tomo_scan` adds to its start document: what a series of radiographs has, and where the angles are."""
+    series, box = request.series, request.trigger_box
+    entry = frames_entry(series) | {
+        "static": None,
+        "angles": {"stream": box.stream, "number": box.keys["number"], "angle": box.keys["angle"]},
+        "kernel": _kernel(series),
+        "rotation": {
+            "mode": request.mode,
+            "order": request.order,
+            "rounds": len(request.rounds),
+            "first_deg": request.first_deg,
+            "span_deg": request.span_deg,
+        },
+    }
+    metadata = _camera_metadata("tomo_scan", "radiographs", series, series.num, box.stream, plan_args)
+    return metadata | {"motors": [request.stage.angle.name], "radiographs": entry} | md
+
+
+def mask_calibration_metadata(request: MaskCalibrationRequest, plan_args: dict[str, Any], md: dict[str, Any]) -> dict[str, Any]:
+    """Build what `mask_calibration` adds to its start document; `plans.mask_calibration` says what is in its entry."""
+    stage = request.mask_stage
+    plate = stage.plate
+    entry = frames_entry(request.series) | {
+        "mask_set": plate.identity,
+        "mask_shape": list(plate.shape),
+        "mask_pixel_um": plate.pixel_size_um,
+        "order": list(request.order),
+        "exposures": request.exposures,
+        "positions": {
+            "stream": "positions",
+            "mask_index": stage.index.name,
+            "offset": [stage.offset_y_um.name, stage.offset_x_um.name],
+        },
+    }
+    num = request.series.num
+    metadata = _camera_metadata("mask_calibration", "mask_calibration", request.series, num, "frames", plan_args)
+    return metadata | {"motors": [stage.name], "mask_set": plate.identity, "masks": entry} | md
+
+
+def raster_scan_metadata(request: RasterRequest, plan_args: dict[str, Any], md: dict[str, Any]) -> dict[str, Any]:
+    """Build what `raster_scan` adds to its start document, with `raster` telling where the events hold what."""
+    stage = request.stage
+    spectra = next((detector for detector in request.buckets if isinstance(detector, SpectrumDetector)), None)
+    counting = next((detector for detector in request.buckets if detector is not spectra), None)
+    metadata: dict[str, Any] = {
+        "plan_name": "raster_scan",
         "plan_args": plan_args,
-        "technique": "pairs",
-        "detectors": [camera.name],
-        "num_points": num,
-        "num_intervals": num - 1,
-        "hints": {"dimensions": [(["time"], "frames" if request.num else "darks" if request.darks else "flats")]},
-        "pairs": {
-            "frames": {"stream": "frames", "image": camera.image_key, "number": camera.number_key},
-            "pairing": camera.pairing,
-            "halves": None if camera.halves is None else [list(window) for window in camera.halves],
-            "shape": list(request.shape),
-            "darks": "darks" if request.darks else None,
-            "flats": "flats" if request.flats else None,
-            "static": request.static,
-            "rate_hz": request.rate_hz,
-            "exposure_s": request.exposure_s,
-            "pixel_um": camera.pixel_um,
-            "saturation_counts": camera.saturation_counts,
-        }
-        | ({} if kind is None else {"kind": kind}),
+        "technique": "raster",
+        "detectors": [detector.name for detector in request.detectors],
+        "motors": [stage.y.name, stage.x.name],
+        "num_points": request.num,
+        "num_intervals": request.num - 1,
+        "hints": {"dimensions": [(["time"], "primary")]},
+        "raster": {
+            "stream": "primary",
+            "buckets": [key for detector in request.buckets for key in detector.bucket_keys],
+            "monitor": None if counting is None else counting.monitor_key,
+            "spectra": None if spectra is None else spectra.spectra_entry(),
+            "y": stage.place.y_um.name,
+            "x": stage.place.x_um.name,
+            "grid": {"y_um": list(request.y_um), "x_um": list(request.x_um), "snake": request.snake},
+            "mode": request.mode,
+            "exposure": request.exposure,
+            "beam_um": None if request.pinhole is None else request.pinhole.size_um,
+        },
     }
     if request.recipes:
         metadata["recipes"] = request.recipes
     return metadata | md
+
+
+def _camera_metadata(
+    plan_name: str, technique: str, request: SeriesRequest, num: int, stream: str, plan_args: dict[str, Any]
+) -> dict[str, Any]:
+    metadata = {
+        "plan_name": plan_name,
+        "plan_args": plan_args,
+        "technique": technique,
+        "detectors": [request.camera.name],
+        "num_points": num,
+        "num_intervals": num - 1,
+        "hints": {"dimensions": [(["time"], stream)]},
+    }
+    if request.recipes:
+        metadata["recipes"] = request.recipes
+    return metadata
+
+
+def frames_entry(request: SeriesRequest) -> dict[str, Any]:
+    """What the entry of any technique says of a camera's frames."""
+    camera = request.camera
+    return {
+        "frames": {"stream": "frames", "image": camera.image_key, "number": camera.number_key},
+        "shape": list(request.shape),
+        "darks": _named(request, "darks"),
+        "flats": _named(request, "flats"),
+        "rate_hz": request.rate_hz,
+        "exposure_s": request.exposure_s,
+        "pixel_um": camera.pixel_um,
+        "saturation_counts": camera.saturation_counts,
+    }
+
+
+def _named(request: SeriesRequest, stream: str) -> str | None:
+    """The name of a stream, if the run has it."""
+    return stream if stream in request.streams else None
+
+
+def _kernel(request: SeriesRequest) -> str | None:
+    """Identity of the kernel of a scintillator, if it is known."""
+    return request.camera.kernel if isinstance(request.camera, RadiographCamera) else None

@@ -3,15 +3,15 @@
 # Annotations stay objects here: queueserver reads parameter types from them and cannot use strings.
 import typing
 
-import bluesky.preprocessors as bpp
 from bluesky.protocols import Flyable, Movable, Readable
 from bluesky.utils import MsgGenerator
 
-from plans.metadata import pairs_metadata
-from plans.pair_request import PairRequest, check_pairs
-from plans.pair_stubs import take_all
-from plans.preprocessors import checked_plan, closed_shutter_decorator
+from plans.metadata import series_metadata
+from plans.preprocessors import checked_plan
+from plans.protocols import PairCamera
 from plans.request import check_md
+from plans.series_request import check_series
+from plans.series_stubs import series_arguments, series_run
 
 
 @checked_plan
@@ -77,8 +77,10 @@ def frame_pair_series(
         If the hardware fails. What was taken until then stays a valid run.
     """
     user_md = check_md(md)
-    request = check_pairs(
+    request = check_series(
         dual_camera,
+        parameter="dual_camera",
+        kind=PairCamera,
         num=num,
         rate_hz=rate_hz,
         exposure_s=exposure_s,
@@ -90,170 +92,5 @@ def frame_pair_series(
         shutter=shutter,
         recipes=recipes,
     )
-    return _run("frame_pair_series", request, exposure_s, user_md)
-
-
-@checked_plan
-def static_series(
-    dual_camera: Flyable,
-    *,
-    num: int,
-    rate_hz: float = 24.0,
-    exposure_s: float | None = None,
-    darks: int = 0,
-    flats: int = 0,
-    out_um: tuple[float, float] | None = None,
-    sample_stage: Readable | None = None,
-    shutter: Movable | None = None,
-    recipes: list[str | dict[str, typing.Any]] | None = None,
-    md: dict[str, typing.Any] | None = None,
-) -> MsgGenerator[str]:
-    """Take frames of a scene that stands still, so that their mean is a reference for each of them.
-
-    Parameters
-    ----------
-    dual_camera : device
-        The camera.
-    num : int
-        Number of frames.
-    rate_hz : float
-        Frames a second.
-    exposure_s : float, optional
-        Exposure of each frame in s. Default: as long as the camera can.
-    darks : int
-        Frames with the shutter closed, taken first.
-    flats : int
-        Frames of the light alone, taken next.
-    out_um : tuple, optional
-        Where the sample stage takes the sample out of the light for flats, (y, x) in um. It is brought back.
-    sample_stage : device, optional
-        The stage that carries the sample. A session has its own as the default.
-    shutter : device, optional
-        Opened for flats and series, closed for darks and at the end. A session has its own as the default.
-    recipes : list of str or dict, optional
-        Reconstructions to make. Default: those that the worker is configured for.
-    md : dict, optional
-        Metadata for the start document.
-
-    Returns
-    -------
-    str
-        Uid of the run.
-
-    Raises
-    ------
-    ValueError
-        If something that is asked for cannot be right or cannot be done; nothing has moved then.
-    FrameFileError, DetectorError, StageFailed, ShutterFailed
-        If the hardware fails. What was taken until then stays a valid run.
-    """
-    user_md = check_md(md)
-    request = check_pairs(
-        dual_camera,
-        num=num,
-        rate_hz=rate_hz,
-        exposure_s=exposure_s,
-        darks=darks,
-        flats=flats,
-        static=True,
-        sample_stage=sample_stage,
-        out_um=out_um,
-        shutter=shutter,
-        recipes=recipes,
-    )
-    return _run("static_series", request, exposure_s, user_md, kind="static")
-
-
-@checked_plan
-def dark_flat_series(
-    dual_camera: Flyable,
-    *,
-    darks: int = 20,
-    flats: int = 20,
-    rate_hz: float = 24.0,
-    exposure_s: float | None = None,
-    out_um: tuple[float, float] | None = None,
-    sample_stage: Readable | None = None,
-    shutter: Movable | None = None,
-    md: dict[str, typing.Any] | None = None,
-) -> MsgGenerator[str]:
-    """Take frames without light and frames of the light alone, and nothing else.
-
-    Parameters
-    ----------
-    dual_camera : device
-        The camera.
-    darks : int
-        Frames with the shutter closed, taken first.
-    flats : int
-        Frames of the light alone, taken next.
-    rate_hz : float
-        Frames a second.
-    exposure_s : float, optional
-        Exposure of each frame in s. Default: as long as the camera can.
-    out_um : tuple, optional
-        Where the sample stage takes the sample out of the light for flats, (y, x) in um. It is brought back.
-    sample_stage : device, optional
-        The stage that carries the sample. A session has its own as the default.
-    shutter : device, optional
-        Opened for flats and series, closed for darks and at the end. A session has its own as the default.
-    md : dict, optional
-        Metadata for the start document.
-
-    Returns
-    -------
-    str
-        Uid of the run.
-
-    Raises
-    ------
-    ValueError
-        If something that is asked for cannot be right or cannot be done; nothing has moved then.
-    FrameFileError, DetectorError, StageFailed, ShutterFailed
-        If the hardware fails. What was taken until then stays a valid run.
-    """
-    user_md = check_md(md)
-    request = check_pairs(
-        dual_camera,
-        num=None,
-        rate_hz=rate_hz,
-        exposure_s=exposure_s,
-        darks=darks,
-        flats=flats,
-        static=True,
-        sample_stage=sample_stage,
-        out_um=out_um,
-        shutter=shutter,
-    )
-    return _run("dark_flat_series", request, exposure_s, user_md, kind="dark_flat")
-
-
-def _run(
-    plan_name: str, request: PairRequest, exposure_s: float | None, md: dict[str, typing.Any], kind: str | None = None
-) -> MsgGenerator[str]:
-    """Take all that is asked for as one run; `exposure_s` as it was given."""
-    plan_args = {
-        "dual_camera": request.camera.name,
-        "num": request.num,
-        "rate_hz": request.rate_hz,
-        "exposure_s": exposure_s,
-        "darks": request.darks,
-        "flats": request.flats,
-        "static": request.static,
-        "out_um": None if request.out_um is None else list(request.out_um),
-        "sample_stage": getattr(request.stage, "name", None),
-        "shutter": getattr(request.shutter, "name", None),
-        "recipes": request.recipes or None,
-    }
-
-    # Staged before the run is opened: a camera that cannot write makes no run.
-    @bpp.stage_decorator([request.camera])
-    @bpp.run_decorator(md=pairs_metadata(plan_name, request, plan_args, md, kind))
-    @closed_shutter_decorator(request.shutter)
-    def measure() -> MsgGenerator[None]:
-        yield from take_all(request)
-
-    def series() -> MsgGenerator[str]:
-        return (yield from measure())
-
-    return series()
+    plan_args = {"dual_camera": request.camera.name, **series_arguments(request, exposure_s), "static": static}
+    return series_run(request, series_metadata("frame_pair_series", request, plan_args, user_md))

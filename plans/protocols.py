@@ -11,6 +11,7 @@ from bluesky.protocols import Collectable, Flyable, HasName, Movable, Preparable
 from beamline.frames.halves import Window
 from beamline.frames.values import Optics
 from beamline.motion.lines import Axis
+from beamline.motion.sweeps import RotationAxis
 
 
 class Plate(Protocol):
@@ -121,6 +122,7 @@ class SpectrumDetector(BucketDetector, Protocol):
 class FrameCamera(Flyable, Collectable, Preparable, Stageable, Protocol):
     """A detector that takes frames; its stream documents say where they are."""
 
+    expected: Movable
     max_rate_hz: float
     dead_time_s: float
     saturation_counts: int | None
@@ -139,24 +141,37 @@ class FrameCamera(Flyable, Collectable, Preparable, Stageable, Protocol):
 
 @runtime_checkable
 class FrameDetector(FrameCamera, Protocol):
-    """A detector that takes one frame for each trigger."""
+    """A detector behind a focused beam that takes one frame for each trigger."""
 
-    expected: Movable
     optics: Optics
 
 
 @runtime_checkable
-class PairCamera(FrameCamera, Stoppable, Protocol):
-    """A camera that takes a series of frames by itself; their halves, or consecutive frames, are pairs."""
+class SeriesCamera(FrameCamera, Stoppable, Protocol):
+    """A camera that takes a series of frames by itself."""
 
     interrupted: Movable
     sensor: tuple[int, int]
-    halves: tuple[Window, Window] | None
     pixel_um: float
 
     @property
     def taken(self) -> Readable:
-        """How many frames of the series it has taken."""
+        """Number of the last frame that it has taken."""
+
+
+@runtime_checkable
+class RadiographCamera(SeriesCamera, Protocol):
+    """A camera behind a scintillator, which takes one frame for each trigger too."""
+
+    trigger_mode: str
+    kernel: str | None
+
+
+@runtime_checkable
+class PairCamera(SeriesCamera, Protocol):
+    """A camera of whose frames the halves, or consecutive ones, are pairs."""
+
+    halves: tuple[Window, Window] | None
 
     @property
     def pairing(self) -> str:
@@ -164,9 +179,28 @@ class PairCamera(FrameCamera, Stoppable, Protocol):
 
 
 @runtime_checkable
+class PencilBeam(Movable, HasName, Protocol):
+    """A pinhole that is brought into the beam with 1, and out of it with 0."""
+
+    size_um: float
+
+
+class NamedMovable(Movable, HasName, Protocol):
+    """Something with a name that can be set."""
+
+
+class NotedPlace(Readable, Protocol):
+    """Where a stage was in the middle of an exposure, as a plan notes it."""
+
+    y_um: NamedMovable
+    x_um: NamedMovable
+
+
+@runtime_checkable
 class LineTriggerBox(Flyable, Collectable, Preparable, Stageable, Stoppable, Protocol):
     """A box that triggers within lines, and captures number, positions and time of each trigger."""
 
+    stream: str
     interrupted: Movable
     captured: Readable
     count: Readable
@@ -174,13 +208,30 @@ class LineTriggerBox(Flyable, Collectable, Preparable, Stageable, Stoppable, Pro
 
     @property
     def keys(self) -> dict[str, str]:
-        """Data keys of number, y, x and time."""
+        """Data keys of the number, of what is captured, and of the time."""
 
 
 class LineAxis(Movable, HasName, Protocol):
     """An axis with a velocity."""
 
     velocity: Movable
+
+
+@runtime_checkable
+class Rotation(Readable, Stageable, Protocol):
+    """A stage that turns the sample, in degrees."""
+
+    angle: LineAxis
+    move_timeout_s: float
+
+    def axis(self) -> RotationAxis:
+        """Read what a scan must know before it turns."""
+
+    def why_not_ready(self) -> str | None:
+        """Say what keeps it from moving, before anything moves; None if nothing does."""
+
+    def trouble(self) -> str | None:
+        """Say what the motor record shows about a move that failed; None if nothing."""
 
 
 @runtime_checkable
@@ -200,3 +251,10 @@ class LineStage(Readable, Stageable, Protocol):
 
     def trouble(self) -> str | None:
         """Say what the motor records show about a move that failed; None if nothing."""
+
+
+@runtime_checkable
+class RasterStage(LineStage, Protocol):
+    """A stage of which a plan notes where it was at each exposure."""
+
+    place: NotedPlace

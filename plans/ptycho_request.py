@@ -66,13 +66,13 @@ class PtychoScanRequest:
     def trigger(self) -> LineTriggers:
         """Return what the trigger box is to do at each place."""
         return LineTriggers(
-            gate_um=None,
-            width_um=0.0,
+            gate=None,
+            width=0.0,
             num=1,
             total=len(self.places_um),
             exposure_s=self.exposure_s,
             period_s=self.period_s,
-            offsets_um=(self.y.offset_um, self.x.offset_um),
+            offsets=(self.y.offset_um, self.x.offset_um),
             signs=(self.y.sign, self.x.sign),
         )
 

@@ -8,7 +8,7 @@ import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 
-from plans.fly_stubs import ANSWER_S, COLLECT_S, StageFailed, cause_of, collect_new, interrupted
+from plans.fly_stubs import ANSWER_S, COLLECT_S, StageFailed, TriggeredScan, cause_of, collect_new, interrupted
 from plans.ptycho_request import PtychoScanRequest
 from plans.stubs import TriggersLost, open_shutter, told_trouble
 
@@ -46,9 +46,21 @@ def _expose_at(request: PtychoScanRequest, y_um: float, x_um: float) -> MsgGener
         raise StageFailed(
             f"the place at y = {y_um:g}, x = {x_um:g} um was not reached: {cause_of(failure)}. {told_trouble(stage)}"
         ) from failure
+    return (yield from exposure(request, request.period_s, f"y = {y_um:g}, x = {x_um:g} um"))
+
+
+def exposure(request: TriggeredScan, period_s: float, place: str) -> MsgGenerator[bool]:
+    """Wait for the trigger that the box gives while the sample stands still; return whether it was not cut short.
+
+    Raises
+    ------
+    TriggersLost
+        If the box gives none; it names the place.
+    """
+    box = request.trigger_box
     group = short_uid("exposure")
     yield from bps.complete(box, group=group)
-    for _ in range(math.ceil((request.period_s + ANSWER_S) / COLLECT_S)):
+    for _ in range(math.ceil((period_s + ANSWER_S) / COLLECT_S)):
         done = yield from bps.wait(group, timeout=COLLECT_S, error_on_timeout=False)
         yield from collect_new(request)
         if (yield from interrupted(request)):
@@ -57,4 +69,4 @@ def _expose_at(request: PtychoScanRequest, y_um: float, x_um: float) -> MsgGener
         if done:
             return True
     yield from bps.stop(box)
-    raise TriggersLost(f"{box.name} gave no trigger at y = {y_um:g}, x = {x_um:g} um: does it know PC_GATE_SEL Time?")
+    raise TriggersLost(f"{box.name} gave no trigger at {place}: does it know PC_GATE_SEL Time?")

@@ -20,7 +20,21 @@ SHORTEST_EXPOSURE_S = 1e-5
 LONGEST_EXPOSURE_S = 3600.0
 MOST_REALIZATIONS = 1_000_000
 ORDERS = ("sequency", "random", "given")
-OWN_KEYS = ("ghost", "pairs", "ptychography", "mask_set", "num_points", "num_intervals", "recipes", "scan_id", "time", "uid")
+OWN_KEYS = (
+    "ghost",
+    "masks",
+    "pairs",
+    "ptychography",
+    "radiographs",
+    "raster",
+    "mask_set",
+    "num_points",
+    "num_intervals",
+    "recipes",
+    "scan_id",
+    "time",
+    "uid",
+)
 MESSAGE_KEYS = ("command", "obj", "run")
 """What bluesky's message for opening a run uses itself."""
 

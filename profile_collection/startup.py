@@ -38,6 +38,8 @@ from analysis.techniques.pairs import OPTIONS as PAIRS_OPTIONS
 from analysis.techniques.pairs import check_recipe as check_pairs_recipe
 from analysis.techniques.ptychography import OPTIONS as PTYCHOGRAPHY_OPTIONS
 from analysis.techniques.ptychography import check_recipe as check_ptychography_recipe
+from analysis.techniques.radiographs import OPTIONS as RADIOGRAPHS_OPTIONS
+from analysis.techniques.radiographs import check_recipe as check_radiographs_recipe
 from analysis.views.live import Live
 from analysis.views.runs import runs_table
 from beamline.factory import connect, make_devices
@@ -74,7 +76,9 @@ mask_stage, sample_stage, shutter = devices.mask_stage, devices.sample_stage, de
 diode, electrometer, camera_sum = devices.diode, devices.electrometer, devices.camera_sum
 ring_current = devices.ring_current
 pixel_detector, trigger_box = devices.pixel_detector, devices.trigger_box
-dual_camera = devices.dual_camera
+dual_camera, xray_camera = devices.dual_camera, devices.xray_camera
+rotation_stage, angle_box = devices.rotation_stage, devices.angle_box
+pinhole = devices.pinhole
 xrf_spectrometer = devices.xrf_spectrometer
 masks = make_plate(config)
 mask_stage.mount(masks)
@@ -84,11 +88,27 @@ fly_scan, ptycho_scan = (
     use_methods(use_devices(plan, trigger_box=trigger_box, shutter=shutter), PTYCHOGRAPHY_OPTIONS, check_ptychography_recipe)
     for plan in (plans.fly_scan, plans.ptycho_scan)
 )
-frame_pair_series, static_series = (
-    use_methods(use_devices(plan, sample_stage=sample_stage, shutter=shutter), PAIRS_OPTIONS, check_pairs_recipe)
-    for plan in (plans.frame_pair_series, plans.static_series)
+frame_pair_series = use_methods(
+    use_devices(plans.frame_pair_series, sample_stage=sample_stage, shutter=shutter), PAIRS_OPTIONS, check_pairs_recipe
+)
+static_series = use_methods(
+    use_devices(plans.static_series, sample_stage=sample_stage, shutter=shutter),
+    {**PAIRS_OPTIONS, **RADIOGRAPHS_OPTIONS},
+    lambda recipe: (check_pairs_recipe if recipe["method"] in PAIRS_OPTIONS else check_radiographs_recipe)(recipe),
+)
+radiograph_series = use_methods(
+    use_devices(plans.radiograph_series, sample_stage=sample_stage, shutter=shutter),
+    RADIOGRAPHS_OPTIONS,
+    check_radiographs_recipe,
+)
+tomo_scan = use_methods(
+    use_devices(plans.tomo_scan, sample_stage=sample_stage, angle_box=angle_box, shutter=shutter),
+    RADIOGRAPHS_OPTIONS,
+    check_radiographs_recipe,
 )
 dark_flat_series = use_devices(plans.dark_flat_series, sample_stage=sample_stage, shutter=shutter)
+mask_calibration = use_devices(plans.mask_calibration, shutter=shutter)
+raster_scan = use_devices(plans.raster_scan, pinhole=pinhole, shutter=shutter)
 dark_scan = use_devices(plans.dark_scan, shutter=shutter)
 open_beam_scan = use_devices(plans.open_beam_scan, shutter=shutter)
 open_shutter = use_devices(plans.open_shutter, shutter=shutter)
@@ -99,8 +119,22 @@ for plan in (fly_scan, ptycho_scan):
     with_devices_named(
         plan, pixel_detector=["pixel_detector"], sample_stage=["sample_stage"], trigger_box=["trigger_box"], shutter=["shutter"]
     )
-for plan in (frame_pair_series, static_series, dark_flat_series):
-    with_devices_named(plan, dual_camera=["dual_camera"], sample_stage=["sample_stage"], shutter=["shutter"])
+with_devices_named(frame_pair_series, dual_camera=["dual_camera"], sample_stage=["sample_stage"], shutter=["shutter"])
+for plan in (static_series, dark_flat_series):
+    with_devices_named(plan, camera=["dual_camera", "xray_camera"], sample_stage=["sample_stage"], shutter=["shutter"])
+with_devices_named(radiograph_series, xray_camera=["xray_camera"], sample_stage=["sample_stage"], shutter=["shutter"])
+with_devices_named(
+    tomo_scan,
+    xray_camera=["xray_camera"],
+    rotation_stage=["rotation_stage"],
+    sample_stage=["sample_stage"],
+    angle_box=["angle_box"],
+    shutter=["shutter"],
+)
+with_devices_named(mask_calibration, camera=["xray_camera", "dual_camera"], mask_stage=["mask_stage"], shutter=["shutter"])
+with_devices_named(
+    raster_scan, lists={"detectors": bucket_names}, sample_stage=["sample_stage"], pinhole=["pinhole"], shutter=["shutter"]
+)
 for plan in (dark_scan, open_beam_scan):
     with_devices_named(plan, lists={"detectors": bucket_names}, shutter=["shutter"])
 for plan in (open_shutter, close_shutter):
@@ -114,7 +148,7 @@ if not LISTING:
     md = SessionMetadata(config.state_dir / "session.json", session_facts(config))
     RE = RunEngine(md, scan_id_source=md.next_scan_id)
     RE.subscribe(LogWriter(log_paths(config.state_dir).raw))
-    baseline = [device for device in (sample_stage, ring_current, shutter) if device is not None]
+    baseline = [device for device in (sample_stage, rotation_stage, ring_current, shutter) if device is not None]
     RE.preprocessors.append(SupplementalData(baseline=baseline))
     for suspender in beam_suspenders(ring_current, devices.buckets, shutter, config.beam):
         RE.install_suspender(suspender)
@@ -174,7 +208,7 @@ if not LISTING:
 
     if shell is not None:
         keep_log_short(RE)
-        stages = [stage for stage in (mask_stage, sample_stage) if stage is not None]
+        stages = [stage for stage in (mask_stage, sample_stage, rotation_stage) if stage is not None]
         add_magics(shell, scan_lock, motors=stages, detectors=devices.buckets)
         print(banner(config, config_file(), (device.name for device in devices), (bucket_names or ["diode"])[0], plots_off))
 

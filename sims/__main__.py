@@ -19,20 +19,23 @@ from sims.frame_pairs import PairOptions
 from sims.pair_scenes import SCENES
 from sims.phase_samples import PHASE_SAMPLES
 from sims.physics import BUCKET, MONITOR, Beam, open_beam_ratio
+from sims.radiograph_scenes import SCENES as RADIOGRAPH_SCENES
 from sims.samples import SAMPLES, make_sample
+from sims.xray_frames import XrayOptions
 from sims.zone_plate import Optics
 
 DESCRIPTION = """\
 An imaging beamline that exists only here: a soft IOC that serves, over Channel Access on the loopback interface, the
-records of a mask stage, a sample stage, a shutter, a scaler, a storage ring, a pixel detector that writes HDF5, the
-box that triggers it and a camera for frame pairs, with the photons that such a beamline would count. It prints one
-line that begins with "ready" when everything is served, and ends on SIGTERM.
+records of a mask stage, a sample stage, a rotation, a shutter, a scaler, a storage ring, a pixel detector that writes
+HDF5, the box that triggers it, a camera for frame pairs and one for radiographs, with the photons that such a beamline
+would count. It prints one line that begins with "ready" when everything is served, and ends on SIGTERM.
 """
 
 EPILOG = """\
 process variables, after the prefix:
   MASK:Y MASK:X              motor records, mm: the mask stage; velocity, limits, play, encoder jitter
   SAMPLE:Y SAMPLE:X          motor records, mm: the sample stage; the sample is centred at 0, 0
+  ROT:A                      motor record, degrees, without limits: the rotation that carries the sample
   SHUTTER:Cmd:Opn-Cmd        write 1 to open; falls back to 0 when the blade has arrived, or has failed to
   SHUTTER:Cmd:Cls-Cmd        write 1 to close; likewise
   SHUTTER:Pos-Sts            0 Open, 1 Not Open
@@ -55,23 +58,27 @@ process variables, after the prefix:
                              NumImages, ImageMode, ArrayCounter, TriggerMode (External: a frame at each trigger)
   PIX:HDF1:                  areaDetector HDF5 plugin: FilePath, FileName, FileTemplate, Capture, NumCapture,
                              NumCaptured_RBV (frames that a reader finds), FullFileName_RBV, WriteStatus, WriteMessage
-  TRIG:PC_                   position compare as a Zebra's; encoder 1 is SAMPLE:Y, 2 is SAMPLE:X, um (dial):
+  TRIG:PC_                   position compare as a Zebra's; encoder 1 is SAMPLE:Y, 2 SAMPLE:X (um, dial), 3 ROT:A (deg):
     ENC                      the encoder that opens the gate
     GATE_SEL                 Position: as follows. Time: the gate opens as soon as it is armed
     GATE_START GATE_WID      the gate opens where the encoder passes START, in either direction, and closes WID away
     PULSE_START STEP WID MAX (PC_PULSE_...) s to the first trigger, s between them, exposure in s, most triggers
     ARM DISARM ARM_OUT       arm one gate; end it; 1 until it has closed and the arrays are filled
     NUM_CAP NUM_DOWN         triggers since ARM; triggers that are in the arrays
-    COUNTS TIME ENC1 ENC2    arrays: number, s since ARM, mean y and mean x over the exposure in um, of each trigger
+    COUNTS TIME ENC1 ENC2    arrays: number, s since ARM, mean y and mean x over the exposure in um, of each trigger;
+                             ENC3: mean angle, degrees
     COUNT COUNT_RESET        number of the last trigger, which ARM doesn't reset; write 1 to begin at 1 again
   DUAL:cam1: DUAL:HDF1:      likewise a camera whose sensor sees a scene twice, side by side; it keeps the time itself
+  XRAY:cam1: XRAY:HDF1:      likewise a flat panel behind a scintillator, which keeps the time itself or is triggered
+  PINHOLE:In                 1: a pinhole of one mask pixel is in the beam instead of the masks; SAMPLE:Y and SAMPLE:X say
+                             which point of the sample is in its pencil beam
   SIM:Ready                  1 once everything is served
 
 faults, to be written at any time:
   FAULT:LostTrigger          so many of the next triggers never count; CNT stays 1 until 0 is written
   FAULT:LateTrigger          the next trigger starts so many seconds (not divided by --speed) late
-  FAULT:StalledAxis          1 MASK:Y, 2 MASK:X, 3 SAMPLE:Y or 4 SAMPLE:X is stuck, 0 none; a stuck move ends
-                             with STOP, or goes on after 0
+  FAULT:StalledAxis          1 MASK:Y, 2 MASK:X, 3 SAMPLE:Y, 4 SAMPLE:X or 5 ROT:A is stuck, 0 none; a stuck
+                             move ends with STOP, or goes on after 0
   FAULT:AxisAlarm            alarm of an axis's readback: 10 times that number, plus 1 MINOR, 2 MAJOR or
                              3 INVALID; 0: none
   FAULT:AxisProblem          the axis whose controller reports a problem (MSTA), 0 none
@@ -87,6 +94,9 @@ faults, to be written at any time:
   FAULT:Dual...              DroppedFrame, FileClosesEarly, FullDisk, WriterKilled: likewise, of the dual camera
   FAULT:DualOutOfFocus       pixels: standard deviation of the blur of its right half
   FAULT:DualLag              part of each frame's charge that is read with the next frame
+  FAULT:Xray...              DroppedFrame, FileClosesEarly, FullDisk, WriterKilled: likewise, of the X-ray camera
+  FAULT:XrayLag              part of each frame's light that is read with the next frame
+  FAULT:XrayDrift            relative amplitude of a beam that swings with a period of 10 frames
   FAULT:DeadElements         elements of the fluorescence detector that count nothing: 1, 2, 4, 8, added up
   FAULT:NoLiveTime           so many of the next exposures of the fluorescence detector report a live time of 0 s
 
@@ -109,10 +119,16 @@ what is simulated:
   by 0.37 and -0.62 pixels (y, x). Pixels differ in gain by 1 % and in offset by a count; corners get less light. With
   the sample stage farther out than the scene is wide (at 6.5 um a pixel) there is no sample, for flat fields. Frame n
   of a series shows the scene n/24 s after its beginning.
+  The X-ray camera counts h * Poisson(I0 exp(-mu)) plus Gaussian read noise with a variance of each pixel (2 to 4 counts):
+  h, the light of a photon in the scintillator, falls off as exp(-(|x|+|y|)/0.645 pixels). Some pixels and one column
+  count nothing; corners get less light. Foam and particles turn with ROT:A around an axis 2.5 pixels right of the
+  detector's middle; a bed moves from frame to frame; masks are those of the plate, magnified, without a sample. With the
+  sample stage farther out than the detector is wide there is no sample, for flat fields; nor is there
+  a plate with the mask stage more than a mask beyond the last one.
   The fluorescence detector sees K lines of what is in the sample (capillary: a glass tube with two wires of copper
   and one of iron, with absorption in them on the way in and out; any other sample: iron), with the strengths and
   cross sections of xraylib, elastic and Compton scattering and a background, through Gaussian peaks that widen with
-  energy and have tails; dead time, pile-up and Poisson counts. The sample stage does not move what it sees.
+  energy and have tails; dead time, pile-up and Poisson counts. The sample stage moves what it sees under a pencil beam alone.
 
 repeating a run:
   Random numbers depend on --seed and the number of exposures since the start (of a frame: of acquisitions, and the
@@ -269,6 +285,33 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="X-rays make the light, 20 photons each, before it is split: their noise is common to both halves",
     )
+    xray = made.add_argument_group("X-ray camera")
+    xray.add_argument(
+        "--xray-scene",
+        default=XrayOptions().scene,
+        metavar="NAME",
+        help=f"what it looks at: {', '.join(RADIOGRAPH_SCENES)} (default: %(default)s)",
+    )
+    xray.add_argument(
+        "--xray-photons",
+        type=float,
+        default=XrayOptions().photons,
+        help="X-ray photons per second and pixel without a sample (default: %(default)g)",
+    )
+    xray.add_argument(
+        "--xray-sensor",
+        type=int,
+        nargs=2,
+        default=XrayOptions().sensor,
+        metavar=("ROWS", "COLUMNS"),
+        help="size of a frame (default: 256 256)",
+    )
+    xray.add_argument(
+        "--xray-pixel-um",
+        type=float,
+        default=XrayOptions().pixel_um,
+        help="edge of a pixel, on the sample or the masks, um (default: %(default)g)",
+    )
     mechanics = made.add_argument_group("mechanics of the mask stage")
     mechanics.add_argument(
         "--play-um",
@@ -357,7 +400,12 @@ def main(arguments: list[str] | None = None) -> int:
         pairs = PairOptions(
             options.pair_scene, options.pair_photons, tuple(options.dual_sensor), options.scintillator, options.seed
         )
-        devices = {"stage": stage, "speed": options.speed, "frames": frames, "pairs": pairs}
+        plate = experiment.plate if options.xray_scene == "masks" else None
+        sensor = tuple(options.xray_sensor)
+        xray = XrayOptions(
+            options.xray_scene, options.xray_photons, sensor, options.xray_pixel_um, seed=options.seed, plate=plate
+        )
+        devices = {"stage": stage, "speed": options.speed, "frames": frames, "pairs": pairs, "xray": xray}
         asyncio.run(serve(options.prefix, options.port, experiment, announce=announce, **devices))
     except (ValueError, OSError) as error:
         print(f"python -m sims: {error}", file=sys.stderr)

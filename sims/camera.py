@@ -39,6 +39,8 @@ class Camera(AsynGroup):
         Returns where the stage is now, (y, x) in um.
     light : Light
         Whether there is beam.
+    angle : callable, optional
+        Returns the angle of the rotation now, degrees.
     speed : float
         Divides times.
 
@@ -58,11 +60,13 @@ class Camera(AsynGroup):
         plugin: HdfPlugin,
         place: Callable[[], tuple[float, float]],
         light: Light,
+        angle: Callable[[], float] = lambda: 0.0,
         speed: float = 1.0,
         **kwargs: Any,
     ):
         super().__init__(prefix, **kwargs)
-        self._model, self._shape, self._plugin, self._place = model, shape, plugin, place
+        self._model, self._shape, self._plugin = model, shape, plugin
+        self._place, self._angle = place, angle
         self._light, self._speed = light, speed
         self._acquisition = 0
         self._left: int | None = None  # frames to take; None: no limit
@@ -126,7 +130,8 @@ class Camera(AsynGroup):
                 first = self.value("ArrayCounter") + 1
                 y_um, x_um = (np.full(count, place) for place in self._place())
                 times = time.time() - period * np.arange(count, 0, -1)
-                triggers = Triggers(np.arange(first, first + count), times, y_um, x_um, exposure_s)
+                angles_deg = np.full(count, self._angle())
+                triggers = Triggers(np.arange(first, first + count), times, y_um, x_um, exposure_s, angles_deg=angles_deg)
                 await self._take(triggers, since_s=clock() - began)
             await asyncio.sleep(min(max(period, 0.001), _TICK_S))
 
@@ -152,12 +157,13 @@ class TriggeredCamera(Camera):
     Parameters
     ----------
     prefix : str
-    faults : FrameFaults
+    faults : FrameFaults, optional
+        Says which triggers it misses.
     **kwargs
         See `Camera`.
     """
 
-    def __init__(self, prefix: str, *, faults: FrameFaults, **kwargs: Any):
+    def __init__(self, prefix: str, *, faults: FrameFaults | None = None, **kwargs: Any):
         super().__init__(prefix, **kwargs)
         self._faults = faults
 
@@ -165,7 +171,9 @@ class TriggeredCamera(Camera):
         """Take a frame at each trigger, if the camera waits for them."""
         if self._done.is_set() or self.value("TriggerMode") != "External":
             return
-        seen = np.flatnonzero(await self._faults.missed(len(triggers)))
+        seen = np.arange(len(triggers))
+        if self._faults is not None:
+            seen = np.flatnonzero(await self._faults.missed(len(triggers)))
         await self._take(triggers.some(seen[: self._left]))
 
     async def line_ended(self) -> None:

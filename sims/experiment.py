@@ -94,12 +94,28 @@ class Experiment:
             sample = shifted(sample, (sample_mm[0] / pixel_mm, sample_mm[1] / pixel_mm))
         return float(np.sum(transmission * sample, dtype=float))
 
+    def pencil(self, sample_mm: tuple[float, float]) -> np.ndarray:
+        """Return how much of each pixel of the sample a pencil beam covers that is one mask pixel wide, shape (H, W).
+
+        Parameters
+        ----------
+        sample_mm : pair of float
+            Where the sample stage is, (y, x): that point of the sample is in the beam.
+        """
+        pixel_mm = self.plate.plate.pixel_size_um / 1000.0
+        along_y, along_x = (
+            np.maximum(0.0, 1 - np.abs(np.arange(size) - (size - 1) / 2 - place / pixel_mm))
+            for size, place in zip(self.sample.shape, sample_mm, strict=True)
+        )
+        return np.outer(along_y, along_x)
+
     def expose(
         self,
         seconds: float,
         mask_mm: tuple[float, float],
         sample_mm: tuple[float, float] = (0.0, 0.0),
         *,
+        pencil: bool = False,
         lit: float = 1.0,
         saturated: bool = False,
     ) -> Counts:
@@ -111,16 +127,19 @@ class Experiment:
             Time to count.
         mask_mm, sample_mm : pair of float
             See `overlap`.
+        pencil : bool
+            There is a pencil beam instead of the mask.
         lit : float
             Part of the time with light.
         saturated : bool
             The diode's amplifier is set far too sensitive.
         """
+        passed = float(np.sum(self.pencil(sample_mm) * self.sample)) if pencil else self.overlap(mask_mm, sample_mm)
         counts = expose(
             self.beam,
             self.bucket,
             self.monitor,
-            self.overlap(mask_mm, sample_mm),
+            passed,
             self.sample.size,
             seconds=seconds,
             lit=lit,
@@ -134,9 +153,15 @@ class Experiment:
         return counts
 
     def expose_spectra(
-        self, seconds: float, mask_mm: tuple[float, float], *, lit: float = 1.0, dead: frozenset[int] = frozenset()
+        self,
+        seconds: float,
+        mask_mm: tuple[float, float],
+        pencil_mm: tuple[float, float] | None = None,
+        *,
+        lit: float = 1.0,
+        dead: frozenset[int] = frozenset(),
     ) -> list[Spectrum]:
-        """Make the next exposure of the fluorescence detector, with the sample where it is centred.
+        """Make the next exposure of the fluorescence detector, with the sample where it is centred unless there is a pencil beam.
 
         Its clock is its own: triggered together with the counters, it sees the same flux in every exposure.
 
@@ -146,6 +171,8 @@ class Experiment:
             Time to count.
         mask_mm : pair of float
             See `overlap`.
+        pencil_mm : pair of float, optional
+            The point of the sample in a pencil beam, which there is instead of the mask.
         lit : float
             Part of the time with light.
         dead : frozenset of int
@@ -153,7 +180,7 @@ class Experiment:
         """
         flux = relative_flux(self.beam, seconds, self._spectra_time_s, self.spectra, self.seed)
         photons = self.beam.photons * flux * seconds * lit
-        mask = self.plate.transmission(*mask_mm)
+        mask = self.plate.transmission(*mask_mm) if pencil_mm is None else self.pencil(pencil_mm)
         spectra = self.spectrometer.expose(mask, photons, seconds, index=self.spectra, seed=self.seed, dead=dead)
         self.spectra += 1
         self._spectra_time_s += seconds

@@ -76,7 +76,7 @@ class Faults(PVGroup):
         name="StalledAxis",
         value=0,
         put=_put_stall,
-        doc="What is stuck: 1 MASK:Y, 2 MASK:X, 3 SAMPLE:Y, 4 SAMPLE:X, 0 none. A stuck move ends with STOP, or goes on after 0",
+        doc="What is stuck: 1 MASK:Y, 2 MASK:X, 3 SAMPLE:Y, 4 SAMPLE:X, 5 ROT:A, 0 none. A stuck move ends with STOP or after 0",
     )
     axis_alarm = pvproperty(
         name="AxisAlarm",
@@ -131,5 +131,7 @@ class Faults(PVGroup):
 
 
 def _check_axis(instance: Any, value: int) -> None:
-    if value not in range(5):
-        raise ValueError(f"{instance.pvname} takes 0 (none), 1 (MASK:Y), 2 (MASK:X), 3 (SAMPLE:Y) or 4 (SAMPLE:X), not {value}")
+    if value not in range(6):
+        raise ValueError(
+            f"{instance.pvname} takes 0 (none), 1 (MASK:Y), 2 (MASK:X), 3 (SAMPLE:Y), 4 (SAMPLE:X) or 5 (ROT:A), not {value}"
+        )

@@ -121,16 +121,41 @@ class FrameFaults(FileFaults):
         return self._rng.normal(0.0, 1.0, (2, count)) * self.position_jitter.value
 
 
+async def _check_part(faults: PVGroup, instance: Any, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{instance.pvname} is a part; write 0 to 1, not {value}")
+
+
+class PanelFaults(FileFaults):
+    """Switches for what goes wrong with the X-ray camera and its beam."""
+
+    lag = pvproperty(
+        name="Lag",
+        value=0.0,
+        precision=3,
+        put=_check_part,
+        doc="Part of each frame's light that is read with the next frame. 0: none",
+    )
+    drift = pvproperty(
+        name="Drift",
+        value=0.0,
+        precision=3,
+        put=_check_part,
+        doc="Relative amplitude of a beam that swings with a period of 10 frames. 0: it is steady",
+    )
+
+    @property
+    def spoiled(self) -> dict[str, float]:
+        """What is wrong with the frames themselves, for whatever draws them."""
+        return {"lag": self.lag.value, "drift": self.drift.value}
+
+
 class PairFaults(FileFaults):
     """Switches for what goes wrong with the dual camera."""
 
     async def _check_blur(self, instance: Any, value: float) -> None:
         if not 0 <= value <= 50:
             raise ValueError(f"{instance.pvname} is a width; write 0 to 50 pixels, not {value}")
-
-    async def _check_part(self, instance: Any, value: float) -> None:
-        if not 0 <= value <= 1:
-            raise ValueError(f"{instance.pvname} is a part; write 0 to 1, not {value}")
 
     out_of_focus = pvproperty(
         name="OutOfFocus",

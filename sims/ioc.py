@@ -21,7 +21,7 @@ from sims.electrometer import Electrometer
 from sims.experiment import Experiment
 from sims.faults import Faults
 from sims.fluorescence import Spectrum
-from sims.frame_faults import FrameFaults, PairFaults
+from sims.frame_faults import FrameFaults, PairFaults, PanelFaults
 from sims.frame_pairs import PairOptions
 from sims.hdf_plugin import HdfPlugin
 from sims.light import Light
@@ -31,10 +31,14 @@ from sims.scaler_record import ScalerRecord
 from sims.shutter import Shutter
 from sims.spectrometer import Spectrometer, SpectrometerFaults
 from sims.trigger_box import Listener, TriggerBox
+from sims.triggers import Triggers
+from sims.xray_frames import XrayOptions
 
 HOST = "127.0.0.1"
 _MASK_SPEED_MM_S = 5.0
 _SAMPLE_LIMITS_MM = (-25.0, 25.0)
+_NO_LIMITS = (0.0, 0.0)
+_ROTATION_DEG_S = 30.0
 _CURRENT_STEP_MA = 0.01  # resolution of the ring current's reading
 
 
@@ -63,6 +67,10 @@ class _Ring(PVGroup):
     current = pvproperty(name="Current", value=0.0, record="ai", units="mA", precision=2, read_only=True, doc="Ring current")
 
 
+class _Pinhole(PVGroup):
+    inserted = pvproperty(name="In", value=0, doc="1: a pinhole of one mask pixel is in the beam, and no mask. 0: it is out")
+
+
 class _Simulation(PVGroup):
     ready = pvproperty(name="Ready", value=0, read_only=True, doc="1 once everything is served")
 
@@ -82,6 +90,8 @@ class SimulatedBeamline:
         What the pixel detector looks at.
     pairs : PairOptions
         What the dual camera looks at.
+    xray : XrayOptions
+        What the X-ray camera looks at.
     """
 
     def __init__(
@@ -92,6 +102,7 @@ class SimulatedBeamline:
         speed: float = 1.0,
         frames: FrameOptions | None = None,
         pairs: PairOptions | None = None,
+        xray: XrayOptions | None = None,
     ):
         if not 0 < speed < float("inf"):
             raise ValueError(f"the speed factor must be above 0, not {speed!r}")
@@ -115,6 +126,7 @@ class SimulatedBeamline:
         self.sample_axes = tuple(
             MotorRecord(f"{prefix}SAMPLE:{name}", limits_mm=_SAMPLE_LIMITS_MM, velocity=2.0, speed=speed) for name in "YX"
         )
+        self.rotation = MotorRecord(f"{prefix}ROT:A", limits_mm=_NO_LIMITS, velocity=_ROTATION_DEG_S, units="deg", speed=speed)
         self.shutter = Shutter(f"{prefix}SHUTTER:", light=self.light, faults=self.faults, speed=speed)
         self.blade = Blade(f"{prefix}BLADE:", light=self.light, speed=speed)
         counting: dict[str, Any] = {"expose": self._expose, "light": self.light, "faults": self.faults, "speed": speed}
@@ -139,12 +151,28 @@ class SimulatedBeamline:
             faults=self.frame_faults,
             speed=speed,
         )
+        xray = xray or XrayOptions(seed=experiment.seed)
+        self.panel_faults = PanelFaults(f"{prefix}FAULT:Xray")
+        self.xray_plugin = HdfPlugin(f"{prefix}XRAY:HDF1:", options=xray, faults=self.panel_faults)
+        self.panel_faults.on_full_disk = self.xray_plugin.fill_disk
+        self.panel_faults.on_writer_killed = self.xray_plugin.kill_writer
+        self.xray_camera = TriggeredCamera(
+            f"{prefix}XRAY:cam1:",
+            model="flat panel behind a scintillator",
+            shape=xray.shape,
+            plugin=self.xray_plugin,
+            place=self._mask_um if xray.scene == "masks" else self._sample_um,
+            angle=lambda: self.rotation.stage_mm,
+            light=self.light,
+            speed=speed,
+        )
         y, x = (motor.track for motor in self.sample_axes)
         self.box = TriggerBox(
             f"{prefix}TRIG:",
             y=y,
             x=x,
-            listener=Listener(self.camera.trigger, self.camera.line_ended),
+            angle=self.rotation.track,
+            listener=Listener(self._trigger, self._line_ended),
             reading_error_um=self.frame_faults.reading_error_um,
             speed=speed,
         )
@@ -162,6 +190,7 @@ class SimulatedBeamline:
             light=self.light,
             speed=speed,
         )
+        self.pinhole = _Pinhole(f"{prefix}PINHOLE:")
         self.ring = _Ring(f"{prefix}RING:")
         self.simulation = _Simulation(f"{prefix}SIM:")
 
@@ -171,6 +200,7 @@ class SimulatedBeamline:
         groups: tuple[PVGroup, ...] = (
             *self.mask_axes,
             *self.sample_axes,
+            self.rotation,
             self.shutter,
             self.blade,
             self.scaler,
@@ -178,6 +208,7 @@ class SimulatedBeamline:
             self.camera_sum,
             self.spectrometer,
             self.spectrometer_faults,
+            self.pinhole,
             self.ring,
             self.faults,
             self.frame_faults,
@@ -187,13 +218,16 @@ class SimulatedBeamline:
             self.pair_faults,
             self.dual_camera,
             self.dual_plugin,
+            self.panel_faults,
+            self.xray_camera,
+            self.xray_plugin,
             self.simulation,
         )
         return {name: channel for group in groups for name, channel in group.pvdb.items()}
 
     async def initialise(self) -> None:
         """Give the records their first values; call it before the server answers."""
-        for motor in (*self.mask_axes, *self.sample_axes):
+        for motor in (*self.mask_axes, *self.sample_axes, self.rotation):
             await motor.initialise()
         await self.scaler.initialise()
         await self.spectrometer.initialise()
@@ -201,6 +235,8 @@ class SimulatedBeamline:
         await self.plugin.initialise()
         await self.dual_camera.initialise()
         await self.dual_plugin.initialise()
+        await self.xray_camera.initialise()
+        await self.xray_plugin.initialise()
         await self._report_current()
 
     async def _expose(self, seconds: float, lit: float) -> Counts:
@@ -209,6 +245,7 @@ class SimulatedBeamline:
             seconds,
             _position(self.mask_axes),
             _position(self.sample_axes),
+            pencil=bool(self.pinhole.inserted.value),
             lit=lit,
             saturated=self.faults.saturates,
         )
@@ -218,10 +255,23 @@ class SimulatedBeamline:
     async def _expose_spectra(self, seconds: float, lit: float) -> list[Spectrum]:
         """Expose the fluorescence detector with the mask where it is when counting ends."""
         dead = self.spectrometer_faults.dead
-        return self.experiment.expose_spectra(seconds, _position(self.mask_axes), lit=lit, dead=dead)
+        pencil_mm = _position(self.sample_axes) if self.pinhole.inserted.value else None
+        return self.experiment.expose_spectra(seconds, _position(self.mask_axes), pencil_mm, lit=lit, dead=dead)
+
+    async def _trigger(self, triggers: Triggers) -> None:
+        for camera in (self.camera, self.xray_camera):
+            await camera.trigger(triggers)
+
+    async def _line_ended(self) -> None:
+        for camera in (self.camera, self.xray_camera):
+            await camera.line_ended()
 
     def _sample_um(self) -> tuple[float, float]:
         y, x = _position(self.sample_axes)
+        return 1000 * y, 1000 * x
+
+    def _mask_um(self) -> tuple[float, float]:
+        y, x = _position(self.mask_axes)
         return 1000 * y, 1000 * x
 
     async def _stall(self, axis: int) -> None:
@@ -237,7 +287,7 @@ class SimulatedBeamline:
             await motor.report_problem(number == axis)
 
     def _numbered_axes(self) -> Iterator[tuple[int, MotorRecord]]:
-        return iter(enumerate((*self.mask_axes, *self.sample_axes), start=1))
+        return iter(enumerate((*self.mask_axes, *self.sample_axes, self.rotation), start=1))
 
     async def _dump(self, dumped: bool) -> None:
         self.light.set(beam=not dumped)
@@ -258,13 +308,14 @@ async def serve(
     speed: float = 1.0,
     frames: FrameOptions | None = None,
     pairs: PairOptions | None = None,
+    xray: XrayOptions | None = None,
     announce: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve a simulated beamline until the process gets SIGTERM or SIGINT.
 
     Parameters
     ----------
-    prefix, experiment, stage, speed, frames, pairs
+    prefix, experiment, stage, speed, frames, pairs, xray
         See `SimulatedBeamline`.
     port : int
         Port of the Channel Access server, which must be that of EPICS_CA_SERVER_PORT. Only the loopback
@@ -281,7 +332,7 @@ async def serve(
     """
     if not 0 < port < 65536:
         raise ValueError(f"a port is a number from 1 to 65535, not {port}")
-    beamline = SimulatedBeamline(prefix, experiment, stage, speed, frames, pairs)
+    beamline = SimulatedBeamline(prefix, experiment, stage, speed, frames, pairs, xray)
     await beamline.initialise()
     context = _Server(beamline.pvdb, [HOST])
     context.log.addFilter(_without_beacon_failures)
@@ -328,9 +379,9 @@ def _without_beacon_failures(record: logging.LogRecord) -> bool:
 
 
 def _mask_limits(experiment: Experiment) -> tuple[list[float], list[float]]:
-    """Return the stage's soft limits, low and high (y, x) in mm: the plate and half a mask around it."""
+    """Return the stage's soft limits, low and high (y, x) in mm: the plate and two masks around it, out of the beam."""
     plate = experiment.plate.plate
-    margin = [size * plate.pixel_size_um / 2000.0 for size in plate.shape]
+    margin = [2 * size * plate.pixel_size_um / 1000.0 for size in plate.shape]
     low, high = plate.positions_mm.min(axis=0) - margin, plate.positions_mm.max(axis=0) + margin
     return low.tolist(), high.tolist()
 

@@ -86,9 +86,11 @@ class MotorRecord(PVGroup):
     prefix : str
         The record's name.
     limits_mm : pair of float
-        Soft limits at the start (LLM, HLM).
+        Soft limits at the start (LLM, HLM); both the same: none.
     velocity : float
         VELO at the start, mm/s.
+    units : str
+        What stands for mm here and below: "deg" for a rotation.
     play_mm : float
         Lost motion of the drive. The stage stays behind by this much after a move downwards, which the encoder on
         the stage sees; a BDST larger than the play takes it up.
@@ -153,6 +155,7 @@ class MotorRecord(PVGroup):
         *,
         limits_mm: tuple[float, float],
         velocity: float,
+        units: str = "mm",
         play_mm: float = 0.0,
         jitter_mm: float = 0.0,
         seed: tuple[int, ...] = (0,),
@@ -160,7 +163,7 @@ class MotorRecord(PVGroup):
         **kwargs: Any,
     ):
         super().__init__(prefix, **kwargs)
-        self._limits, self._velocity = limits_mm, velocity
+        self._limits, self._velocity, self._units = limits_mm, velocity, units
         self._play, self._jitter, self._seed, self._speed = play_mm, jitter_mm, seed, speed
         self._drive = self._stage = 0.0  # dial positions in mm: of the drive, and of what it moves
         self.track = Track()
@@ -210,7 +213,8 @@ class MotorRecord(PVGroup):
         fields = self.motor.field_inst
         await fields.velocity.write(self._velocity)
         await fields.seconds_to_velocity.write(0.05)
-        await fields.engineering_units.write("mm")
+        await fields.engineering_units.write(self._units)
+        await self.motor.write_metadata(units=self._units)
         await fields.stop_pause_move_go.write("Go", verify_value=False)
         # Its own: every write to another field would clear one that all share.
         fields.user_readback_value.alarm = ChannelAlarm()
@@ -220,7 +224,7 @@ class MotorRecord(PVGroup):
         await fields.limit_violation.write(0)
         for name, field in fields.pvdb.items():
             if name in _POSITION_FIELDS:
-                await field.write_metadata(precision=5, units="mm")
+                await field.write_metadata(precision=5, units=self._units)
         await self._report()
 
     async def _redefine(self, value: float) -> None:

@@ -9,6 +9,9 @@ import numpy as np
 
 from sims.track import Track
 
+_PER_UNIT = {"Enc1": 1000.0, "Enc2": 1000.0, "Enc3": 1.0}
+"""Counts of an encoder for each unit of its drive: um for drives in mm, degrees for a rotation."""
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -19,7 +22,8 @@ class Gate:
     encoder : str or None
         The encoder that is compared. None: the gate opens as soon as it is armed, and closes after so many pulses.
     start_um, width_um : float
-        The gate opens when the encoder passes the start, in either direction, and closes `width_um` away from it.
+        The gate opens when the encoder passes the start, in either direction, and closes `width_um` away from it; degrees, where
+        the encoder is a rotation's.
     delay_s, step_s, width_s : float
         Time from the opening to the first pulse, between pulses, and the length of a pulse, which is the exposure.
     most : int
@@ -57,9 +61,9 @@ class Pulses:
     starts, ends : array, shape (n,), float64
         By the event loop's clock, s.
     positions : mapping of str to array, shape (n,), float64
-        Mean position of each encoder over the pulse, um, by Simpson's rule: exact for any constant acceleration.
+        Mean position of each encoder over the pulse, um or degrees, by Simpson's rule: exact for any constant acceleration.
     moved : mapping of str to array, shape (n,), float64
-        How far each encoder moved during the pulse, um.
+        How far each encoder moved during the pulse, um or degrees.
     """
 
     starts: np.ndarray
@@ -107,15 +111,16 @@ class PositionCompare:
         """
         gate = self._gate
         track = None if gate.encoder is None else self._tracks[gate.encoder]
+        scale = 1.0 if gate.encoder is None else _PER_UNIT[gate.encoder]
         if self._next is None and now > self._seen:
-            opened = self._seen if track is None else track.crossing(gate.start_um / 1000, self._seen, now)
+            opened = self._seen if track is None else track.crossing(gate.start_um / scale, self._seen, now)
             if opened is not None:
                 self._next = opened + gate.delay_s / self._speed
         self._seen = now
         starts = []
         length = gate.width_s / self._speed
         while self._next is not None and not self.closed and self._next + length <= now:
-            if track is not None and abs(1000 * track.position(self._next) - gate.start_um) >= gate.width_um:
+            if track is not None and abs(scale * track.position(self._next) - gate.start_um) >= gate.width_um:
                 self.closed = True
                 break
             starts.append(self._next)
@@ -126,7 +131,7 @@ class PositionCompare:
         positions, moved = {}, {}
         for name, one in self._tracks.items():
             first, middle, last = (
-                np.array([1000 * one.position(time) for time in made + part * length]) for part in (0.0, 0.5, 1.0)
+                np.array([_PER_UNIT[name] * one.position(time) for time in made + part * length]) for part in (0.0, 0.5, 1.0)
             )
             positions[name], moved[name] = (first + 4 * middle + last) / 6, last - first
         return Pulses(made, made + length, positions, moved)

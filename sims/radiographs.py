@@ -129,18 +129,40 @@ def foam(size: int, bubbles: int, seed: int, attenuation: float = 0.01) -> Discs
     return Discs(np.array(y), np.array(x), np.array(radius), sign)
 
 
+class Bed:
+    """Spheres that fall and come in again above, each at its own speed.
+
+    Parameters
+    ----------
+    shape : (H, W)
+    particles : int
+    seed : int
+    speed_px : float
+        Mean fall from frame to frame.
+    """
+
+    def __init__(self, shape: tuple[int, int], particles: int, seed: int, speed_px: float = 1.0) -> None:
+        rng = np.random.default_rng(seed)
+        self._shape = shape
+        self._y, self._x = rng.uniform(0, shape[0], particles), rng.uniform(0, shape[1], particles)
+        self._radius, self._speed = rng.uniform(2, 6, particles), speed_px * rng.uniform(0.5, 1.5, particles)
+
+    def transmission(self, index: int) -> np.ndarray:
+        """exp(-mu) of a frame, (H, W)."""
+        height, width = self._shape
+        mu = np.zeros(self._shape)
+        rows, columns = np.arange(height)[:, None], np.arange(width)
+        for y, x, radius, speed in zip(self._y, self._x, self._radius, self._speed, strict=True):
+            near = slice(*np.searchsorted(columns, (x - radius, x + radius)))
+            away = (rows - (y + speed * index) % height) ** 2 + (columns[None, near] - x) ** 2
+            mu[:, near] += 0.04 * 2 * np.sqrt(np.maximum(radius**2 - away, 0))
+        return np.asarray(np.exp(-mu))
+
+
 def moving_bed(shape: tuple[int, int], number: int, particles: int, seed: int, speed_px: float = 1.0) -> np.ndarray:
-    """Transmissions (number, H, W) of spheres that fall and come in again above, each at its own speed."""
-    rng = np.random.default_rng(seed)
-    y, x = rng.uniform(0, shape[0], particles), rng.uniform(0, shape[1], particles)
-    radius, speed = rng.uniform(2, 6, particles), speed_px * rng.uniform(0.5, 1.5, particles)
-    rows, columns = np.arange(shape[0])[:, None], np.arange(shape[1])[None]
-    frames = np.zeros((number, *shape))
-    for index in range(number):
-        for one in range(particles):
-            away = (rows - (y[one] + speed[one] * index) % shape[0]) ** 2 + (columns - x[one]) ** 2
-            frames[index] += 0.04 * 2 * np.sqrt(np.maximum(radius[one] ** 2 - away, 0))
-    return np.asarray(np.exp(-frames))
+    """Transmissions (number, H, W) of a bed of spheres that falls."""
+    bed = Bed(shape, particles, seed, speed_px)
+    return np.stack([bed.transmission(index) for index in range(number)])
 
 
 def _blurred(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:

@@ -54,11 +54,11 @@ class TriggerBox(AsynGroup):
     Parameters
     ----------
     prefix : str
-    y, x : Track
-        The drives on which the encoders sit: Enc1 is y, Enc2 is x.
+    y, x, angle : Track
+        The drives on which the encoders sit: Enc1 is y, Enc2 is x, Enc3 is the rotation.
     listener : Listener
     reading_error_um : callable
-        Told how many readings are made, returns the errors of both encoders, shape (2, n), um.
+        Told how many readings are made, returns the errors of y and x, shape (2, n), um.
     speed : float
         Divides times.
 
@@ -76,10 +76,10 @@ class TriggerBox(AsynGroup):
             _setting("PC_DISARM", 0, "Write 1 to end the gate; what was captured is published first"),
             Record("PC_ARM_OUT", 0, "1 while armed, until the gate has closed", "status"),
             Record("PC_GATE_OUT", 0, "1 while the gate is open", "status"),
-            _setting("PC_ENC", ("Enc1", "Enc2"), "The encoder that opens the gate: Enc1 is y, Enc2 is x", value="Enc2"),
+            _setting("PC_ENC", ("Enc1", "Enc2", "Enc3"), "What opens the gate: Enc1 is y, Enc2 x, Enc3 the angle", value="Enc2"),
             _setting("PC_GATE_SEL", ("Position", "Time"), "What opens the gate: the encoder, or arming", value="Position"),
-            _setting("PC_GATE_START", 0.0, "Where the gate opens, in either direction, um (the dial position)", **_UM),
-            _setting("PC_GATE_WID", 1.0, "How far from there it closes, um", **_UM),
+            _setting("PC_GATE_START", 0.0, "Where the gate opens, in either direction, um or deg (the dial position)", **_UM),
+            _setting("PC_GATE_WID", 1.0, "How far from there it closes, um or deg", **_UM),
             _setting("PC_PULSE_START", 0.0, "Time from the opening of the gate to the first pulse, s", **_SECONDS),
             _setting("PC_PULSE_STEP", 0.0005, "Time from pulse to pulse, s", **_SECONDS),
             _setting("PC_PULSE_WID", 0.0005, "Length of a pulse, s: the exposure, over which encoders are averaged", **_SECONDS),
@@ -94,6 +94,7 @@ class TriggerBox(AsynGroup):
     PC_TIME = _waveform("PC_TIME", "When each captured trigger began, s since PC_ARM", units="s", precision=6)
     PC_ENC1 = _waveform("PC_ENC1", "Mean of encoder 1 (y) over each pulse, um (the dial position)", **_UM)
     PC_ENC2 = _waveform("PC_ENC2", "Mean of encoder 2 (x) over each pulse, um (the dial position)", **_UM)
+    PC_ENC3 = _waveform("PC_ENC3", "Mean of encoder 3 (angle) over each pulse, degrees (the dial position)", units="deg")
 
     def __init__(
         self,
@@ -101,13 +102,14 @@ class TriggerBox(AsynGroup):
         *,
         y: Track,
         x: Track,
+        angle: Track,
         listener: Listener,
         reading_error_um: Callable[[int], np.ndarray],
         speed: float = 1.0,
         **kwargs: Any,
     ):
         super().__init__(prefix, **kwargs)
-        self._tracks: Mapping[str, Track] = {"Enc1": y, "Enc2": x}
+        self._tracks: Mapping[str, Track] = {"Enc1": y, "Enc2": x, "Enc3": angle}
         self._listener, self._reading_error_um, self._speed = listener, reading_error_um, speed
         self._compare: PositionCompare | None = None
         self._watching: asyncio.Task | None = None
@@ -185,17 +187,19 @@ class TriggerBox(AsynGroup):
         y_um, x_um = (pulses.positions[name][:count] for name in ("Enc1", "Enc2"))
         moved_um = np.stack([pulses.moved[name][:count] for name in ("Enc1", "Enc2")])
         starts = pulses.starts[:count]
+        angles_deg, turned_deg = pulses.positions["Enc3"][:count], pulses.moved["Enc3"][:count]
         readings = np.stack([y_um, x_um]) + self._reading_error_um(count)
-        self._captured.append(np.stack([numbers, (starts - self._armed) * self._speed, *readings]))
+        self._captured.append(np.stack([numbers, (starts - self._armed) * self._speed, *readings, angles_deg]))
         exposure_s = float(pulses.ends[0] - pulses.starts[0]) * self._speed
         await self.post("PC_COUNT", int(numbers[-1]))
-        await self._listener.trigger(Triggers(numbers, starts + loop_to_unix, y_um, x_um, exposure_s, moved_um))
+        times = starts + loop_to_unix
+        await self._listener.trigger(Triggers(numbers, times, y_um, x_um, exposure_s, moved_um, angles_deg, turned_deg))
 
     async def _publish(self) -> None:
         """Fill the arrays, and say how much is in them last."""
-        rows = np.concatenate(self._captured, axis=1) if self._captured else np.zeros((4, 0))
+        rows = np.concatenate(self._captured, axis=1) if self._captured else np.zeros((5, 0))
         await self.PC_COUNTS.write(rows[0].astype(np.int32))
-        for waveform, row in zip((self.PC_TIME, self.PC_ENC1, self.PC_ENC2), rows[1:], strict=True):
+        for waveform, row in zip((self.PC_TIME, self.PC_ENC1, self.PC_ENC2, self.PC_ENC3), rows[1:], strict=True):
             await waveform.write(row)
         for name in ("PC_NUM_CAP", "PC_NUM_DOWN"):
             await self.post(name, rows.shape[1])

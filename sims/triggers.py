@@ -23,6 +23,8 @@ class Triggers:
         Length of the exposures.
     moved_um : array, shape (2, n), float64, optional
         How far the stage moved during each, y and x. Default: it stood still.
+    angles_deg, turned_deg : array, shape (n,), float64, optional
+        Of the rotation: the angle, mean over the exposure, and how far it turned during each. Default: 0.
     """
 
     numbers: np.ndarray
@@ -31,6 +33,8 @@ class Triggers:
     x_um: np.ndarray
     exposure_s: float
     moved_um: np.ndarray | None = None
+    angles_deg: np.ndarray | None = None
+    turned_deg: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -38,4 +42,6 @@ class Triggers:
     def some(self, which: np.ndarray | slice) -> Triggers:
         """Return some of them, by index."""
         moved_um = None if self.moved_um is None else self.moved_um[:, which]
-        return Triggers(self.numbers[which], self.times[which], self.y_um[which], self.x_um[which], self.exposure_s, moved_um)
+        angles_deg, turned_deg = (None if one is None else one[which] for one in (self.angles_deg, self.turned_deg))
+        places = (self.numbers[which], self.times[which], self.y_um[which], self.x_um[which])
+        return Triggers(*places, self.exposure_s, moved_um, angles_deg, turned_deg)

@@ -69,7 +69,8 @@ class SoftIOC:
         )
         frames = ("MissedTrigger", "DroppedFrame", "PositionJitter", "FileClosesEarly", "FullDisk")
         pairs = ("DualDroppedFrame", "DualFileClosesEarly", "DualFullDisk", "DualOutOfFocus", "DualLag")
-        for fault in (*beamline, *frames, *pairs):
+        radiographs = ("XrayDroppedFrame", "XrayFileClosesEarly", "XrayFullDisk", "XrayLag", "XrayDrift")
+        for fault in (*beamline, *frames, *pairs, *radiographs):
             self.put(f"FAULT:{fault}", 0)
 
 

@@ -88,7 +88,8 @@ class _Reading:
         self._streams: dict[str, _Stream] = {}
         self._resources: dict[str, dict[str, Any]] = {}  # stream resources by uid
         self._announced: dict[tuple[str, str], int] = defaultdict(int)  # data in files, of each stream and key
-        self._hdf5: dict[tuple[str, str], dict[str, Any]] = {}  # the stream resources of those in HDF5 files
+        self._hdf5: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        """Data in HDF5 files: of each stream and key, the stream resources by uid with how much was announced of each."""
 
     def run(self, records: Iterable[Record]) -> Comparison:
         for record in records:
@@ -126,7 +127,7 @@ class _Reading:
             place = (self._descriptors[doc["descriptor"]]["name"], resource["data_key"])
             self._announced[place] += doc["indices"]["stop"] - doc["indices"]["start"]
             if resource.get("mimetype") == MIMETYPE:
-                self._hdf5[place] = resource
+                self._hdf5[place][resource["uid"]] += doc["indices"]["stop"] - doc["indices"]["start"]
 
     def _take_event(self, stream: str, event: dict[str, Any]) -> None:
         for column in self._layout.columns(stream):
@@ -195,7 +196,7 @@ class _Reading:
             if part.shape[0] not in entries:
                 self._result.fail(stream, column.key, f"has {part.shape[0]} entries in its files, {announced} were announced")
                 return
-            what = self._wrong_with_file(part, self._hdf5.get((stream, column.key)))
+            what = self._wrong_with_files(part, self._hdf5.get((stream, column.key), {}))
         except httpx.TransportError:
             raise
         except Exception as error:
@@ -206,14 +207,20 @@ class _Reading:
             else:
                 self._result.lost[f"{stream}/{column.key}"] = what
 
-    def _wrong_with_file(self, part: Any, resource: dict[str, Any] | None) -> str | None:
-        if resource is None:  # of a kind that only Tiled reads
+    def _wrong_with_files(self, part: Any, counts: dict[str, int]) -> str | None:
+        if not counts:  # of a kind that only Tiled reads
             part[0:1], part[part.shape[0] - 1 :]
             return None
         stored = {_path(asset.data_uri) for source in part.data_sources() for asset in source.assets}
-        if (path := _path(resource["uri"])) not in stored:
-            return f"does not lie in {path}"
-        return stored_frames.difference(part, resource, self._folders)
+        each, first = part.shape[0] // sum(counts.values()), 0
+        for uid, count in counts.items():
+            resource, last = self._resources[uid], first + count * each
+            if (path := _path(resource["uri"])) not in stored:
+                return f"does not lie in {path}"
+            if what := stored_frames.difference(part, resource, self._folders, first, last):
+                return what
+            first = last
+        return None
 
     @contextmanager
     def _noted(self, stream: str) -> Iterator[None]:

@@ -65,6 +65,10 @@ class FrameEntries:
         """
         return self._file.read(first * self._rows, last * self._rows).reshape(last - first, *self._shape)
 
+    def __len__(self) -> int:
+        """How many entries are in the file now."""
+        return len(self._file) // self._rows
+
     def __enter__(self) -> Self:
         return self
 

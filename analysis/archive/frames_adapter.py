@@ -30,7 +30,8 @@ _LARGEST_ANSWER = 300_000_000  # bytes; Tiled sends no more, and would look only
 class FramesAdapter(Adapter[ArrayStructure]):
     """One data set of a detector's file, with as many entries as were announced. Made by `frames_adapter`.
 
-    Of several files (`analysis.archive.large_arrays`) each has the entries of one chunk.
+    Of several files each has the entries of one chunk (`analysis.archive.large_arrays`), or all that are in it but for the last
+    one, which may still be written.
     """
 
     structure_family = StructureFamily.array
@@ -81,9 +82,7 @@ class FramesAdapter(Adapter[ArrayStructure]):
     def _entries(self, first: int, last: int) -> np.ndarray:
         """Entries first to last - 1."""
         structure = self.structure()
-        counts = (structure.shape[0],) if len(self._uris) == 1 else structure.chunks[0]
-        if len(self._uris) != len(counts):
-            raise FramesRefused(f"frames in {len(self._uris)} files are not read: write one file a run")
+        counts = structure.chunks[0] if len(self._uris) == len(structure.chunks[0]) else self._counts()
         parts = []
         for uri, begin, end in zip(self._uris, np.cumsum((0, *counts[:-1])), np.cumsum(counts), strict=True):
             low, high = max(first, int(begin)), min(last, int(end))
@@ -91,17 +90,31 @@ class FramesAdapter(Adapter[ArrayStructure]):
                 parts.append(self._of_file(uri, low - int(begin), high - int(begin)))
         return np.concatenate(parts) if parts else self._of_file(self._uris[0], 0, 0)
 
+    def _counts(self) -> tuple[int, ...]:
+        """Entries of each file."""
+        whole = []
+        for uri in self._uris[:-1]:
+            with self._opened(uri) as file:
+                whole.append(len(file))
+        rest = self.structure().shape[0] - sum(whole)
+        if rest < 0:
+            raise FramesRefused(f"the {len(whole)} first files of {len(self._uris)} hold more frames than were announced")
+        return (*whole, rest)
+
     def _of_file(self, uri: str, first: int, last: int) -> np.ndarray:
+        with self._opened(uri) as file:
+            return file.read(first, last)
+
+    def _opened(self, uri: str) -> FrameEntries:
         structure = self.structure()
-        with FrameEntries(
+        return FrameEntries(
             uri,
             self._dataset,
             self.allowed,
             shape=structure.shape[1:],
             dtype=structure.data_type.to_numpy_dtype(),
             patience_s=_PATIENCE_S,
-        ) as file:
-            return file.read(first, last)
+        )
 
 
 def frames_adapter(allowed: Sequence[Path]) -> type[FramesAdapter]:

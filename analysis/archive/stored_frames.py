@@ -17,7 +17,7 @@ _FRAMES = 5  # of each run: the first, the last, and some at random; the numbers
 _NUMBERS_AT_ONCE = 1_000_000
 
 
-def difference(part: Any, resource: Mapping[str, Any], folders: Sequence[Path]) -> str | None:
+def difference(part: Any, resource: Mapping[str, Any], folders: Sequence[Path], begin: int, end: int) -> str | None:
     """Compare what Tiled serves of one key with the file; say in words what differs.
 
     The first frame, the last, and some between, and the numbers of all are compared.
@@ -30,6 +30,8 @@ def difference(part: Any, resource: Mapping[str, Any], folders: Sequence[Path]) 
         The stream resource that names the file.
     folders : sequence of Path
         Where the file may lie.
+    begin, end : int
+        The entries in Tiled that this file holds.
 
     Returns
     -------
@@ -44,9 +46,9 @@ def difference(part: Any, resource: Mapping[str, Any], folders: Sequence[Path]) 
     entry = tuple(part.shape[1:])
     try:
         with FrameEntries(resource["uri"], resource["parameters"]["dataset"], folders, shape=entry, dtype=part.dtype) as file:
-            for first, last in _compared(part.shape[0], entry, seed=resource["uid"]):
+            for first, last in _compared(end - begin, entry, seed=resource["uid"]):
                 expected = file.read(first, last)
-                if not np.array_equal(part[first:last], expected):
+                if not np.array_equal(part[begin + first : begin + last], expected):
                     return f"differs from its file in frames {first} to {last - 1}"
     except FramesUnreadable as error:
         return str(error)

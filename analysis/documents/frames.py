@@ -124,6 +124,10 @@ class FrameFile:
             raise ValueError(f"there are no frames {first} to {last - 1}")
         return self._patiently(lambda: self._rows(first, last))
 
+    def __len__(self) -> int:
+        """How many rows the data set has by now, whether they were announced or not."""
+        return self._patiently(lambda: len(self._opened()))
+
     def close(self) -> None:
         """Close the file; it is opened again when it is read."""
         if self._data is not None:

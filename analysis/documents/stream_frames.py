@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from analysis.documents.announced import AnnouncedRows
-from analysis.documents.streams import Streams
+from analysis.documents.streams import Datum, Streams
 
 FRAME = np.dtype([("number", "<i8"), ("time", "<f8"), ("row", "<i8")])
-"""`time` of a frame is its row in the file: of two with one number the first counts."""
+"""`time` of a frame is its row: of two with one number the first counts."""
+
+_FILE_BITS = 40  # of a row's number, for the row within its file; above them stands the number of the file
 
 
 class StreamFrames:
-    """Frames of one stream of a run. Several streams may lie in one file, one behind the other.
+    """Frames of one stream of a run. Several streams may lie in one file, and one stream in several files, one behind the other.
+
+    Rows are numbered through all files of the stream.
 
     HDF5 loses chunks of a data set that is open twice when it is refreshed: close one stream before pixels of another are read.
 
@@ -38,23 +42,27 @@ class StreamFrames:
         self.stream = stream
         self.unreadable = 0
         self._image, self._number = image, number
-        self._files = {image: AnnouncedRows(folders, shape), number: AnnouncedRows(folders, ())}
+        self._folders = folders
+        self._shapes: dict[str, tuple[int, ...]] = {image: shape, number: ()}
+        self._files: dict[str, dict[str, AnnouncedRows]] = {}  # of each file, by where it is: its data sets by key
         self._told: dict[str, list[np.ndarray]] = {image: [], number: []}  # rows that were announced, and wait for the other
 
     def announced(self, streams: Streams) -> np.ndarray:
         """Frames that were announced since the last call, of which pixels and number are there: rows of `FRAME`."""
         for datum in streams.datums(self.stream):
-            if datum.key in self._files:
-                self._files[datum.key].announce(datum, streams.data_key(self.stream, datum.key))
-                self._told[datum.key].append(np.arange(datum.first, datum.last))
+            if datum.key in self._shapes:
+                file = self._file(datum)
+                self._files[datum.resource["uri"]][datum.key].announce(datum, streams.data_key(self.stream, datum.key))
+                self._told[datum.key].append((file << _FILE_BITS) + np.arange(datum.first, datum.last))
         if not all(self._told.values()):
             return np.empty(0, dtype=FRAME)
         of_image, of_number = (np.unique(np.concatenate(rows)) for rows in self._told.values())
         both = np.intersect1d(of_image, of_number, assume_unique=True)
         rest = (np.setdiff1d(rows, both, assume_unique=True) for rows in (of_image, of_number))
         self._told = {key: [rows] if len(rows) else [] for key, rows in zip(self._told, rest, strict=True)}
-        numbers, readable = self._files[self._number].read(both)
-        self._files[self._number].close()  # another stream may lie in the same data set, which must be open once only
+        numbers, readable = self._read(self._number, both)
+        for one in self._files.values():
+            one[self._number].close()  # another stream may lie in the same data set, which must be open once only
         self.unreadable += len(both) - len(readable)
         found = np.empty(len(readable), dtype=FRAME)
         found["number"], found["time"], found["row"] = numbers, readable, readable
@@ -62,8 +70,8 @@ class StreamFrames:
         return found[found["number"] > 0]
 
     def pixels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Frames (B, H, W) by sorted rows of the file, and the rows that could be read."""
-        return self._files[self._image].read(rows)
+        """Frames (B, H, W) by sorted rows, and the rows that could be read."""
+        return self._read(self._image, rows)
 
     def windows(self, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
         """All frames (B, H, W) that can be read, so many at a time."""
@@ -76,9 +84,30 @@ class StreamFrames:
     @property
     def problems(self) -> list[str]:
         """Why some could not be read."""
-        return [file.problem for file in self._files.values() if file.problem]
+        return [data.problem for file in self._files.values() for data in file.values() if data.problem]
 
     def close(self) -> None:
         """Close the file; it is opened again when it is read."""
         for file in self._files.values():
-            file.close()
+            for data in file.values():
+                data.close()
+
+    def _file(self, datum: Datum) -> int:
+        """The number of a datum's file among those of the stream, from 0."""
+        uri = datum.resource["uri"]
+        if uri not in self._files:
+            self._files[uri] = {key: AnnouncedRows(self._folders, shape) for key, shape in self._shapes.items()}
+        return list(self._files).index(uri)
+
+    def _read(self, key: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The values of sorted rows, and the rows that could be read."""
+        parts = []
+        for number, file in enumerate(self._files.values()):
+            first, last = np.searchsorted(rows, (number << _FILE_BITS, number + 1 << _FILE_BITS))
+            if first < last:
+                values, readable = file[key].read(rows[first:last] - (number << _FILE_BITS))
+                parts.append((values, readable + (number << _FILE_BITS)))
+        if not parts:
+            return np.empty((0, *self._shapes[key])), np.empty(0, dtype=np.int64)
+        values, readable = zip(*parts, strict=True)
+        return (np.concatenate(values), np.concatenate(readable)) if len(parts) > 1 else parts[0]

@@ -1,4 +1,4 @@
-"""The pixel detector, the box that triggers it, and the camera that takes frame pairs."""
+"""The pixel detector, the box that triggers, the camera that takes frame pairs, and the X-ray camera."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PixelDetectorSection(Section):
 
 
 class TriggerBoxSection(Section):
-    """The box that triggers the pixel detector where the stage is, and captures where that was; its fields are a Zebra's."""
+    """The box that triggers a detector where a stage is, and captures where that was; its fields are a Zebra's."""
 
     pv: str = Field("TRIG:", description="Text before PC_ARM, PC_GATE_START and the other fields; empty: there is no box.")
 
@@ -79,3 +79,34 @@ class DualCameraSection(Section):
         if self.pairing == "consecutive":
             return None
         return side_by_side(self.sensor) if self.halves is None else self.halves
+
+
+class XrayCameraSection(Section):
+    """The X-ray camera: an areaDetector behind a scintillator, such as a flat panel."""
+
+    pv: str = Field("XRAY:", description="Text before cam1: and HDF1:; empty: there is no such camera.")
+    sensor: tuple[int, int] = Field((256, 256), description="Rows and columns of a frame.")
+    trigger_mode: str = Field(
+        "External", min_length=1, description="Text of cam1:TriggerMode that makes one frame of each pulse of the trigger box."
+    )
+    max_rate_hz: float = Field(60.0, gt=0, description="Most frames a second that the camera can take, in Hz.")
+    dead_time_s: float = Field(0.0, ge=0, le=10, description="Time between exposures that the camera needs, in s.")
+    frame_timeout_s: float = Field(
+        5.0, gt=0, le=600, description="How long to wait for a frame that does not come before it counts as missing, in s."
+    )
+    saturation_counts: int | None = Field(
+        None, gt=0, description="Counts in a pixel from which it is saturated. Default: not checked."
+    )
+    pixel_um: float = Field(10.0, gt=0, description="Edge of a pixel, in um on the sample or on the masks.")
+    kernel: str | None = Field(
+        None,
+        min_length=1,
+        description="Identity of the stored kernel by which the scintillator correlates the noise of neighbouring pixels. "
+        "Default: it is measured with the static frames of a run.",
+    )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if min(self.sensor) < 1:
+            raise ValueError(f"sensor must be at least 1 row and 1 column, not {self.sensor[0]} and {self.sensor[1]}")
+        return self

@@ -1,4 +1,4 @@
-"""The shutter and the beam."""
+"""The shutter, pinhole, zone plate and beam."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ class ShutterSection(Section):
         if bool(self.open_failure) != bool(self.close_failure):
             raise ValueError("open_failure and close_failure must both be named, or both be empty")
         return self
+
+
+class PinholeSection(Section):
+    """The pinhole that makes a pencil beam for raster scans."""
+
+    pv: str = Field("PINHOLE:In", description="PV that brings it into the beam with 1 and out with 0; empty: there is none.")
+    size_um: float = Field(10.0, gt=0, description="Diameter of the beam behind it, in um.")
+    timeout_s: float = Field(30.0, gt=0, le=600, description="Longest time that it may take to move, in s.")
 
 
 class ZonePlateSection(Section):

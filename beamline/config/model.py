@@ -11,13 +11,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from beamline.config.buckets import CameraSumSection, DiodeSection, ElectrometerSection
 from beamline.config.checks import PREFIX, expanded
 from beamline.config.connections import EpicsSection, TiledSection
-from beamline.config.frames import DualCameraSection, PixelDetectorSection, TriggerBoxSection
-from beamline.config.light import BeamSection, ShutterSection, ZonePlateSection
+from beamline.config.frames import DualCameraSection, PixelDetectorSection, TriggerBoxSection, XrayCameraSection
+from beamline.config.light import BeamSection, PinholeSection, ShutterSection, ZonePlateSection
 from beamline.config.masks import MaskPlateSection
 from beamline.config.reconstruction import ReconstructionSection
 from beamline.config.simulation import SimulationSection
 from beamline.config.spectrometer import XrfSpectrometerSection
-from beamline.config.stages import MaskStageSection, SampleStageSection
+from beamline.config.stages import MaskStageSection, RotationStageSection, SampleStageSection
 
 
 class GhostbeamConfig(BaseSettings):
@@ -41,6 +41,7 @@ class GhostbeamConfig(BaseSettings):
     epics: EpicsSection = Field(EpicsSection(), description="How Channel Access is reached.")
     mask_stage: MaskStageSection = Field(MaskStageSection(), description="The mask stage.")
     sample_stage: SampleStageSection = Field(SampleStageSection(), description="The sample stage.")
+    rotation_stage: RotationStageSection = Field(RotationStageSection(), description="The rotation.")
     shutter: ShutterSection = Field(ShutterSection(), description="The shutter.")
     diode: DiodeSection = Field(DiodeSection(), description="The bucket diode.")
     electrometer: ElectrometerSection = Field(ElectrometerSection(), description="An electrometer as the bucket detector.")
@@ -49,6 +50,8 @@ class GhostbeamConfig(BaseSettings):
     pixel_detector: PixelDetectorSection = Field(PixelDetectorSection(), description="The pixel detector.")
     trigger_box: TriggerBoxSection = Field(TriggerBoxSection(), description="The trigger box.")
     dual_camera: DualCameraSection = Field(DualCameraSection(), description="The camera that takes frame pairs.")
+    xray_camera: XrayCameraSection = Field(XrayCameraSection(), description="The camera for radiographs.")
+    pinhole: PinholeSection = Field(PinholeSection(), description="The pinhole of raster scans.")
     zone_plate: ZonePlateSection = Field(ZonePlateSection(), description="The zone plate.")
     beam: BeamSection = Field(BeamSection(), description="Ring current and the waiting for beam.")
     mask_plate: MaskPlateSection = Field(MaskPlateSection(), description="The mounted mask plate.")

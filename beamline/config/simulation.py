@@ -27,6 +27,13 @@ class SimulationSection(Section):
     pair_photons: float = Field(
         2500.0, gt=0, lt=1e9, description="Mean photons per second and pixel in each half of the dual camera's frames."
     )
+    radiograph_scene: Literal["foam", "particles", "bed", "masks"] = Field(
+        "foam",
+        description="What the X-ray camera sees: foam or particles that turn with the rotation, a bed that moves, or the masks.",
+    )
+    radiograph_photons: float = Field(
+        20_000.0, gt=0, lt=1e9, description="X-ray photons per second on a pixel of the X-ray camera, without a sample."
+    )
     scintillator: bool = Field(
         False, description="Whether a scintillator stands before the beam splitters: X-ray noise is then common to both halves."
     )

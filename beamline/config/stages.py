@@ -1,4 +1,4 @@
-"""The mask stage and the sample stage."""
+"""The mask stage, the sample stage and the rotation."""
 
 from __future__ import annotations
 
@@ -47,3 +47,10 @@ class SampleStageSection(Section):
         if bool(self.y) != bool(self.x):
             raise ValueError("y and x must both be named, or both be empty where there is no sample stage")
         return self
+
+
+class RotationStageSection(Section):
+    """The stage that turns the sample."""
+
+    motor: str = Field("ROT:A", description="Motor record, in degrees; empty: there is no rotation.")
+    move_timeout_s: float = Field(60.0, gt=0, le=3600, description="Longest time that a move to another angle may take, in s.")

@@ -4,115 +4,26 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ophyd import Component as Cpt
-from ophyd import EpicsSignal, Signal
-from ophyd.status import StatusBase
-
-from beamline.frames.frame_camera import INTERNAL, MULTIPLE, FrameCamera
-from beamline.frames.frame_file import FrameFile
 from beamline.frames.halves import Window
-from beamline.frames.values import FrameSeries
-from beamline.statuses import CountedStatus
+from beamline.frames.series_camera import SeriesCamera
 
 
-class DualCamera(FrameCamera):
-    """A camera with a global shutter, which keeps the time of its frames itself.
-
-    Each series of frames goes into a file of its own; the numbers of its frames begin at 1. `taken` counts them.
+class DualCamera(SeriesCamera):
+    """A camera with a global shutter.
 
     Parameters
     ----------
-    sensor : pair of int
-        Rows and columns.
     halves : pair of windows, optional
         Where the scene is seen on the sensor. Without them, frames 2k and 2k + 1 of a series are a pair.
-    pixel_um : float
-        Edge of a pixel.
     **kwargs
-        See `FrameCamera`.
+        See `SeriesCamera`.
     """
 
-    # Frames come so slowly that a chunk of several would be written anew each time that it is flushed.
-    hdf1 = Cpt(FrameFile, "HDF1:", kind="omitted", frames_per_chunk=1)
-    interrupted = Cpt(Signal, value=0, kind="omitted", doc="1 since a pause has stopped the camera")
-
-    def __init__(
-        self,
-        prefix: str,
-        *,
-        sensor: tuple[int, int],
-        halves: tuple[Window, Window] | None,
-        pixel_um: float,
-        **kwargs: Any,
-    ):
-        self.sensor, self.halves, self.pixel_um = sensor, halves, pixel_um
-        self._due = 0
+    def __init__(self, prefix: str, *, halves: tuple[Window, Window] | None, **kwargs: Any):
+        self.halves = halves
         super().__init__(prefix, **kwargs)
 
     @property
     def pairing(self) -> Literal["halves", "consecutive"]:
         """Which frames, or halves of a frame, are a pair."""
         return "consecutive" if self.halves is None else "halves"
-
-    @property
-    def taken(self) -> EpicsSignal:
-        """How many frames of the series the camera has taken."""
-        return self.cam.array_counter
-
-    def prepare(self, series: FrameSeries) -> StatusBase:
-        """Set up for a series, or for the rest of one that was interrupted.
-
-        Raises
-        ------
-        DetectorError
-            If the plugin writes frames of another size than the run says.
-        FrameFileError
-            If the file for a new series cannot be opened.
-        """
-        self._flying = False
-        if series.taken == 0:
-            self._begin_file()
-        self._due = series.num
-        self.expected.put(series.num)
-        return self._set_up(
-            series.exposure_s,
-            series.period_s,
-            series.shape,
-            image_mode=MULTIPLE,
-            num_images=series.num - series.taken,
-            trigger_mode=INTERNAL,
-            array_counter=series.taken,
-        )
-
-    def complete(self) -> StatusBase:
-        """Wait until all frames of the series have been written, or until no more come; the frames are its progress."""
-        return self._complete(CountedStatus(self, self.hdf1.num_captured, total=int(self.expected.get()), unit="frames"))
-
-    def stop(self, *, success: bool = False) -> None:
-        """Take no more frames; those that were taken stay."""
-        self._flying = False
-        if self.cam.acquire.connected:
-            self.cam.acquire.put(0)
-        super().stop(success=success)
-
-    def pause(self) -> None:
-        """Take no more frames, and say so."""
-        self.interrupted.put(1)
-        self.stop()
-
-    def resume(self) -> None:
-        """Do nothing: the plan takes the rest of the series."""
-
-    def _begin_file(self) -> None:
-        """Open a file for the next series, unless the present one is empty."""
-        self.hdf1.dropped_arrays.put(0)
-        if self.hdf1.captured():
-            self.hdf1.close()
-            self._choose_file()
-            self._open_file()
-
-    def _accounted(self) -> int:
-        return super()._accounted() + int(self.hdf1.dropped_arrays.get())
-
-    def _has_stopped(self) -> bool:
-        return super()._has_stopped() and int(self.cam.array_counter.get()) < self._due

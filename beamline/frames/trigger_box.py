@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import and_
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ophyd import Component as Cpt
@@ -17,18 +17,31 @@ from beamline.numpy_types import NumpyTyped
 from beamline.statuses import CountedStatus, check_connected, end
 
 
-class TriggerBox(NumpyTyped, Device):
-    """A Zebra-like box: within a gate on the position of x, or on time, it gives pulses, counts them and captures both encoders.
+class PulseBox(NumpyTyped, Device):
+    """A Zebra-like box: within a gate on the position of an axis, or on time, it gives pulses, counts them and captures encoders.
 
     `prepare` sets up a line, `kickoff` arms it, `complete` waits until its gate has closed. What was captured comes
-    as event pages with the keys `..._number` (counted over the whole scan, from 1), `..._y` and `..._x` (um, mean over the
-    exposure, as the user's coordinates of the motors) and `..._time` (s since 1970).
+    as event pages with the keys `..._number` (counted over the whole scan, from 1), one for each quantity that a subclass
+    captures (mean over the exposure, as the user's coordinates of the motors) and `..._time` (s since 1970).
 
     Parameters
     ----------
     timeout_s : float
         Longest time that the box may take to answer, in s.
+
+    Attributes
+    ----------
+    stream : str
+        What is captured, in the plural: the name of its stream in a run.
+    gate_encoder : str
+        State of PC_ENC: the encoder that opens the gate.
+    quantities : mapping of str to str
+        The signal of each quantity is the attribute of its name; this is its unit.
     """
+
+    stream: str
+    gate_encoder: str
+    quantities: ClassVar[Mapping[str, str]]
 
     arm = Cpt(EpicsSignal, "PC_ARM", kind="omitted")
     disarm = Cpt(EpicsSignal, "PC_DISARM", kind="omitted")
@@ -46,8 +59,6 @@ class TriggerBox(NumpyTyped, Device):
     count_reset = Cpt(EpicsSignal, "PC_COUNT_RESET", put_complete=True, kind="omitted")
     numbers = Cpt(EpicsSignalRO, "PC_COUNTS", kind="omitted")
     times = Cpt(EpicsSignalRO, "PC_TIME", kind="omitted")
-    y = Cpt(EpicsSignalRO, "PC_ENC1", kind="omitted")
-    x = Cpt(EpicsSignalRO, "PC_ENC2", kind="omitted")
     interrupted = Cpt(Signal, value=0, kind="omitted", doc="1 if a pause has cut the line short")
 
     most_triggers = 100_000  # in one line: as many as a Zebra captures
@@ -59,18 +70,18 @@ class TriggerBox(NumpyTyped, Device):
         self._taken = 0  # of what the box has captured since it was armed
         self._rows: list[np.ndarray] = []  # taken, and not yet collected
         self._armed_at = 0.0
-        self.stage_sigs["encoder"] = "Enc2"
+        self.stage_sigs["encoder"] = self.gate_encoder
         self.armed.subscribe(self._note_arming)
 
     @property
     def keys(self) -> dict[str, str]:
-        """Data keys of number, y, x and time."""
-        return {quantity: f"{self.name}_{quantity}" for quantity in ("number", "y", "x", "time")}
+        """Data keys of the number, of what is captured, and of the time."""
+        return {quantity: f"{self.name}_{quantity}" for quantity in ("number", *self.quantities, "time")}
 
     def describe_collect(self) -> dict[str, Any]:
         """Describe what is captured at each trigger."""
-        kinds = {"number": ("integer", "<i8", ""), "y": ("number", "<f8", "um"), "x": ("number", "<f8", "um")}
-        kinds["time"] = ("number", "<f8", "s")
+        kinds = {"number": ("integer", "<i8", "")}
+        kinds |= {quantity: ("number", "<f8", units) for quantity, units in {**self.quantities, "time": "s"}.items()}
         return {
             self.keys[quantity]: {
                 "source": f"PV:{self.prefix}",
@@ -101,11 +112,11 @@ class TriggerBox(NumpyTyped, Device):
         """Set up the gate and the pulses of a line."""
         self._take()
         self._line = line
-        still = line.gate_um is None
+        still = line.gate is None
         settings = {
             self.gate_select: "Time" if still else "Position",
-            self.gate_start: 0.0 if still else line.gate_um,
-            self.gate_width: line.num * line.period_s if still else line.width_um,
+            self.gate_start: 0.0 if still else line.gate,
+            self.gate_width: line.num * line.period_s if still else line.width,
             self.pulse_start: 0.0,
             self.pulse_step: line.period_s,
             self.pulse_width: line.exposure_s,
@@ -137,9 +148,10 @@ class TriggerBox(NumpyTyped, Device):
         if not self._rows:
             return
         rows, self._rows = np.concatenate(self._rows, axis=1), []
-        numbers, y_um, x_um, times = rows
+        numbers, *captured, times = rows
         stamps = times.tolist()
-        data = dict(zip(self.keys.values(), ([int(n) for n in numbers], y_um.tolist(), x_um.tolist(), stamps), strict=True))
+        columns = [[int(n) for n in numbers], *(values.tolist() for values in captured), stamps]
+        data = dict(zip(self.keys.values(), columns, strict=True))
         yield {"time": stamps, "data": data, "timestamps": dict.fromkeys(data, stamps)}
 
     def stop(self, *, success: bool = False) -> None:
@@ -163,13 +175,35 @@ class TriggerBox(NumpyTyped, Device):
         count = int(self.captured.get())
         if line is None or count <= self._taken:
             return
-        columns = [np.asarray(signal.get())[self._taken : count] for signal in (self.numbers, self.y, self.x, self.times)]
-        numbers, y_dial, x_dial, seconds = columns
-        (y_off, x_off), (y_sign, x_sign) = line.offsets_um, line.signs
-        self._rows.append(np.stack([numbers, y_sign * y_dial + y_off, x_sign * x_dial + x_off, self._armed_at + seconds]))
+        encoders = [getattr(self, quantity) for quantity in self.quantities]
+        columns = [np.asarray(signal.get())[self._taken : count] for signal in (self.numbers, self.times, *encoders)]
+        numbers, seconds, *dials = columns
+        captured = [sign * dial + offset for dial, sign, offset in zip(dials, line.signs, line.offsets, strict=True)]
+        self._rows.append(np.stack([numbers, *captured, self._armed_at + seconds]))
         self._taken = count
 
     def _note_arming(self, value: Any, timestamp: float, **_: Any) -> None:
         if value:
             # The box has emptied its arrays before it says that it is armed.
             self._armed_at, self._taken = timestamp, 0
+
+
+class TriggerBox(PulseBox):
+    """The box where a sample stage moves: x opens the gate, y and x are captured, in um."""
+
+    stream = "positions"
+    gate_encoder = "Enc2"
+    quantities: ClassVar[Mapping[str, str]] = {"y": "um", "x": "um"}
+
+    y = Cpt(EpicsSignalRO, "PC_ENC1", kind="omitted")
+    x = Cpt(EpicsSignalRO, "PC_ENC2", kind="omitted")
+
+
+class AngleBox(PulseBox):
+    """The same box where a sample turns: the angle opens the gate and is captured, in degrees."""
+
+    stream = "angles"
+    gate_encoder = "Enc3"
+    quantities: ClassVar[Mapping[str, str]] = {"angle": "deg"}
+
+    angle = Cpt(EpicsSignalRO, "PC_ENC3", kind="omitted")

@@ -69,11 +69,14 @@ class TriggeredFrames:
         Length of an exposure, and the time from one to the next.
     shape : pair of int
         Rows and columns that the run says they have.
+    before : int
+        Triggers that the scan has had before: numbers go on after them.
     """
 
     exposure_s: float
     period_s: float
     shape: tuple[int, int]
+    before: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,13 @@ class FrameSeries:
     num : int
         How many the series has.
     taken : int
-        How many of them were taken before it was interrupted.
+        How many of them are in the camera's file already; 0 begins a file.
     exposure_s, period_s : float
         Length of an exposure, and the time from one to the next.
     shape : pair of int
         Rows and columns that the run says they have.
+    before : int
+        Frames of the same stream in files before: numbers go on after them.
     """
 
     num: int
@@ -97,17 +102,20 @@ class FrameSeries:
     exposure_s: float
     period_s: float
     shape: tuple[int, int]
+    before: int = 0
 
 
 @dataclass(frozen=True)
 class LineTriggers:
     """Triggers that the box is to give within one line, or while the sample stands still.
 
+    Positions are in the unit of the encoders: um, or degrees of a rotation.
+
     Parameters
     ----------
-    gate_um : float or None
-        The dial position of x at which the first one comes; None: it comes at once, since the sample stands still.
-    width_um : float
+    gate : float or None
+        The dial position of the moving axis at which the first one comes; None: it comes at once, since the sample stands still.
+    width : float
         How far from there they end at the latest.
     num : int
         How many.
@@ -115,15 +123,16 @@ class LineTriggers:
         How many the whole scan has.
     exposure_s, period_s : float
         Length of a trigger, which is the exposure, and the time from one to the next.
-    offsets_um, signs : pair of float
-        Of y and x: what is added to the dial position, and by what it is multiplied before, to give the user's position.
+    offsets, signs : tuple of float
+        Of each captured axis: what is added to the dial position, and by what it is multiplied before, to give the user's
+        position.
     """
 
-    gate_um: float | None
-    width_um: float
+    gate: float | None
+    width: float
     num: int
     total: int
     exposure_s: float
     period_s: float
-    offsets_um: tuple[float, float]
-    signs: tuple[float, float]
+    offsets: tuple[float, ...]
+    signs: tuple[float, ...]

@@ -1,1 +1,1 @@
-"""Stages that move in lines at constant velocity."""
+"""Stages that move, or turn, at constant velocity."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from ophyd import Device
+from ophyd import Component as Cpt
+from ophyd import Device, Signal
 from ophyd import FormattedComponent as FCpt
 
 from beamline.motion.lines import Axis
@@ -12,6 +14,13 @@ from beamline.motion.stage_axis import StageAxis
 from beamline.motion.units import UM_PER_UNIT, LengthUnit, why_wrong_unit
 from beamline.numpy_types import NumpyTyped
 from beamline.statuses import check_connected
+
+
+class Place(NumpyTyped, Device):
+    """A place of the stage, in um of the user's coordinates."""
+
+    y_um = Cpt(Signal, value=math.nan, kind="normal")
+    x_um = Cpt(Signal, value=math.nan, kind="normal")
 
 
 class SampleStage(NumpyTyped, Device):
@@ -31,6 +40,7 @@ class SampleStage(NumpyTyped, Device):
 
     y = FCpt(StageAxis, "{prefix}{_y_suffix}", kind="hinted")
     x = FCpt(StageAxis, "{prefix}{_x_suffix}", kind="hinted")
+    place = Cpt(Place, kind="omitted", doc="Where it was in the middle of the last exposure, as a plan notes it")
 
     def __init__(
         self,
@@ -69,24 +79,7 @@ class SampleStage(NumpyTyped, Device):
 
     def axes(self) -> tuple[Axis, Axis]:
         """Read from the motor records what a scan must know of y and x before it moves them."""
-        return self._axis(self.y), self._axis(self.x)
-
-    def _axis(self, motor: StageAxis) -> Axis:
-        scale = self.um_per_unit
-        return Axis(
-            name=motor.prefix,
-            units=str(motor.motor_egu.get()),
-            um_per_unit=scale,
-            expected_units=self.units,
-            low_um=scale * motor.low_limit_travel.get(),
-            high_um=scale * motor.high_limit_travel.get(),
-            max_velocity_um_s=scale * motor.max_velocity.get(),
-            min_velocity_um_s=scale * motor.base_velocity.get(),
-            velocity_um_s=scale * motor.velocity.get(),
-            acceleration_s=motor.acceleration.get(),
-            offset_um=scale * motor.user_offset.get(),
-            sign=-1.0 if motor.user_offset_dir.get() in (1, "Neg") else 1.0,
-        )
+        return self.y.axis(self.units), self.x.axis(self.units)
 
     def stage(self) -> list[object]:
         """Remember the velocity of x, so that `unstage` can set it back."""

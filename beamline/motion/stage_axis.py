@@ -10,6 +10,8 @@ from ophyd import EpicsMotor, EpicsSignal, EpicsSignalRO
 from ophyd.status import StatusBase
 from ophyd.utils.epics_pvs import AlarmSeverity
 
+from beamline.motion.lines import Axis
+from beamline.motion.units import UM_PER_UNIT, LengthUnit
 from beamline.statuses import fail_if_lost
 
 # Bits of MSTA, the motor's status word.
@@ -71,6 +73,24 @@ class StageAxis(EpicsMotor):
     def unit(self) -> str:
         """Read what the record counts in (EGU) now."""
         return str(self.motor_egu.get(use_monitor=False))
+
+    def axis(self, units: LengthUnit) -> Axis:
+        """Read what a scan must know of this axis, which the configuration says to count in these units."""
+        scale = UM_PER_UNIT[units]
+        return Axis(
+            name=self.prefix,
+            units=self.unit(),
+            um_per_unit=scale,
+            expected_units=units,
+            low_um=scale * self.low_limit_travel.get(),
+            high_um=scale * self.high_limit_travel.get(),
+            max_velocity_um_s=scale * self.max_velocity.get(),
+            min_velocity_um_s=scale * self.base_velocity.get(),
+            velocity_um_s=scale * self.velocity.get(),
+            acceleration_s=self.acceleration.get(),
+            offset_um=scale * self.user_offset.get(),
+            sign=-1.0 if self.user_offset_dir.get() in (1, "Neg") else 1.0,
+        )
 
     def why_blocked(self) -> str | None:
         """Say why no scan should begin with this axis, with the field that shows it; None if it can."""

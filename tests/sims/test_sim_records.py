@@ -89,8 +89,8 @@ def test_a_move_to_where_it_is_ends_at_once(motor):
 def test_limits_follow_the_plate_and_can_be_changed(motor, plate_file):
     plate = MaskPlate.load(plate_file)
     low, high = motor.limits
-    assert low == pytest.approx(plate.positions_mm[:, 0].min() - 0.04)
-    assert high == pytest.approx(plate.positions_mm[:, 0].max() + 0.04)
+    assert low == pytest.approx(plate.positions_mm[:, 0].min() - 0.16)
+    assert high == pytest.approx(plate.positions_mm[:, 0].max() + 0.16)
     with pytest.raises(ValueError, match="outside of range"):
         motor.set(high + 0.01)
     motor.high_limit_travel.put(high + 1, wait=True)
