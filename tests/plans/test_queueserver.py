@@ -29,12 +29,14 @@ def listed(tmp_path_factory):
 def test_plans_and_devices_are_listed(listed):
     assert {"ghost_scan", "fly_scan", "ptycho_scan", "dark_scan", "count", "scan"} <= set(listed["existing_plans"])
     devices = {"mask_stage", "sample_stage", "shutter", "diode", "ring_current", "pixel_detector", "trigger_box", "dual_camera"}
-    assert devices <= set(listed["existing_devices"])
+    assert devices | {"xray_camera", "rotation_stage", "angle_box", "pinhole"} <= set(listed["existing_devices"])
 
 
-@pytest.mark.parametrize(
-    "plan", ["ghost_scan", "fly_scan", "dark_scan", "frame_pair_series", "static_series", "dark_flat_series"]
-)
+PLANS = ["ghost_scan", "fly_scan", "dark_scan", "frame_pair_series", "static_series", "dark_flat_series"]
+PLANS += ["radiograph_series", "tomo_scan", "mask_calibration", "raster_scan"]
+
+
+@pytest.mark.parametrize("plan", PLANS)
 def test_every_parameter_is_typed_and_documented(listed, plan):
     entry = listed["existing_plans"][plan]
     assert entry["description"]
@@ -68,6 +70,23 @@ def test_a_client_that_speaks_json_can_ask_for_a_series_of_frame_pairs(listed):
     request = {"num": 48, "rate_hz": 24.0, "darks": 5, "flats": 5, "out_um": [0, 5000], "static": True}
     assert check_pairs(listed, **request, sample_stage="sample_stage", shutter="shutter", recipes=["pearson"])[0]
     assert not check_pairs(listed, num=48, rate_hz="fast")[0]
+
+
+@pytest.mark.parametrize(
+    ("plan", "devices", "request_"),
+    [
+        ("tomo_scan", ["xray_camera", "rotation_stage"], {"num": 180, "rate_hz": 10.0, "order": "interlaced", "rounds": 4}),
+        ("static_series", ["xray_camera"], {"num": 40}),
+        ("mask_calibration", ["xray_camera", "mask_stage", "gold"], {"exposures": 2, "out_um": [0, 9000]}),
+        ("raster_scan", [["xrf_spectrometer"], "sample_stage"], {"y_um": [0, 0, 1], "x_um": [0, 90, 10], "pinhole": "pinhole"}),
+    ],
+)
+def test_a_client_that_speaks_json_can_ask_for_scans_with_the_other_devices(listed, plan, devices, request_):
+    item = {"name": plan, "args": devices, "kwargs": request_, "item_type": "plan"}
+    valid, why = profile_ops.validate_plan(
+        item, allowed_plans=listed["existing_plans"], allowed_devices=listed["existing_devices"]
+    )
+    assert valid, why
 
 
 def check_fly(listed, **kwargs):
