@@ -79,7 +79,7 @@ def one_pair(scene: str, side: int, photons: float, seed: int, steps: int) -> tu
     truth = truth_of(scene, side, photons)
     pair = noisy_pair(truth, seed)
     one = error_db(pair.a, truth)
-    denoiser, tested = train_network([pair], seed, loss="pearson", steps=steps)
+    denoiser, tested = train_network([pair], seed, loss="pearson", steps=steps, still=True)
     denoised = denoiser.pair(pair)
     judged = trust(denoiser, pair, denoised, tested)
     row = {"network": one - error_db(denoised, truth)}
@@ -133,7 +133,7 @@ def neutrons(data: Path, seed: int, steps: int) -> tuple[float, str]:
     frames = np.load(data)["frames"][:, 262:502, 8:248]
     reference = np.delete(frames, (4, 5), axis=0).mean(axis=0, dtype=np.float64)
     pair = Pair(frames[4], frames[5], np.ones(reference.shape, dtype=bool))
-    denoiser, _ = train_network([pair], seed, loss="pearson", steps=steps)
+    denoiser, _ = train_network([pair], seed, loss="pearson", steps=steps, still=True)
     images = {
         "one frame": pair.a,
         "network": denoiser.pair(pair),

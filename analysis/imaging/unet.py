@@ -60,7 +60,9 @@ class UNet(nn.Module):
         for block in self.down:
             # pooling of odd sizes drops a row: it is repeated first
             height, width = kept[-1].shape[-2:]
-            even = nn.functional.pad(kept[-1], (0, width % 2, 0, height % 2), mode="replicate")
+            even = kept[-1]
+            if width % 2 or height % 2:
+                even = nn.functional.pad(even, (0, width % 2, 0, height % 2), mode="replicate")
             kept.append(block(nn.functional.avg_pool2d(even, 2)))
         out = kept.pop()
         for block in self.up:

@@ -113,7 +113,7 @@ class PairDenoising:
         if self._method.learns_from is not None and (refusal := refusals[self._method.learns_from]):
             raise ValueError(refusal)
         self._remark_on(halves, noise)
-        denoiser, tested = self._method.fit(taught, self.options, self._seed)
+        denoiser, tested = self._method.fit(taught, self.options, self._seed, self._layout.expected == 1)
         self._fit = _Fit(halves, noise, denoiser, tested)
         for number, pair in zip(self._numbers, pairs, strict=True):
             self._denoise(number, pair)

@@ -27,7 +27,8 @@ class MethodInfo:
     name, fast, summary, defaults
         As `analysis.techniques.protocol.Method` says.
     fit : callable
-        Gets the first pairs, the options and the seed; returns the denoiser.
+        Gets the first pairs, the options, the seed, and whether there is one pair alone, which may take its time; returns the
+        denoiser.
     learns_from : "pair", "neighbours" or None
         What it learns a pixel from: the other image, or those around it. Their noise must be independent of the pixel's.
     """
@@ -35,7 +36,7 @@ class MethodInfo:
     name: str
     fast: bool
     summary: str
-    fit: Callable[[list[Pair], Mapping[str, Any], int], Fitted]
+    fit: Callable[[list[Pair], Mapping[str, Any], int, bool], Fitted]
     learns_from: str | None = None
     defaults: Mapping[str, Any] = field(default_factory=lambda: {"pairs": 1})
 
@@ -58,11 +59,11 @@ class MethodInfo:
         return chosen
 
 
-def _network(loss: str) -> Callable[[list[Pair], Mapping[str, Any], int], Fitted]:
-    def fit(pairs: list[Pair], options: Mapping[str, Any], seed: int) -> Fitted:
+def _network(loss: str) -> Callable[[list[Pair], Mapping[str, Any], int, bool], Fitted]:
+    def fit(pairs: list[Pair], options: Mapping[str, Any], seed: int, still: bool) -> Fitted:
         from analysis.pairs.network_method import train_network  # loads torch
 
-        return train_network(pairs, seed, loss=loss, steps=options["steps"])
+        return train_network(pairs, seed, loss=loss, steps=options["steps"], still=still)
 
     return fit
 
@@ -76,19 +77,19 @@ METHODS = {
             "gaussian",
             True,
             "The mean of the pair behind the Gaussian of the best width, chosen from the pair's own noise.",
-            lambda pairs, options, seed: (best_gaussian(pairs), None),
+            lambda pairs, *_: (best_gaussian(pairs), None),
         ),
         MethodInfo(
             "total_variation",
             False,
             "Total variation of the mean of the pair, after an Anscombe transform.",
-            lambda pairs, options, seed: (total_variation_filter(pairs), None),
+            lambda pairs, *_: (total_variation_filter(pairs), None),
         ),
         MethodInfo(
             "non_local_means",
             False,
             "Non-local means of the mean of the pair, after an Anscombe transform.",
-            lambda pairs, options, seed: (non_local_means_filter(pairs), None),
+            lambda pairs, *_: (non_local_means_filter(pairs), None),
         ),
         MethodInfo(
             "pair_network",

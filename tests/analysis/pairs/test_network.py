@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pair_runs import halves, scene
@@ -40,6 +42,15 @@ def test_the_network_comes_near_the_floor_and_keeps_scale_and_offset(learned):
     slope = np.polyfit(100 * truth.ravel(), denoised.ravel(), 1)[0]
     assert slope == pytest.approx(1, abs=0.05)
     assert np.std(denoised - 100 * truth) < 0.4 * np.std(pair.mean - 100 * truth)
+
+
+def test_a_still_is_denoised_in_all_orientations_and_better(learned):
+    truth, pair, denoiser, _ = learned
+    still = replace(denoiser, still=True)
+    denoised = still.pair(pair)
+    assert np.std(denoised - 100 * truth) < np.std(denoiser.pair(pair) - 100 * truth)
+    turned = Pair(*(np.rot90(image) for image in (pair.a, pair.b, pair.measured)))
+    np.testing.assert_allclose(still.pair(turned), np.rot90(denoised), atol=1e-2)
 
 
 def test_noise_alone_becomes_nearly_flat():
