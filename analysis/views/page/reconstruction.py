@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgpack
+import numpy as np
+
 from analysis.documents.derived import array_keys, failed_checks, is_useless, quality_figures
 from analysis.documents.log import LogReader, Record
 from analysis.documents.log_reader import RunInfo
@@ -38,6 +41,7 @@ class Reconstruction:
         self._stop: dict[str, Any] | None = None
         self._data_keys: dict[str, Any] = {}
         self._newest: dict[str, Any] = {}
+        self._newest_at = 0
         self._estimates = 0
         self._time: float | None = None
         self._course: list[dict[str, float]] = []
@@ -88,6 +92,25 @@ class Reconstruction:
             **{key: self.start.get(key) for key in _OF_START},
         }
 
+    def newest_arrays(self, reader: LogReader) -> bytes:
+        """The arrays of the newest estimate and its number, as MessagePack.
+
+        Raises
+        ------
+        LookupError
+            If there is no estimate yet.
+        """
+        self.follow(reader, whole=True)
+        if not self._estimates:
+            raise LookupError(f"there is no estimate of {self.uid}")
+        (record,) = reader.read(self._newest_at - 1, run=self.uid, limit=1)
+        arrays = {}
+        for key in array_keys(self._data_keys):
+            one = np.ascontiguousarray(record.doc["data"][key])
+            arrays[key] = {"type": one.dtype.str, "shape": one.shape, "data": one.tobytes()}
+        packed: bytes = msgpack.packb({"count": self._estimates, "arrays": arrays})
+        return packed
+
     @property
     def _figures(self) -> list[str]:
         """Numbers that the technique declared: those of quality, and others such as the dose."""
@@ -115,6 +138,7 @@ class Reconstruction:
         elif record.name == "event":
             arrays = set(array_keys(self._data_keys))
             self._newest = {key: value for key, value in record.doc["data"].items() if key not in arrays}
+            self._newest_at = record.position
             self._estimates += 1
             self._time = record.logged_at
             self._course.append({key: self._newest[key] for key in ("used", *quality_figures(self._data_keys))})

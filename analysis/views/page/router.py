@@ -61,6 +61,18 @@ def runs(request: Request, before: Annotated[str, "uid of the run before which t
     return Response(orjson.dumps(content, default=str), media_type="application/json", headers=_HEADERS)
 
 
+@router.get("/newest", dependencies=_READING)
+def newest(request: Request, run: Annotated[str, "uid of the derived run"]) -> Response:
+    """The arrays of a reconstruction's newest estimate, as MessagePack: all at once, and at a fraction of what Tiled takes."""
+    told = _told(request.app.state)
+    try:
+        with _LOCK:
+            content = told.newest(run)
+    except LookupError as error:
+        raise HTTPException(404, str(error)) from error
+    return Response(content, media_type="application/x-msgpack", headers=_HEADERS)
+
+
 @router.get("/estimate", dependencies=_READING)
 def estimate(request: Request, run: Annotated[str, "uid of the derived run"]) -> Response:
     """The newest estimate of a reconstruction, as HDF5."""

@@ -75,6 +75,18 @@ class Told:
             "health": health(self._state_dir),
         }
 
+    def newest(self, run: str) -> bytes:
+        """The arrays of the newest estimate of a reconstruction, as MessagePack: {count, arrays: {name: {type, shape, data}}}.
+
+        Raises
+        ------
+        LookupError
+            If there is none, or if the page shows no such reconstruction.
+        """
+        if run not in self._reconstructions:
+            raise LookupError(f"the page shows no reconstruction {run}")
+        return self._reconstructions[run].newest_arrays(self._processed)
+
     def older(self, before: str) -> list[dict[str, Any]]:
         """Summaries of the runs before one, newest first; empty if there are none.
 

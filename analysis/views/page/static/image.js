@@ -40,6 +40,7 @@ export class Panel {
 
   /** Show an entry of a stack, soon: of those that come meanwhile, only the newest. */
   show(entry) {
+    if (this.latest && entry.count <= this.latest.count) return;
     this.latest = entry;
     const wait = Math.max(0, this.drawnAt + EVERY_MS - performance.now());
     this.drawing ??= setTimeout(() => requestAnimationFrame(() => {

@@ -4,7 +4,7 @@ import { details, metadata } from "./details.js";
 import { make, number } from "./dom.js";
 import { downloads } from "./downloads.js";
 import { Panel } from "./image.js";
-import { follow } from "./tiled.js";
+import { follow, newest } from "./tiled.js";
 
 const VERIFIED_MS = 3000; // between questions whether a reconstruction was verified
 
@@ -42,7 +42,7 @@ class Card {
   constructor({ uid, method, purpose }) {
     this.uid = uid;
     this.panels = [];
-    this.followed = [];
+    this.endings = [];
     this.askAgain = 0;
     this.mark = make("span", { className: "mark" });
     this.count = make("span", { className: "count" });
@@ -77,7 +77,6 @@ class Card {
     this.askAgain = Date.now() + VERIFIED_MS;
     const { verified_against_log: verified, not_as_logged: lost } = await metadata(`processed/${this.uid}`).catch(() => ({}));
     if (verified === undefined) return;
-    this.followed.forEach(({ look }) => look().catch(() => {})); // now all of it is in Tiled
     this.verified.hidden = false;
     this.verified.textContent = verified ? "verified" : "not as logged";
     this.verified.className = verified ? "mark done" : "mark failed";
@@ -88,20 +87,25 @@ class Card {
     const { arrays, pixel_size_um: pixelSize } = told;
     this.panels = arrays.map((array, place) => new Panel(array, pixelSize, place ? "heat" : "gray"));
     this.images.append(...this.panels.map(({ element }) => element));
-    const [first, ...others] = this.panels.map((panel, place) => [`processed/${this.uid}/primary/${arrays[place].name}`, panel]);
-    this.follow(first, () => others.splice(0).forEach((other) => this.follow(other))); // all come into Tiled together
+    this.look();
+    const panels = new Map(this.panels.map((panel, place) => [arrays[place].name, panel]));
+    for (const [name, panel] of panels) {
+      this.endings.push(follow(`processed/${this.uid}/primary/${name}`, (entry) => panel.show(entry), () => this.look()));
+    }
     this.foot.append(downloads(told, this.panels), details("all of it", `processed/${this.uid}`));
   }
 
-  follow([path, panel], then = () => {}) {
-    this.followed.push(follow(path, (entry) => {
-      panel.show(entry);
-      then();
-    }));
+  /** Show the newest estimate. */
+  async look() {
+    const entries = new Map(await newest(this.uid).catch(() => [])); // the next one comes by the websocket
+    for (const panel of this.panels) {
+      const entry = entries.get(panel.element.dataset.array);
+      if (entry) panel.show(entry);
+    }
   }
 
   end() {
-    this.followed.forEach(({ end }) => end());
+    this.endings.forEach((ending) => ending());
     this.element.remove();
   }
 }

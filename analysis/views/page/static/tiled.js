@@ -20,69 +20,59 @@ export async function ask(path) {
   return response;
 }
 
-/** What Tiled knows of an array node. */
-async function structure(path) {
-  return (await (await ask(`/api/v1/metadata/${path}`)).json()).data.attributes.structure;
-}
-
-/** The last entry of an array node whose first axis is the estimates: {count, shape, values}. */
-async function last(path, { shape: [count, ...shape], data_type: type }) {
-  const response = await ask(`/api/v1/array/full/${path}?slice=${count - 1}&format=application/octet-stream`);
-  return { count, shape, values: numbers(await response.arrayBuffer(), type) };
+/** The newest estimate of a reconstruction, each array with its number: [name, {count, shape, values}]. */
+export async function newest(run) {
+  const { count, arrays } = unpack(await (await ask(`newest?run=${run}`)).arrayBuffer());
+  return Object.entries(arrays).map(([name, { type, shape, data }]) =>
+    [name, { count, shape, values: numbers(data.buffer, { kind: type[1], itemsize: type.slice(2), endianness: type[0] === ">" ? "big" : "little" }) }]);
 }
 
 /**
- * Follow an array by Tiled's websocket: `show` gets the newest entry now, and each one that comes. Returns how to end it, and how
- * to look once more: an entry that comes between the first look and the subscription is not sent.
+ * Follow an array by Tiled's websocket, once it is there: `show` gets each entry that comes, and `look` is called where one came
+ * otherwise. Returns how to end it.
  */
-export function follow(path, show) {
+export function follow(path, show, look) {
   let ended = false;
-  let shown = 0;
   let delay = RETRY_MS;
   let socket;
   const again = () => {
     if (!ended) setTimeout(connect, delay);
     delay = Math.min(LONGEST_MS, 1.4 * delay);
   };
-  const pass = (entry) => {
-    if (!ended && entry.count > shown) show(entry);
-    shown = Math.max(shown, entry.count);
-  };
   const connect = async () => {
-    let known;
     try {
-      known = await structure(path); // the websocket of an array that isn't there yet would fail loudly
-      if (known.shape[0] > shown) pass(await last(path, known));
+      await ask(`/api/v1/metadata/${path}`); // the websocket of an array that isn't there yet would fail loudly
     } catch {
       again();
       return;
     }
     if (ended) return;
-    delay = RETRY_MS;
+    let type;
     socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/v1/stream/single/${path}?envelope_format=msgpack`);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => socket.send(JSON.stringify({ type: "auth", access_token: key() }));
+    socket.onopen = () => {
+      delay = RETRY_MS;
+      socket.send(JSON.stringify({ type: "auth", access_token: key() }));
+    };
     socket.onmessage = ({ data }) => {
       const message = unpack(data);
-      if (message.type === "array-data") {
+      if (message.type === "array-schema") {
+        type = message.data_type;
+        look(); // what came before the subscription
+      } else if (message.type === "array-data") {
         const [entries, ...shape] = message.shape;
         const size = shape.reduce((product, length) => product * length, 1);
-        const values = numbers(message.payload.buffer, known.data_type).slice(-size);
-        pass({ count: (message.offset?.[0] ?? 0) + entries, shape, values });
+        show({ count: (message.offset?.[0] ?? 0) + entries, shape, values: numbers(message.payload.buffer, type).slice(-size) });
+      } else {
+        look(); // there is more in the array's file
       }
     };
     socket.onclose = again;
   };
   connect();
-  return {
-    end: () => {
-      ended = true;
-      socket?.close();
-    },
-    look: async () => {
-      const known = await structure(path);
-      if (known.shape[0] > shown) pass(await last(path, known));
-    },
+  return () => {
+    ended = true;
+    socket?.close();
   };
 }
 

@@ -146,6 +146,10 @@ def wait_for_estimate(browser: Browser, count: int) -> None:
     browser.wait(f"{drawn}.length === 2 && Math.min(...{drawn}) === {count}")
 
 
+def wait_until_verified(browser: Browser) -> None:
+    browser.wait("[...document.querySelectorAll('.mark')].some((mark) => mark.textContent === 'verified')")
+
+
 @pytest.mark.usefixtures("archiver")
 def test_images_come_and_change_while_they_are_made_and_a_reload_shows_the_same(
     tiled_server: TiledServer, browser: Browser
@@ -175,7 +179,7 @@ def test_images_come_and_change_while_they_are_made_and_a_reload_shows_the_same(
     wait_for_estimate(browser, 3)
     browser.wait("document.querySelector('.mark').textContent === 'final, no better than flat'")
     browser.wait("document.getElementById('status').textContent === 'aborted'")
-    browser.wait("[...document.querySelectorAll('.mark')].some((mark) => mark.textContent === 'verified')")
+    wait_until_verified(browser)
     browser.wait("document.querySelectorAll('.plot svg').length > 0")
 
 
@@ -188,6 +192,7 @@ def test_what_stands_in_documents_is_shown_as_text(tiled_server: TiledServer, br
     browser.open(link(tiled_server, run=measured.uid))
     browser.wait("document.getElementById('sample').textContent.startsWith('<img')")
     wait_for_estimate(browser, 2)
+    wait_until_verified(browser)
     browser.wait("document.querySelectorAll('.plot svg').length > 0")
     browser.value("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
     browser.wait(f"document.querySelector('.foot .tree').textContent.includes({EVIL!r})")
@@ -213,6 +218,7 @@ def test_what_is_shown_can_be_had_as_files(tiled_server: TiledServer, browser: B
     browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     browser.open(link(tiled_server, run=measured.uid))
     wait_for_estimate(browser, 1)
+    wait_until_verified(browser)
     for kind, suffix in (("TIFF", ".tiff"), ("HDF5", ".h5"), ("CSV", ".csv"), ("picture", ".png")):
         browser.value(f"[...document.querySelectorAll('button')].find((one) => one.textContent === '{kind}').click()")
         browser.wait(f"[...document.querySelectorAll('button')].find((one) => one.textContent === '{kind}').disabled === false")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from typing import Any
 
 import httpx
@@ -111,3 +112,10 @@ def test_scan_in_the_dark_is_named(page: httpx.Client, tiled_server: TiledServer
         writer(name, doc)
     writer.close()
     assert "no higher than without light" in scan_with(26, page, reading)["doubt"]
+
+
+def test_newest_arrays_need_a_key_and_an_estimate(page: httpx.Client, reading: dict[str, str]) -> None:
+    unknown = f"newest?run={uuid.uuid4()}"
+    assert page.get(unknown).status_code == 401
+    answer = page.get(unknown, headers=reading)
+    assert answer.status_code == 404 and "the page shows no reconstruction" in answer.json()["detail"]
