@@ -73,10 +73,10 @@ def common_geometry(frames: Sequence[np.ndarray], designs: Sequence[np.ndarray],
     telling = [(frame, design) for frame, design in zip(frames, designs, strict=True) if design.max() > design.min()]
     if not telling:
         raise NotTheMasks("the designs of these masks are the same everywhere: measure masks that have a pattern")
-    found, likeness = None, -1.0
-    if _has_room(telling[0][1], telling[0][0], scale):
-        found, likeness = _finely(telling, _coarsely(telling, scale)[0])
-    if likeness < _NOT_ALIKE:
+    frame, design = telling[0]
+    told = _has_room(design, frame, scale)
+    found, likeness = _finely(telling, _coarsely(telling, scale)[0] if told else _searched(telling))
+    if told and likeness < _NOT_ALIKE:
         found, likeness = _finely(telling, _searched(telling))
     if likeness < _NOT_ALIKE:
         raise NotTheMasks(
