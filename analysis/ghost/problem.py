@@ -12,6 +12,7 @@ from .direct_projection import DirectProjection, MaskKernel
 from .estimate import Estimate, Progress
 from .groups import groups_of, jackknife_spread
 from .iterative_projection import IterativeProjection
+from .mask_drift import MaskDrift, mask_drift
 from .projection import Projection
 from .standard_error import standard_error
 from .store import Store
@@ -171,12 +172,27 @@ class Problem:
         jackknife = jackknife_spread(without) if present else np.full(self._shape, np.nan)
         spread = standard_error(jackknife, _SPREAD_FACTOR, self.unexplained, self.contrast)
         error, span = self._missed(self._predicted(tested[None])[0], (TEST_GROUP,))
+        drift = self._drift(without) if present else MaskDrift()
         return Estimate(
             image=images[0].astype(np.float32),
             spread=spread.astype(np.float32),
             heldout_loss=error / span if span > 0 else float("nan"),
-            figures={"frc_resolution_px": frc_resolution(*halves) if present else float("nan")},
+            figures={
+                "frc_resolution_px": frc_resolution(*halves) if present else float("nan"),
+                "mask_drift_px": drift.pixels,
+                "mask_drift_least_px": drift.at_least,
+            },
         )
+
+    def _drift(self, without: np.ndarray) -> MaskDrift:
+        """Whether the masks moved, by the images without each pair of groups (4, H, W) and the buckets of that pair."""
+        images = np.concatenate([np.stack([image, *np.gradient(image)]) for image in without])
+        predicted = self._predicted(images).reshape(len(without), 3, -1)
+        found = np.zeros((3, len(self._buckets)))
+        for pair, here in zip(_PAIRS, predicted, strict=True):
+            held = np.isin(self._groups, pair)
+            found[:, held] = here[:, held]
+        return mask_drift(self._buckets - found[0], found[0], found[1:], self._row)
 
     def _predicted(self, images: np.ndarray) -> np.ndarray:
         """Return the buckets W x, float64 (S, M), of images (S, H, W)."""

@@ -11,6 +11,12 @@ from analysis.estimate import Estimate, Quantity
 from analysis.ghost import Estimate as GhostEstimate
 from analysis.ghost import Reconstructor
 
+MASK_DRIFT = {
+    "mask_drift_px": Quantity("movement of the masks against the sample during the scan", "pixel"),
+    "mask_drift_least_px": Quantity("movement of the masks during the scan in pixels, at least", "pixel", doubtful_from=0.1),
+}
+"""Figures of the methods that look for it."""
+
 
 def channel_quantities(channels: Sequence[str], shape: tuple[int, int], units: str) -> dict[str, Quantity]:
     """Image and spread of all channels, and the figures of trust: of the best channel, then of each."""
@@ -22,6 +28,7 @@ def channel_quantities(channels: Sequence[str], shape: tuple[int, int], units: s
         "heldout_loss": Quantity("held-out loss of the best element", lower_is_better=True, useless_from=1.0),
         "frc_resolution_px": Quantity("FRC of that element", "pixel", lower_is_better=True),
         **{f"heldout_loss_{channel}": Quantity(f"held-out loss of {channel}") for channel in channels},
+        **MASK_DRIFT,
         "dose": Quantity("monitor counts so far", "counts"),
     }
 

@@ -14,7 +14,7 @@ from analysis.documents.refusal import RunRefused
 from analysis.estimate import Estimate, Quantity, image_quantity
 from analysis.ghost import Estimate as GhostEstimate
 from analysis.ghost import Reconstructor, make_reconstructor
-from analysis.techniques.ghost.channels import channel_quantities, joint_estimate, joint_options
+from analysis.techniques.ghost.channels import MASK_DRIFT, channel_quantities, joint_estimate, joint_options
 from analysis.techniques.ghost.intake import Realizations
 from analysis.techniques.ghost.mask_sets import KIND, MASK_SET, MaskSet, checked_identity
 from analysis.techniques.ghost.run_spec import RunSpec
@@ -75,6 +75,7 @@ class GhostRun:
             "spread": image_quantity("standard error of the image", self.spec.shape, units),
             "heldout_loss": Quantity("held-out loss", lower_is_better=True, useless_from=1.0),
             "frc_resolution_px": Quantity("FRC", "pixel", lower_is_better=True),
+            **MASK_DRIFT,
             "dose": Quantity("monitor counts so far", "counts"),
         }
 

@@ -96,7 +96,8 @@ def test_estimate_has_its_parts(method, scan):
         assert (result.spread >= 0).all()
         assert result.spread.max() > 0
     assert 0 < result.heldout_loss < 20
-    assert set(result.figures) == {"frc_resolution_px"}
+    drift = {"mask_drift_px", "mask_drift_least_px"} if method == "tv" else set()
+    assert set(result.figures) == {"frc_resolution_px"} | drift
     assert result.update_points == [300]
     assert result.elapsed_s > 0
     assert result.method == method
