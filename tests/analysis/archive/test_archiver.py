@@ -152,6 +152,33 @@ def test_a_killed_archiver_goes_on_where_the_log_is(tiled_server, archiver):
     assert list(connect(tiled_server.uri, tiled_server.key).raw).count(uid) == 1
 
 
+def test_an_archiver_killed_while_it_writes_files_of_arrays_leaves_no_half_file(tiled_server, archiver):
+    num, shape = 24, (512, 1024)
+    uid, descriptor = str(uuid.uuid4()), str(uuid.uuid4())
+    writer = LogWriter(log_paths(tiled_server.state_dir).raw)
+    writer("start", {"uid": uid, "time": 1.0})
+    keys = {"object": {"dtype": "array", "shape": list(shape), "source": "x", "dtype_numpy": "<f4"}}
+    head = {"configuration": {}, "hints": {}, "object_keys": {}}
+    writer("descriptor", {"uid": descriptor, "run_start": uid, "name": "primary", "time": 1.5, "data_keys": keys, **head})
+    folder = tiled_server.state_dir / "frames" / "arrays" / uid
+    for number in range(num):
+        event = {"uid": str(uuid.uuid4()), "descriptor": descriptor, "seq_num": number + 1, "time": 2.0, "filled": {}}
+        writer("event", {**event, "data": {"object": np.full(shape, number, np.float32)}, "timestamps": {"object": 2.0}})
+        if number in (8, 16):
+            deadline = time.monotonic() + 30
+            while not list(folder.rglob("*")):  # it has begun to write files
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            archiver.kill()
+            archiver.start()
+    end = {"uid": str(uuid.uuid4()), "run_start": uid, "time": 9.0, "exit_status": "success", "reason": ""}
+    writer("stop", {**end, "num_events": {"primary": num}})
+    wait_until_verified(tiled_server.state_dir, [uid])
+    stored = connect(tiled_server.uri, tiled_server.key).raw[uid]["primary"].base["object"]
+    np.testing.assert_array_equal(stored[:, 0, 0], np.arange(num))
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".h5"}
+
+
 def test_a_run_that_somebody_damaged_before_it_was_verified_is_repaired(tiled_server, archiver):
     writer = LogWriter(log_paths(tiled_server.state_dir).raw)
 

@@ -4,6 +4,7 @@ import { make } from "./dom.js";
 
 const COLOURS = ["#4cc2ff", "#ffb454", "#4bd18b", "#d2a8ff", "#ff7b9c", "#e6edf3"];
 const FONT = { color: "#8b9bb0", size: 15, family: "system-ui, sans-serif" };
+const EVERY_MS = 1900; // between two plots: they cost more than the images
 const WIDE = 30; // largest to smallest value, from which an axis is logarithmic
 
 /** The plots below the images. */
@@ -11,12 +12,13 @@ export class Curves {
   constructor(element) {
     this.element = element;
     this.plots = new Map();
+    this.drawnAt = -Infinity;
   }
 
   /** Draw one plot, of those that have something new the one that waits longest: all at once would keep images waiting. */
   show(reconstructions) {
     const Plotly = window.Plotly; // megabytes: the images don't wait for it
-    if (!Plotly) return;
+    if (!Plotly || performance.now() < this.drawnAt + EVERY_MS) return;
     const figures = new Map(reconstructions.flatMap((one) =>
       one.figures.filter(({ name }) => name in one.course).map((figure) => [figure.name, figure])));
     for (const [name, { element }] of this.plots) {
@@ -38,7 +40,7 @@ export class Curves {
       .sort(([, one], [, other]) => one.drawnAt - other.drawnAt)[0] ?? [];
     if (!plot) return;
     plot.drawn = estimates;
-    plot.drawnAt = performance.now();
+    plot.drawnAt = this.drawnAt = performance.now();
     Plotly.react(plot.element, traces(reconstructions, name), layout(reconstructions, figures.get(name)),
       { displayModeBar: false, responsive: true });
   }
