@@ -18,7 +18,8 @@ def refusal_of_blind_spots(frames: np.ndarray, cure: str) -> str | None:
     """Why no denoiser may guess a pixel of radiographs (N, H, W) from those around it, in a sentence; None if one may.
 
     The differences of radiographs to the next are looked at, each brought to the same total before and divided by the root of
-    the mean, in those blocks of 32x32 pixels where they vary the least: there nothing moves. NaN is left out.
+    the mean. Across the direction of the neighbours, second differences leave little of a scene that moves, and do not change
+    the correlation along it. Of blocks of 32x32 pixels, those that vary the least are used. NaN is left out.
 
     Parameters
     ----------
@@ -37,24 +38,27 @@ def refusal_of_blind_spots(frames: np.ndarray, cure: str) -> str | None:
             "one radiograph alone does not tell whether the noise of neighbouring pixels is independent: take two or more, or "
             "flat fields in the same run"
         )
-    found = [_of_two(first, second) for first, second in pairwise(frames)]
-    variances, along_y, along_x = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    quiet = np.median(variances[variances <= np.median(variances)])
-    static = variances <= _STATIC * quiet
-    pixels = static.sum() * len(blocks(frames[0])[0])
-    typical_y, typical_x = (float(np.median(along[static])) for along in (along_y, along_x))
+    noises = [_noise(first, second) for first, second in pairwise(frames)]
+    along_y, along_x = (_typical([axes(noise) for noise in noises]) for axes in (np.asarray, np.transpose))
     # differences that follow each other share a frame, and a median is known less well than a mean
-    return neighbours.refusal_of_blind_spots(typical_y, typical_x, (3 / pixels) ** 0.5, cure)
+    return neighbours.refusal_of_blind_spots(along_y, along_x, (6 / sum(noise.size for noise in noises)) ** 0.5, cure)
 
 
-def _of_two(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Variance, and correlations along y and x, of the noise in each block."""
+def _noise(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """What changes from one radiograph to the next, everywhere as strong if it is noise; 0 where it is unknown."""
     known = np.isfinite(first) & np.isfinite(second)
     one, other = (np.where(known, image, 0.0).astype(np.float64) for image in (first, second))
     if not (one.sum() > 0 and other.sum() > 0):
         raise ValueError("some radiographs hold no light, so that their noise cannot be tested: leave them out")
     other *= one.sum() / other.sum()
     level = uniform_filter(one + other, _LEVEL)
-    noise = np.where(known & (level > 0), other - one, 0.0) / np.sqrt(np.where(level > 0, level, 1.0))
-    here, below, beside = noise[:-1, :-1], noise[1:, :-1], noise[:-1, 1:]
-    return blocks(here).var(axis=1), block_correlations(here, below), block_correlations(here, beside)
+    return np.where(known & (level > 0), other - one, 0.0) / np.sqrt(np.where(level > 0, level, 1.0))
+
+
+def _typical(noises: list[np.ndarray]) -> float:
+    """Correlation of pixels one above the other: the median over blocks where nothing moves."""
+    details = [np.diff(noise, 2, axis=1) for noise in noises]
+    variances = np.concatenate([blocks(one[:-1]).var(axis=1) for one in details])
+    correlations = np.concatenate([block_correlations(one[:-1], one[1:]) for one in details])
+    quiet = np.median(variances[variances <= np.median(variances)])
+    return float(np.median(correlations[variances <= _STATIC * quiet]))
