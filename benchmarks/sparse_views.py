@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
@@ -79,6 +80,7 @@ def methods(
         solver.iterate(_ITERATIONS[method])
         return solver.slices
 
+    @cache
     def denoised() -> np.ndarray:
         network = train(transmission, seed, steps=steps)
         return np.stack([network(image) for image in transmission])

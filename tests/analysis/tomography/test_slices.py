@@ -148,5 +148,5 @@ def test_the_centre_of_a_real_tooth_is_found() -> None:
     with np.load(TOOTH) as file:
         dark, flat = file["darks"].mean(axis=0), file["flats"].mean(axis=0)
         values, _ = attenuation((file["projections"] - dark) / (flat - dark))
-        for row in (0, 1):
-            assert centre_of_rotation(values[:, row], file["theta_deg"]) == pytest.approx(295.6, abs=0.3)
+        for row, views in ((0, slice(None)), (1, slice(None, None, 6))):
+            assert centre_of_rotation(values[views, row], file["theta_deg"][views]) == pytest.approx(295.6, abs=0.3)

@@ -14,7 +14,7 @@ from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.documents.refusal import RunRefused
 
-FEW = {"radiographs": 3, "steps": 60}
+FEW = {"radiographs": 3, "steps": 40}
 
 
 def series(folder: Path, *without: str, decay_px: float = 0.645, num: int = 4, **change: Any) -> Documents:
