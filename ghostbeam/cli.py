@@ -185,13 +185,18 @@ def session(
 @app.command()
 def demo(
     technique: Annotated[
-        Literal["ghost", "fly", "pairs"],
-        typer.Option(help="ghost: a ghost image through masks. fly: a fly scan. pairs: a series of frame pairs, denoised live."),
+        Literal["ghost", "fly", "pairs", "radiographs"],
+        typer.Option(
+            help="ghost: a ghost image through masks. fly: a fly scan. pairs: a series of frame pairs, denoised live. "
+            "radiographs: a tomographic scan, whose slices grow."
+        ),
     ] = "ghost",
     num: Annotated[
         int | None,
         typer.Option(
-            help="Realizations to measure (default 1024), or frames: of fly in lines of 100 (default 4100), of pairs 240.", min=64
+            help="Realizations to measure (default 1024), or frames: of fly in lines of 100 (default 4100), of pairs 240, of "
+            "radiographs 120.",
+            min=64,
         ),
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path("demo_output"),

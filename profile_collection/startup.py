@@ -40,6 +40,8 @@ from analysis.techniques.ptychography import OPTIONS as PTYCHOGRAPHY_OPTIONS
 from analysis.techniques.ptychography import check_recipe as check_ptychography_recipe
 from analysis.techniques.radiographs import OPTIONS as RADIOGRAPHS_OPTIONS
 from analysis.techniques.radiographs import check_recipe as check_radiographs_recipe
+from analysis.techniques.raster import OPTIONS as RASTER_OPTIONS
+from analysis.techniques.raster import check_recipe as check_raster_recipe
 from analysis.views.live import Live
 from analysis.views.runs import runs_table
 from beamline.factory import connect, make_devices
@@ -108,7 +110,7 @@ tomo_scan = use_methods(
 )
 dark_flat_series = use_devices(plans.dark_flat_series, sample_stage=sample_stage, shutter=shutter)
 mask_calibration = use_devices(plans.mask_calibration, shutter=shutter)
-raster_scan = use_devices(plans.raster_scan, pinhole=pinhole, shutter=shutter)
+raster_scan = use_methods(use_devices(plans.raster_scan, pinhole=pinhole, shutter=shutter), RASTER_OPTIONS, check_raster_recipe)
 dark_scan = use_devices(plans.dark_scan, shutter=shutter)
 open_beam_scan = use_devices(plans.open_beam_scan, shutter=shutter)
 open_shutter = use_devices(plans.open_shutter, shutter=shutter)

@@ -21,6 +21,7 @@ from pair_runs import PairSeries
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from radiograph_runs import RadiographRun, tomography_streams
+from raster_runs import raster_run
 from soft_devices import SoftBeamline
 
 from analysis.documents.derived import DerivedRun, Standing, derived_start
@@ -174,6 +175,7 @@ def raw_starts(scanned, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     _, radiographs = RadiographRun(folder / "frames" / "three.h5", tomography_streams(angles), angles=angles).documents()[0]
     _, calibrated = calibration(folder / "frames" / "masks.h5", folder, designs(1, 12), portions=1)[0]
     starts = {"ghost": ghost, "ptychography": fly, "pairs": pairs, "radiographs": radiographs, "masks": calibrated}
+    starts["raster"] = raster_run(1, spectra=False)[0][1]
     return folder, starts
 
 

@@ -11,12 +11,19 @@ from typing import Any
 
 from analysis.documents.recipe import Recipe, recipes_of
 from analysis.documents.refusal import RunRefused
-from analysis.techniques import ghost, masks, pairs, ptychography, radiographs
+from analysis.techniques import ghost, masks, pairs, ptychography, radiographs, raster
 from analysis.techniques.protocol import Intake, Method, Reconstruction, RowSink, Run, SeriesReconstruction, Technique
 
 TECHNIQUES: dict[str, Technique] = {
     technique.entry: technique
-    for technique in (ghost.TECHNIQUE, ptychography.TECHNIQUE, pairs.TECHNIQUE, radiographs.TECHNIQUE, masks.TECHNIQUE)
+    for technique in (
+        ghost.TECHNIQUE,
+        ptychography.TECHNIQUE,
+        pairs.TECHNIQUE,
+        radiographs.TECHNIQUE,
+        masks.TECHNIQUE,
+        raster.TECHNIQUE,
+    )
 }
 """Every technique by the entry of a start document that names it."""
 

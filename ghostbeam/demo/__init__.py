@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ghostbeam.demo import fly, ghost, pairs
+from ghostbeam.demo import fly, ghost, pairs, radiographs
 from ghostbeam.demo.demonstration import Demonstration
 
 DEMONSTRATIONS: dict[str, tuple[Callable[[int], Demonstration], int]] = {
     "ghost": (ghost.GhostDemo, ghost.DEFAULT_NUM),
     "fly": (fly.FlyDemo, fly.DEFAULT_NUM),
     "pairs": (pairs.PairsDemo, pairs.DEFAULT_NUM),
+    "radiographs": (radiographs.RadiographsDemo, radiographs.DEFAULT_NUM),
 }
 
 

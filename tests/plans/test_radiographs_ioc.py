@@ -11,7 +11,7 @@ from soft_ioc import soft_ioc
 from beamline.config import GhostbeamConfig
 from beamline.factory import connect, make_devices
 from beamline.mask_designs import hadamard, make_plate
-from plans import dark_flat_series, static_series
+from plans import dark_flat_series, mask_calibration, raster_scan, static_series
 from plans.fly_stubs import StageFailed
 
 pytestmark = pytest.mark.ioc
@@ -22,7 +22,8 @@ OUT = (0, 1000)
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("beamline")
-    make_plate("small", hadamard(8), 10.0).save(folder / "plate.npz")
+    plate = make_plate("small", hadamard(8), 10.0)
+    plate.save(folder / "plate.npz")
     with soft_ioc("--xray-sensor", "16", "48", plate=folder / "plate.npz", speed=10.0) as ioc:
         config = GhostbeamConfig(
             epics={"prefix": ioc.prefix},
@@ -32,6 +33,7 @@ def running(tmp_path_factory):
         )
         devices = make_devices(config)
         connect(devices, 20)
+        devices.mask_stage.mount(plate)
         yield ioc, devices
 
 
@@ -129,6 +131,80 @@ def test_a_pause_with_two_ctrl_c_loses_no_angle_and_an_abort_leaves_a_valid_scan
     again.engine.abort()
     assert again.stop["exit_status"] == "abort"
     assert 2 <= len(again.read("frames", NUMBERS)) == len(again.angles()) < 8
+
+
+def test_masks_are_recorded_in_order_with_their_places(session):
+    stage = session.devices.mask_stage
+    asked = {"indices": [5, 2, 9], "exposures": 3, "darks": 2, "flats": 2, "out_um": (-500, 0)}
+    session.engine(mask_calibration(session.devices.xray_camera, stage, "small", shutter=session.devices.shutter, **asked))
+    (start,) = session.of("start")
+    entry = start["masks"]
+    assert (start["technique"], start["num_points"], start["mask_set"]) == ("mask_calibration", 9, stage.plate.identity)
+    assert (entry["mask_set"], entry["order"], entry["exposures"]) == (stage.plate.identity, [5, 2, 9], 3)
+    np.testing.assert_array_equal(session.read("frames", NUMBERS), np.arange(1, 10))
+    assert len(session.read("flats", NUMBERS)) == 2
+    (positions,) = [doc["uid"] for doc in session.of("descriptor") if doc["name"] == "positions"]
+    seen = [doc["data"]["mask_stage_index"] for doc in session.of("event") if doc["descriptor"] == positions]
+    assert seen == [5, 2, 9]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"masks": "large"}, "plate 'large' is asked for"),
+        ({"exposures": 0}, "exposures must be 1 to"),
+        ({"indices": [1, 1]}, "mask 1 comes more than once"),
+        ({"indices": [64]}, "64"),
+        ({"out_um": None}, "out_um must say where mask_stage takes the plate out of the light"),
+        ({"camera": "dual_camera"}, 'pairing = "consecutive"'),
+    ],
+)
+def test_a_calibration_that_cannot_be_is_refused_where_it_is_called(session, changes, says):
+    here = session.devices
+    asked = {"camera": "xray_camera", "masks": "small", "out_um": (-500, 0)} | changes
+    camera = getattr(here, asked.pop("camera"))
+    with pytest.raises(ValueError, match=says):
+        mask_calibration(camera, here.mask_stage, asked.pop("masks"), shutter=here.shutter, **asked)
+
+
+@pytest.mark.parametrize(("mode", "lines"), [("step", 2), ("step", 1), ("fly", 2)])
+def test_a_raster_scan_measures_each_point_with_the_pencil_beam(session, mode, lines):
+    here = session.devices
+    y_um = (-5, 5, 2) if lines == 2 else (0, 0, 1)
+    detectors = [here.xrf_spectrometer, here.diode]
+    asked = {"y_um": y_um, "x_um": (-15, 15, 4), "exposure": 1.0, "pinhole": here.pinhole, "shutter": here.shutter}
+    session.engine(raster_scan(detectors, here.sample_stage, mode=mode, **asked))
+    (start,) = session.of("start")
+    entry, events = start["raster"], [doc["data"] for doc in session.of("event")]
+    places = np.array([[data[entry["y"]], data[entry["x"]]] for data in events])
+    if mode == "step":
+        x = np.array([-15.0, -5, 5, 15])
+        expected = [(0.0, x)] if lines == 1 else [(-5.0, x), (5.0, x[::-1])]
+        np.testing.assert_allclose(places, [(y, one) for y, row in expected for one in row], atol=0.01)
+    for y in np.linspace(*y_um):
+        assert len(places[np.abs(places[:, 0] - y) < 0.1]) >= 3
+    assert all(data["xrf_spectrometer_spectra"].sum() > 0 for data in events)
+    assert here.pinhole.get() == 0, "the pinhole is out again"
+    assert here.sample_stage.x.velocity.get() == 2.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"y_um": (0, 10, 1)}, "one position begins and ends"),
+        ({"x_um": (0, 1)}, r"x_um must be \(first, last, number\)"),
+        ({"mode": "fly", "x_um": (0, 0, 1)}, "the number in x_um must be 2 to"),
+        ({"mode": "walk"}, "mode must be one of step, fly"),
+        ({"x_um": (0, 30_000, 4)}, r"SAMPLE:X would have to move .*\.HLM"),
+        ({"pinhole": "pinhole"}, "is a name, not a device"),
+        ({"exposure": 0}, "exposure must be"),
+    ],
+)
+def test_a_raster_scan_that_cannot_be_is_refused_where_it_is_called(session, changes, says):
+    here = session.devices
+    asked = {"y_um": (0, 0, 1), "x_um": (-15, 15, 4), "exposure": 0.1} | changes
+    with pytest.raises(ValueError, match=says):
+        raster_scan([here.diode], here.sample_stage, **asked)
 
 
 def test_a_rotation_that_stalls_ends_the_scan_with_a_sentence(session, running, monkeypatch):

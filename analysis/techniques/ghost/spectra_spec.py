@@ -39,11 +39,13 @@ class SpectraSpec:
             If something needed is missing or of another kind than it must be.
         """
         if not isinstance(entry, Mapping):
-            raise RunRefused(f'ghost["spectra"] must say where the spectra are, not {entry!r:.80}')
+            raise RunRefused(f'the entry "spectra" must say where the spectra are, not {entry!r:.80}')
         counts, real_time, live_time = (_key(entry, name) for name in ("counts", "real_time", "live_time"))
         elements = entry.get("elements")
         if not (isinstance(elements, (list, tuple)) and elements and all(isinstance(one, str) for one in elements)):
-            raise RunRefused(f'ghost["spectra"]: elements must list chemical elements such as ["Fe", "Cu"], not {elements!r:.80}')
+            raise RunRefused(
+                f'the entry "spectra": elements must list chemical elements such as ["Fe", "Cu"], not {elements!r:.80}'
+            )
         setup = SpectraSetup(
             elements=tuple(dict.fromkeys(elements)),
             beam_kev=_number(entry, "energy_kev", least=0.1),
@@ -56,26 +58,26 @@ class SpectraSpec:
         try:
             setup.check()
         except ElementUnknown as error:
-            raise RunRefused(f'ghost["spectra"]: {error}') from error
+            raise RunRefused(f'the entry "spectra": {error}') from error
         return cls(counts, real_time, live_time, setup)
 
 
 def _key(entry: Mapping[str, Any], name: str) -> str:
     value = entry.get(name)
     if not isinstance(value, str):
-        raise RunRefused(f'ghost["spectra"]: {name} must name a data key, not {value!r:.80}')
+        raise RunRefused(f'the entry "spectra": {name} must name a data key, not {value!r:.80}')
     return value
 
 
 def _number(entry: Mapping[str, Any], name: str, *, least: float) -> float:
     value = entry.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < least:
-        raise RunRefused(f'ghost["spectra"]: {name} must be a number from {least:g}, not {value!r:.80}')
+        raise RunRefused(f'the entry "spectra": {name} must be a number from {least:g}, not {value!r:.80}')
     return float(value)
 
 
 def _count(entry: Mapping[str, Any], name: str) -> int:
     value = entry.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65_536:
-        raise RunRefused(f'ghost["spectra"]: {name} must be a whole number from 1, not {value!r:.80}')
+        raise RunRefused(f'the entry "spectra": {name} must be a whole number from 1, not {value!r:.80}')
     return value

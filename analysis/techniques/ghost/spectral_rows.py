@@ -18,7 +18,13 @@ from analysis.spectra.calibration import CalibrationError
 from analysis.techniques.ghost.rows import ROW
 from analysis.techniques.ghost.spectra_spec import SpectraSpec
 
-SPECTRAL_ROW = np.dtype([*ROW.descr, ("digest", "V16")])
+
+def spectral(row: np.dtype) -> np.dtype:
+    """The type of rows with the hash of their spectra in place of them."""
+    return np.dtype([*row.descr, ("digest", "V16")])
+
+
+SPECTRAL_ROW = spectral(ROW)
 """A realization as measured, with the hash of its spectra in place of them."""
 
 _CALIBRATING_COUNTS = 20_000
@@ -51,13 +57,13 @@ class SpectralRows:
         ----------
         page : mapping
             The event page.
-        rows : ndarray of ROW
-            Those of its events whose number is good.
+        rows : ndarray
+            Those of its events whose number is good, with a field "number" and others.
         good : ndarray, bool
             Which events those are.
         """
-        whole = np.zeros(len(rows), dtype=SPECTRAL_ROW)
-        for name in ROW.names or ():
+        whole = np.zeros(len(rows), dtype=spectral(rows.dtype))
+        for name in rows.dtype.names or ():
             whole[name] = rows[name]
         columns = [page["data"].get(key) for key in (self.spec.counts, self.spec.real_time, self.spec.live_time)]
         for place, event in enumerate(np.flatnonzero(good)):
@@ -157,6 +163,6 @@ class SpectralRows:
             self._to_buckets = SpectraToBuckets(setup, spectra, real, live)
         except CalibrationError as error:
             raise RunRefused(
-                f'the spectra cannot be read: {error}. Correct ghost["spectra"] in the start document, which [xrf_spectrometer] '
-                "writes there"
+                f'the spectra cannot be read: {error}. Correct the entry "spectra" in the start document, which '
+                "[xrf_spectrometer] writes there"
             ) from error

@@ -15,6 +15,7 @@ from made_runs import Documents, MadeRun, mask_set
 from mask_frames import calibration, designs
 from pair_runs import pair_series
 from radiograph_runs import RadiographRun, static_streams, tomography_streams
+from raster_runs import raster_run
 from spectral_runs import spectral_run
 
 from analysis.documents.recipe import Recipe
@@ -58,6 +59,11 @@ def _spectra(state_dir: Path) -> Documents:
     run = spectral_run(num=100, values={5: {"diode_monitor": None}}, spectra={8: {"live_time": np.zeros(2)}})
     MaskStore(state_dir).save(run.masks)
     return run.documents()
+
+
+def _raster(state_dir: Path) -> Documents:
+    """A whole map and half of it again."""
+    return raster_run(100, values={9: {"diode_monitor": 0.0}})
 
 
 def _fly(state_dir: Path) -> Documents:
@@ -164,5 +170,6 @@ CASES = [
     Case("radiographs-sirt", Recipe("sirt", {"iterations": 5, "centre": 11.5}), _tomography, _is_frames_datum),
     Case("masks-mask_calibration", Recipe("mask_calibration"), _masks, _is_frames_datum),
     Case("radiographs-tv", Recipe("tv", {"iterations": 5, "centre": 11.5, "weight": 0.1}), _tomography, _is_frames_datum),
+    Case("raster-map", Recipe("map"), _raster),
     Case("mean-mean", Recipe("mean"), _mean),
 ]
