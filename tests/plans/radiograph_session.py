@@ -50,6 +50,10 @@ class RadiographSession(FlySession):
         assert numbers == list(range(1, len(numbers) + 1))
         return np.array([angle for page in pages for angle in page["angle_box_angle"]])
 
+    def files(self) -> set[Path]:
+        """All files that the documents name."""
+        return {Path(unquote(urlparse(doc["uri"]).path)) for doc in self.of("stream_resource")}
+
     def read(self, stream: str, dataset: str) -> np.ndarray:
         """What the documents of a stream announce, from all its files."""
         (uid,) = [doc["uid"] for doc in self.of("descriptor") if doc["name"] == stream]

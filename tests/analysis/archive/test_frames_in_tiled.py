@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import h5py
@@ -120,6 +121,27 @@ def test_a_run_that_was_cut_short_counts_its_frames(tiled_server, raw, path):
     stored = brought_in(tiled_server, raw, run, [*run.start(), *run.frames(0, 64), *run.stop(64)])
     assert stored.metadata["verified_against_log"] is True
     assert stored["frames"][NUMBER].read().tolist() == list(range(1, 65))
+
+
+def test_a_stream_may_lie_in_several_files(tiled_server, raw, path):
+    run, second = FlyRun(path), FlyRun(path.with_name("second.h5"))
+    documents = [*run.start(), *run.frames(0, 64)]
+    for one, numbers in ((run, range(1, 65)), (second, range(65, 101))):
+        with DetectorFile(one.path) as file:
+            file.append(list(numbers))
+    for name, doc in [*second.start(), *second.frames(0, 36)]:
+        if name not in ("stream_resource", "stream_datum"):
+            continue
+        here = json.loads(json.dumps(doc).replace(second.uid, run.uid))
+        here |= {key: f"second {here[key]}" for key in ("uid", "stream_resource") if key in here}
+        if name == "stream_datum":
+            here["seq_nums"] = {end: value + 64 for end, value in here["seq_nums"].items()}
+        documents.append((name, here))
+    stored = brought_in(tiled_server, raw, run, [*documents, *run.stop(100)])
+    assert stored.metadata["verified_against_log"] is True
+    images = stored["frames"][IMAGE]
+    np.testing.assert_array_equal(images[60:70], [frame(number) for number in range(61, 71)])
+    assert stored["frames"][NUMBER].read().tolist() == list(range(1, 101))
 
 
 @pytest.mark.parametrize(("cut", "reason"), [(0.5, "its end is missing"), (0.0, "there is no such file")])
