@@ -44,6 +44,8 @@ class Quantity:
         For a figure of quality: which way is better; None for anything else.
     useless_from : float or None
         For a figure of quality: the value from which on the estimate is no better than a flat image; None where there is none.
+    useless_means : str or None
+        What may be wrong then, in a sentence.
     doubtful_from : float or None
         For a check of an estimate: the value from which on people are warned; None where there is none.
     """
@@ -55,6 +57,7 @@ class Quantity:
     dims: tuple[str, ...] = ()
     lower_is_better: bool | None = None
     useless_from: float | None = None
+    useless_means: str | None = None
     doubtful_from: float | None = None
 
     @property

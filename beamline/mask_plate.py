@@ -110,6 +110,14 @@ class MaskPlate:
         along_columns = (bright[:, 1:, :] != bright[:, :-1, :]).sum(axis=(1, 2)) / self.shape[1]
         return np.argsort(along_rows + along_columns, kind="stable")
 
+    @cached_property
+    def complements(self) -> np.ndarray:
+        """Of each mask the index of the one that is open where it is closed, shape (M,); -1 where the plate has none."""
+        levels = np.rint(1000 * self.patterns).astype(np.int16)
+        places = {mask.tobytes(): index for index, mask in enumerate(levels)}
+        total = levels.min() + levels.max()
+        return np.array([places.get((total - mask).tobytes(), -1) for mask in levels])
+
     def checked_index(self, index: Any) -> int:
         """Return the index as an int; a float that is whole, as bluesky's own scans make them, is taken too.
 

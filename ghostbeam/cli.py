@@ -233,6 +233,19 @@ def replay(
     replay_again(config, uid, method=method, options=options, seed=seed, masks=masks, console=console, as_json=as_json)
 
 
+_MasksName = Annotated[str | None, typer.Option(help="Data set with the masks, such as entry/data/masks.")]
+_BucketsName = Annotated[str | None, typer.Option(help="Data set with the buckets.")]
+_Shape = Annotated[str | None, typer.Option(help="Rows x columns of a mask, such as 32x32, where the file does not say it.")]
+_Transform = Annotated[
+    str | None,
+    typer.Option(help="Of which `coefficients` are: haar, hadamard, hadamard-sequency, hadamard-dyadic, legall, db2, ..."),
+]
+_Mend = Annotated[
+    list[str] | None,
+    typer.Option(help="Mend a mistake in masks and buckets, such as invert-masks or shift=1; may be given several times."),
+]
+
+
 @app.command()
 def reconstruct(
     source: Annotated[
@@ -249,20 +262,32 @@ def reconstruct(
     device: Annotated[str | None, typer.Option(help="Where networks are trained, such as cuda. Default: cpu.")] = None,
     time_budget: Annotated[float | None, typer.Option(help="How long a method that trains a network may take, in s.")] = None,
     fraction: Annotated[float, typer.Option(help="Use only this part of the realizations or frames, the first.")] = 1.0,
-    masks: Annotated[
-        str | None, typer.Option(help="Reconstruct a run with another mask set, such as a measured one; `ghostbeam masks list`.")
-    ] = None,
     reference: Annotated[Path | None, typer.Option(help="A picture of the object to compare with: NPY, TIFF, PNG.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the picture, or the picture itself, *.png.")] = Path(
         "reconstructed"
     ),
     save: Annotated[Path | None, typer.Option(help="Save images and spreads too: *.npz or *.h5.")] = None,
+    masks: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a file: data set with the masks. Of a run: another mask set, such as a measured one; `ghostbeam masks list`."
+        ),
+    ] = None,
+    buckets: _BucketsName = None,
+    shape: _Shape = None,
+    transform: _Transform = None,
+    pairs: Annotated[
+        Literal["masks"] | None, typer.Option(help="masks: realizations are pairs of a mask and its complement.")
+    ] = None,
+    mend: _Mend = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one line of JSON.")] = False,
 ) -> None:
     """Reconstruct a file or a stored run by one or more methods, print a table and draw a picture. Nothing is stored in Tiled.
 
     No service need run.
     """
+    from analysis.offline.ingest_error import IngestError
+    from ghostbeam.file_hints import hints_of
     from ghostbeam.reconstruct_command import ReconstructError, run_reconstruct
 
     try:
@@ -280,17 +305,19 @@ def reconstruct(
             reference=reference,
             output=output,
             save=save,
+            hints=hints_of(None, buckets, shape, transform, pairs),
+            mend=mend or [],
             console=console,
             as_json=as_json,
         )
-    except ReconstructError as error:
+    except (ReconstructError, IngestError) as error:
         _fail(str(error))
     raise typer.Exit(failed)
 
 
 @app.command()
 def ingest(
-    file: Annotated[Path, typer.Argument(help="NPZ, HDF5 (NeXus, CXI, Data Exchange) or TIFF; see docs/how_to_ingest.md.")],
+    file: Annotated[Path, typer.Argument(help="NPZ, HDF5, MATLAB, NPY, CSV, TIFF, or a folder; see docs/how_to_ingest.md.")],
     fraction: Annotated[float, typer.Option(help="Use only this part of the realizations or frames, the first.")] = 1.0,
     sample: Annotated[str | None, typer.Option(help="The sample's name. Default: the file's.")] = None,
     method: Annotated[list[str] | None, typer.Option(help="Reconstruct by this method; may be given several times.")] = None,
@@ -300,18 +327,32 @@ def ingest(
     ] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of positions or angles, if the file says none: um, deg, ...")] = None,
     pairs: Annotated[
-        str | None, typer.Option(help="Frames are pairs: `halves` of each frame, or `consecutive` ones of the series.")
+        str | None,
+        typer.Option(
+            help="Frames are pairs: `halves` of each frame, or `consecutive` ones; or pairs of `masks` and complements."
+        ),
     ] = None,
     half: Annotated[
         list[str] | None,
         typer.Option(help="Window of a half, given twice: first row, row behind the last one, first column, column behind it."),
     ] = None,
+    masks: _MasksName = None,
+    buckets: _BucketsName = None,
+    shape: _Shape = None,
+    transform: _Transform = None,
+    mend: _Mend = None,
     output: Annotated[Path, typer.Option(help="Folder for the picture.")] = Path("ingested"),
     as_json: _Json = False,
 ) -> None:
     """Store data measured elsewhere as a raw run, and reconstruct them."""
+    from analysis.offline.ingest_error import IngestError
+    from ghostbeam.file_hints import hints_of
     from ghostbeam.ingest_command import run_ingest
 
+    try:
+        hints = hints_of(masks, buckets, shape, transform, pairs)
+    except IngestError as error:
+        _fail(str(error))
     run_ingest(
         load_config(),
         file,
@@ -323,10 +364,31 @@ def ingest(
         unit=unit,
         pairs=pairs,
         halves=half or [],
+        hints=hints,
+        mend=mend or [],
         output=output,
         console=console,
         as_json=as_json,
     )
+
+
+@app.command()
+def export(
+    uid: Annotated[str, typer.Argument(help="A run or a reconstruction: five or more of its uid's first characters, or `last`.")],
+    method: Annotated[str | None, typer.Option(help="The reconstruction by this method alone.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="*.h5 or *.nxs: run and reconstructions; *.tif, *.csv or *.png: the image of one."),
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Write a run and its reconstructions for other programs: HDF5 in NeXus layout, or one image as TIFF, CSV or PNG.
+
+    No service need run.
+    """
+    from ghostbeam.export_command import run_export
+
+    run_export(load_config(), uid, method=method, output=output, console=console, as_json=as_json)
 
 
 @app.command()

@@ -55,7 +55,9 @@ def options_told(comparison: Comparison) -> list[str]:
     return lines
 
 
-def document(acquisition: Acquisition, comparison: Comparison, *, picture: Path, saved: Path | None) -> dict[str, Any]:
+def document(
+    acquisition: Acquisition, comparison: Comparison, *, doubts: list[str], picture: Path, saved: Path | None
+) -> dict[str, Any]:
     """The same as what JSON can hold; what isn't known is None."""
     number, height, width = acquisition.masks.shape
     methods = {
@@ -73,6 +75,7 @@ def document(acquisition: Acquisition, comparison: Comparison, *, picture: Path,
         "shape": [height, width],
         "pixel_size_um": acquisition.pixel_size_um,
         "remarks": acquisition.remarks,
+        "doubts": doubts,
         "picture": str(picture),
         "saved": None if saved is None else str(saved),
         "methods": methods,

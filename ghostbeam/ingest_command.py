@@ -10,10 +10,12 @@ from typing import Any
 from rich.console import Console
 
 from analysis.archive.catalog import CatalogError
+from analysis.documents.ledger import Ledger
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe
 from analysis.offline.ingest import ingest
-from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_error import IngestError
+from analysis.offline.ingest_file import Hints
 from analysis.offline.ingest_pairs import Pairing
 from analysis.techniques import recipes_for, technique_of
 from analysis.views.live import Live
@@ -21,6 +23,7 @@ from analysis.views.live_run import LiveRun
 from analysis.views.story import draw_story
 from beamline.config import GhostbeamConfig
 from ghostbeam.control import ServiceError
+from ghostbeam.file_hints import OF_MASKS
 from ghostbeam.reprocess import services, wait_until_archived
 
 _RECONSTRUCTED_S = 900.0
@@ -39,6 +42,8 @@ def run_ingest(
     unit: str | None,
     pairs: str | None,
     halves: list[str],
+    hints: Hints,
+    mend: list[str],
     output: Path,
     console: Console,
     as_json: bool,
@@ -68,7 +73,9 @@ def run_ingest(
                 frames=frames,
                 positions=positions,
                 unit=unit,
-                pairing=_pairing(pairs, halves),
+                pairing=_pairing(None if pairs == OF_MASKS else pairs, halves),
+                hints=hints,
+                mend=mend,
             )
         except IngestError as error:
             raise CatalogError(str(error)) from error
@@ -81,17 +88,28 @@ def run_ingest(
             wait_until_archived(config.state_dir, [uid, *(run.uid for run in ended)])
     picture = output / f"{file.stem}_{uid[:8]}.png"
     draw_story(config.state_dir, uid, [run.uid for run in ended], picture)
-    remarks = start.get(technique_of(start).entry, {}).get("remarks", [])
+    doubts = list(dict.fromkeys(doubt for run in ended for doubt in run.doubts))
+    remarks = [*start.get(technique_of(start).entry, {}).get("remarks", []), *(one for run in ended for one in run.remarks)]
+    remarks = [remark for remark in dict.fromkeys([*_left_out(ended), *remarks]) if remark not in doubts]
     if as_json:
         derived = [{"uid": run.uid, "method": run.method} for run in ended]
-        print(json.dumps({"uid": uid, "reconstructions": derived, "picture": str(picture), "remarks": remarks}))
+        told = {"uid": uid, "reconstructions": derived, "picture": str(picture), "remarks": remarks, "doubts": doubts}
+        print(json.dumps(told))
         return
-    console.print(f"Ingested {file.name} as run {uid}.")
+    console.print(f"Ingested {file.name} as run {uid}.", markup=False, soft_wrap=True)
     for remark in remarks:
-        console.print(f"  note             {remark}", soft_wrap=True)
+        console.print(f"  note             {remark}", markup=False, soft_wrap=True)
+    for doubt in doubts:
+        console.print(f"  ATTENTION        {doubt}", markup=False, style="red", soft_wrap=True)
     console.print(f"  reconstructions  {', '.join(f'{run.method} {run.uid[:8]}' for run in ended)}")
-    console.print(f"  picture          {picture}", soft_wrap=True)
+    console.print(f"  picture          {picture}", markup=False, soft_wrap=True)
     console.print(f"  again            ghostbeam replay {uid[:8]} --method {ended[-1].method}")
+
+
+def _left_out(ended: list[LiveRun]) -> list[str]:
+    """What of the data is not used, which is the same for all reconstructions."""
+    ledgers = [run.stop["ledger"] for run in ended if run.stop and run.stop.get("ledger")]
+    return Ledger.from_doc(ledgers[0]).left_out(ended[0].rows) if ledgers else []
 
 
 def _pairing(kind: str | None, halves: list[str]) -> Pairing | None:

@@ -10,15 +10,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceMissing
 from analysis.offline.acquisition import Acquisition, RunUnknown, from_file, from_log
-from analysis.offline.comparison import compare, read_reference, reference_for
+from analysis.offline.comparison import Comparison, compare, loss_doubt
 from analysis.offline.comparison_file import check_saving, save_comparison
-from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_error import IngestError
+from analysis.offline.ingest_file import Hints
+from analysis.offline.mask_folder import holds_buckets
+from analysis.offline.orientation import orientation_doubt
+from analysis.offline.reference_picture import read_reference, reference_for
 from analysis.techniques.ghost.mask_sets import MASK_SET
 from analysis.views.comparison_figure import draw_comparison, is_own
 from analysis.views.masks import whole_identity
@@ -27,7 +32,7 @@ from beamline.config import GhostbeamConfig
 from ghostbeam.comparison_table import caption, comparison_table, document, options_told
 from ghostbeam.method_options import parsed_options
 
-_FILE_SUFFIXES = (".npz", ".h5", ".hdf5", ".nxs", ".hdf")
+_FILE_SUFFIXES = (".npz", ".h5", ".hdf5", ".nxs", ".hdf", ".mat", ".npy", ".csv")
 
 
 class ReconstructError(RuntimeError):
@@ -49,6 +54,8 @@ def run_reconstruct(
     reference: Path | None,
     output: Path,
     save: Path | None,
+    hints: Hints,
+    mend: list[str],
     console: Console,
     as_json: bool,
 ) -> int:
@@ -72,10 +79,10 @@ def run_reconstruct(
             check_saving(save)
         given = parsed_options(options)
         with quiet.status("reading the data"):
-            acquisition = _read(config, source, fraction, masks)
+            acquisition = _read(config, source, fraction, masks, hints, mend)
             recipes = [_recipe(config, acquisition, name, seed, device) for name in methods]
             recipes[0] = replace(recipes[0], options={**recipes[0].options, **given})
-            shape = acquisition.masks.shape[1:]
+            shape = (acquisition.masks.shape[1], acquisition.masks.shape[2])
             pictured = acquisition.reference if reference is None else read_reference(reference, shape)
             comparable = None if pictured is None else reference_for(pictured, shape)
             picture = _place(output, source, acquisition, methods)
@@ -85,15 +92,25 @@ def run_reconstruct(
         raise ReconstructError(str(error)) from error
     with quiet.status("drawing"):
         title = caption(acquisition)
-        draw_comparison(picture, comparison, title=title, pixel_size_um=acquisition.pixel_size_um, reference=pictured)
+        doubts = [*acquisition.doubts, *_further_doubts(acquisition, comparison, comparable if reference is not None else None)]
+        draw_comparison(
+            picture,
+            comparison,
+            title=title,
+            pixel_size_um=acquisition.pixel_size_um,
+            reference=pictured,
+            doubts=doubts,
+        )
     if save is not None:
         save_comparison(save, comparison, pixel_size_um=acquisition.pixel_size_um)
     if as_json:
-        print(json.dumps(document(acquisition, comparison, picture=picture, saved=save)))
+        print(json.dumps(document(acquisition, comparison, doubts=doubts, picture=picture, saved=save)))
         return 1 if comparison.failed else 0
-    console.print(f"Reconstructed {title}.", soft_wrap=True)
+    console.print(f"Reconstructed {title}.", markup=False, soft_wrap=True)
     for remark in acquisition.remarks:
-        console.print(f"  {remark}", soft_wrap=True)
+        console.print(f"  {remark}", markup=False, soft_wrap=True)
+    for doubt in doubts:
+        console.print(f"  ATTENTION: {doubt}", markup=False, style="red", soft_wrap=True)
     console.print(comparison_table(acquisition, comparison))
     for line in options_told(comparison):
         console.print(f"  {line}", markup=False, soft_wrap=True)
@@ -111,16 +128,23 @@ def run_reconstruct(
     return 1 if comparison.failed else 0
 
 
-def _read(config: GhostbeamConfig, source: str, fraction: float, masks: str | None) -> Acquisition:
+def _read(config: GhostbeamConfig, source: str, fraction: float, masks: str | None, hints: Hints, mend: list[str]) -> Acquisition:
     path = Path(source)
-    if path.is_dir():
-        raise IngestError(f"{path} is a folder: give a file in it, or a run's uid")
-    if path.is_file() or path.suffix.lower() in _FILE_SUFFIXES or len(path.parts) > 1:
-        if masks is not None:
-            raise IngestError(f"{path} holds its masks itself: leave --masks out, or ingest it and give the run's uid")
-        return from_file(path, fraction=fraction)
+    if path.is_dir() and not holds_buckets(path):
+        raise IngestError(f"{path} is a folder without `buckets`: give a file in it, or a run's uid")
+    if path.exists() or path.suffix.lower() in _FILE_SUFFIXES or len(path.parts) > 1:
+        return from_file(path, fraction=fraction, hints=replace(hints, masks=masks), mend=mend)
+    if hints != Hints():
+        raise IngestError(f"{source} is a run, which says itself what its buckets are: leave out all such options but --mend")
     identity = None if masks is None else whole_identity(config.state_dir, masks)
-    return from_log(config.state_dir, source, fraction=fraction, mask_set=identity)
+    return from_log(config.state_dir, source, fraction=fraction, mask_set=identity, mend=mend)
+
+
+def _further_doubts(acquisition: Acquisition, comparison: Comparison, reference: np.ndarray | None) -> list[str]:
+    """What the images say against the data: that they predict nothing, or lie otherwise than a reference that was given."""
+    image = comparison.done[0].result.image
+    turned = None if reference is None or reference.shape != image.shape else orientation_doubt(image, reference)
+    return [doubt for doubt in (loss_doubt(acquisition, comparison), turned) if doubt is not None]
 
 
 def _recipe(config: GhostbeamConfig, acquisition: Acquisition, method: str, seed: int | None, device: str | None) -> Recipe:

@@ -28,6 +28,7 @@ def ghost_scan(
     dark_num: int | None = None,
     shutter: Movable | None = None,
     close_between: bool = False,
+    complement: bool = False,
     recipes: list[str | dict[str, typing.Any]] | None = None,
     per_step: collections.abc.Callable | None = None,
     md: dict[str, typing.Any] | None = None,
@@ -64,6 +65,9 @@ def ghost_scan(
         Opened for each exposure and closed at the end. Default: the session's shutter.
     close_between : bool
         Whether to close the shutter after each exposure, to reduce the dose while masks move.
+    complement : bool
+        Whether each mask is followed by its complement, which the plate must have too. What both have in common, such as a beam
+        that drifts, cancels in the reconstruction, which takes the difference. `num` then counts pairs.
     recipes : list of str or dict, optional
         Reconstructions to make, such as ["tv", {"method": "n2g", "options": {}}]. Default: those of the configuration.
     per_step : callable, optional
@@ -97,6 +101,7 @@ def ghost_scan(
         dark_num=dark_num,
         shutter=shutter,
         close_between=close_between,
+        complement=complement,
         recipes=recipes,
         per_step=per_step,
     )
@@ -112,6 +117,7 @@ def ghost_scan(
         "dark_num": dark_num,
         "shutter": getattr(request.shutter, "name", None),
         "close_between": close_between,
+        "complement": complement,
         "recipes": request.recipes or None,
     }
     if per_step is not None:

@@ -64,6 +64,7 @@ def ghost_scan_metadata(request: GhostScanRequest, plan_args: dict[str, Any], md
             "saturation_counts": bucket.saturation_counts(request.exposure),
             "order": request.order,
             "indices": list(request.indices),
+            "pairs": request.complement,
         },
     }
     if spectra is not None:

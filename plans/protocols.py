@@ -37,6 +37,10 @@ class Plate(Protocol):
     def sequency_order(self) -> np.ndarray:
         """Mask indices from the coarsest pattern to the finest."""
 
+    @property
+    def complements(self) -> np.ndarray:
+        """Of each mask the index of the one that is open where it is closed; -1 where there is none."""
+
     def __len__(self) -> int:
         """How many masks there are."""
 

@@ -58,6 +58,8 @@ class GhostScanRequest:
         Seconds.
     dark_num : int
         Dark exposures before the scan.
+    complement : bool
+        Whether each mask is followed by its complement.
     shutter : BeamShutter, optional
     recipes : list of dict
         Which reconstructions are asked for; empty where the worker is to choose.
@@ -70,6 +72,7 @@ class GhostScanRequest:
     order: str
     exposure: float
     dark_num: int
+    complement: bool
     shutter: BeamShutter | None
     recipes: list[dict[str, Any]]
 
@@ -216,6 +219,33 @@ def choose_indices(plate: Plate, num: int | None, indices: Sequence[int] | None,
     return [int(index) for index in whole[:num]], order
 
 
+def choose_pairs(plate: Plate, num: int | None, indices: Sequence[int] | None, order: str, seed: int) -> tuple[list[int], str]:
+    """Choose masks, each followed by its complement; of the whole plate each pair once.
+
+    Parameters are those of `choose_indices`; `num` counts pairs.
+    """
+    chosen, order = choose_indices(plate, num if indices is not None else None, indices, order, seed)
+    complements = plate.complements
+    missing = [index for index in chosen if 0 <= index < len(plate) and complements[index] < 0]
+    if indices is not None and missing:
+        raise PlanRequestError(f"complement: plate {plate.name!r} has no complement of the masks {missing[:5]}")
+    if indices is None:
+        taken: set[int] = set()
+        firsts = []
+        for index in chosen:
+            if complements[index] >= 0 and index not in taken:
+                taken.update((index, int(complements[index])))
+                firsts.append(index)
+        if not firsts:
+            raise PlanRequestError(f"complement: plate {plate.name!r} has no mask together with its complement")
+        if num is not None:
+            check_count(num, "num")
+            if num > len(firsts):
+                raise PlanRequestError(f"num is {num}, but plate {plate.name!r} has {len(firsts)} pairs of masks")
+        chosen = firsts[:num]
+    return [place for index in chosen for place in (index, int(complements[index]) if 0 <= index < len(plate) else index)], order
+
+
 def check_md(md: Any) -> dict[str, Any]:
     """Return the user's metadata, which may not contradict what the plan itself knows."""
     if md is not None and not isinstance(md, dict):
@@ -245,6 +275,7 @@ def check_ghost_scan(
     dark_num: Any,
     shutter: Any,
     close_between: bool,
+    complement: Any = False,
     recipes: Any,
     per_step: Any = None,
 ) -> GhostScanRequest:
@@ -262,7 +293,12 @@ def check_ghost_scan(
     plate = check_masks(mask_stage, masks)
     seconds = check_exposure(exposure, buckets)
     check_count(seed, "seed", least=0, most=2**63)
-    chosen, order = choose_indices(plate, num, indices, order, seed)
+    if not isinstance(complement, bool):
+        raise PlanRequestError(f"complement must be True or False, not {complement!r}")
+    if complement:
+        chosen, order = choose_pairs(plate, num, indices, order, seed)
+    else:
+        chosen, order = choose_indices(plate, num, indices, order, seed)
     chosen = mask_stage.check_indices(chosen)
     if why := mask_stage.why_not_ready():
         raise PlanRequestError(f"{mask_stage.name} is not ready: {why}")
@@ -281,6 +317,7 @@ def check_ghost_scan(
         order=order,
         exposure=seconds,
         dark_num=darks,
+        complement=complement,
         shutter=shutter,
         recipes=check_recipes(recipes),
     )

@@ -102,8 +102,13 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
         ],
         "routers": [ROUTER, "analysis.views.page.router:router"],
         "streaming_cache": {"uri": storage.streaming_cache},
-        # Without it `run.documents()` answers 406.
-        "media_types": {"BlueskyRun": {"application/json-seq": "bluesky_tiled_plugins.exporters:json_seq_exporter"}},
+        # Without them `run.documents()` and `run.export("run.h5")` answer 406.
+        "media_types": {
+            "BlueskyRun": {
+                "application/json-seq": "bluesky_tiled_plugins.exporters:json_seq_exporter",
+                "application/x-hdf5": "analysis.views.page.run_file:exporter",
+            }
+        },
     }
     if storage.tables is None:
         # The file keeps this mode. In the other one a reader makes appends fail with "database is locked".

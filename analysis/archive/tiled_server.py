@@ -50,6 +50,7 @@ def main() -> None:
     configuration.authentication.secret_keys = [token_secret(arguments.state_dir)]
     _serve_frames(configuration)
     _make_catalogue(configuration)
+    os.environ["GHOSTBEAM_SERVED_STATE_DIR"] = str(arguments.state_dir)  # for our own exporter
     app = build_app_from_config(configuration)
     read_signatures_once()
     app.state.state_dir = arguments.state_dir  # for our own routes

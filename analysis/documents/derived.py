@@ -344,6 +344,8 @@ class DerivedRun:
                 data_keys[name]["lower_is_better"] = quantity.lower_is_better
             if quantity.useless_from is not None:
                 data_keys[name]["useless_from"] = quantity.useless_from
+            if quantity.useless_means is not None:
+                data_keys[name]["useless_means"] = quantity.useless_means
             if quantity.doubtful_from is not None:
                 data_keys[name]["doubtful_from"] = quantity.doubtful_from
         for name, dtype in {self._rows: "<i8", **_NUMBERS}.items():

@@ -42,6 +42,8 @@ class Ledger:
         What the data were corrected with.
     remarks : list of str
         What people should know of it, in sentences.
+    doubts : list of str
+        What seems wrong with the data, in sentences with what mends it.
     """
 
     expected: int | None = None
@@ -57,6 +59,7 @@ class Ledger:
     details: list[tuple[int, str]] = field(default_factory=list)
     normalisation: dict[str, Any] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
     def reject(self, number: int, reason: str) -> None:
         """One received row is not used."""
@@ -67,6 +70,15 @@ class Ledger:
         """Remember one number, while there is room."""
         if len(self.details) < MAX_DETAILS:
             self.details.append((number, reason))
+
+    def left_out(self, rows: str) -> list[str]:
+        """What of a run is not used, in sentences; `rows` is what its rows are called, in the plural."""
+
+        def count(number: int) -> str:
+            return f"{number} {rows.removesuffix('s') if number == 1 else rows}"
+
+        told = [f"{count(number)} left out: {reason.replace('_', ' ')}" for reason, number in self.rejected.most_common()]
+        return [*told, f"{count(self.missing)} never arrived"] if self.missing else told
 
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any]) -> Ledger:
@@ -93,4 +105,5 @@ class Ledger:
             "details": [[number, reason] for number, reason in self.details],
             "normalisation": self.normalisation,
             "remarks": self.remarks,
+            "doubts": self.doubts,
         }

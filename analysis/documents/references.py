@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from analysis.documents.private import private_folder
 FOLDERS = {"mask_set": "masks", "probe": "probes", "kernel": "kernels", "flat_field": "flat_fields", "weights": "weights"}
 """The kinds of references, and the folder and container of each."""
 
+_PART = 2**20  # values hashed at a time
 _NAME, _RUNS = "name", "runs"  # entries of a file that are no part of the content
 
 
@@ -73,8 +74,17 @@ class Reference:
         header = json.dumps({"shape": list(arrays[0].shape), **self.attributes}, sort_keys=True)
         digest = hashlib.sha256(header.encode())
         for array in arrays:
-            digest.update(np.ascontiguousarray(array).tobytes())
+            for part in _parts(array):
+                digest.update(part.data)
         return digest.hexdigest()
+
+
+def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
+    """An array in parts of some MB. Bits and bytes count as what they are in single precision, whose identity they share."""
+    narrow = array.dtype.kind in "biu" and array.dtype.itemsize == 1
+    rows = max(1, _PART // max(1, array[:1].size))
+    for first in range(0, len(array), rows):
+        yield np.ascontiguousarray(array[first : first + rows], dtype="<f4" if narrow else None)
 
 
 class ReferenceStore:

@@ -15,7 +15,7 @@ from .registry import check_recipe, make_reconstructor
 
 
 def reconstruct(
-    masks: np.ndarray,
+    masks: Any,
     buckets: np.ndarray,
     method: str = "n2g",
     *,

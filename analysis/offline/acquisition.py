@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,13 @@ from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe, recipes_of
 from analysis.documents.references import ReferenceMissing, ReferenceStore
 from analysis.documents.refusal import NothingUsable, RunRefused
-from analysis.offline.ingest import REFERENCE
-from analysis.offline.ingest_file import IngestError, read_measurement
+from analysis.ghost.mistakes import Masks, mistakes
+from analysis.offline.ingest_error import IngestError
+from analysis.offline.ingest_file import Hints
+from analysis.offline.ingest_masks import REFERENCE, mask_run
+from analysis.offline.mending import Data, mended
 from analysis.techniques import ghost, technique_of
-from analysis.techniques.ghost.mask_sets import MASK_SET
+from analysis.techniques.ghost.mask_sets import MASK_SET, MaskSet
 from analysis.techniques.ghost.run import GhostRun
 
 LAST = "last"
@@ -40,8 +43,8 @@ class Acquisition:
     ----------
     name : str
         For people and for names of files.
-    masks : ndarray, float32, (M, H, W)
-        The mask of each realization.
+    masks : Masks, (M, H, W)
+        The mask of each realization: an array, or one that is read block by block.
     buckets : ndarray, float64, (M,)
         Its signal, corrected.
     errors : ndarray, float64, (M,), or None
@@ -51,7 +54,9 @@ class Acquisition:
     pixel_size_um : float or None
         Size of a mask pixel on the object.
     remarks : list of str
-        What of the data is not used, and why.
+        What was assumed, and what of the data is not used.
+    doubts : list of str
+        What seems wrong with the data, each with what mends it.
     recipes : list of Recipe
         The reconstructions that a run asks for itself.
     uid : str or None
@@ -59,52 +64,67 @@ class Acquisition:
     """
 
     name: str
-    masks: np.ndarray
+    masks: Masks
     buckets: np.ndarray
     errors: np.ndarray | None
     reference: np.ndarray | None
     pixel_size_um: float | None
     remarks: list[str]
+    doubts: list[str]
     recipes: list[Recipe]
     uid: str | None
 
 
-def from_file(path: Path | str, *, fraction: float = 1.0) -> Acquisition:
-    """Read a file as `analysis.offline.ingest_file` describes it.
+def from_file(
+    path: Path | str,
+    *,
+    fraction: float = 1.0,
+    hints: Hints = Hints(),  # noqa: B008  it cannot change
+    mend: Sequence[str] = (),
+) -> Acquisition:
+    """Read a file as `analysis.offline.ingest_file` describes it: the same realizations as those of the run that it would become.
 
     Parameters
     ----------
     path : Path
-        NPZ or HDF5.
+        A file or a folder.
     fraction : float
-        How much of the realizations to use, the first ones (of Haar coefficients those of the coarse scales).
+        How much of the realizations to use, the first ones (of coefficients those of the coarse scales).
+    hints : Hints
+        What the file does not say itself.
+    mend : sequence of str
+        Mistakes that are to be mended: words of `analysis.offline.mending`.
 
     Raises
     ------
     IngestError
         If the file is malformed.
+    RunRefused
+        If nothing in it can be used.
     """
     path = Path(path)
-    measured = read_measurement(path)
-    order = measured.order[: _count(len(measured.order), fraction)]
-    used = order[np.isfinite(measured.buckets[order])]
-    if not len(used):
-        raise IngestError(f"{path}: none of the first {len(order)} `buckets` is finite: use a larger fraction")
-    missing = len(order) - len(used)
+    made = mask_run(path, fraction=fraction, hints=hints, mend=mend)
+    (_, start), *documents = made.documents("", {})
+    run = GhostRun(start, made.masks)
+    batch, ledger = _used(run, iter(documents))
+    masks = _masks_of(run, batch, run.masks)
     return Acquisition(
         name=path.stem,
-        masks=measured.masks[used],
-        buckets=measured.buckets[used],
-        errors=None if measured.errors is None else measured.errors[used],
-        reference=measured.reference,
-        pixel_size_um=measured.pixel_size_um,
-        remarks=[f"{missing} of {len(order)} realizations left out: the bucket is not finite"] if missing else [],
+        masks=masks,
+        buckets=batch.columns["bucket"],
+        errors=batch.columns.get("error"),
+        reference=made.measurement.reference,
+        pixel_size_um=made.measurement.pixel_size_um,
+        remarks=_remarks(run, ledger),
+        doubts=ledger.doubts,
         recipes=[],
         uid=None,
     )
 
 
-def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0, mask_set: str | None = None) -> Acquisition:
+def from_log(
+    state_dir: Path | str, uid: str, *, fraction: float = 1.0, mask_set: str | None = None, mend: Sequence[str] = ()
+) -> Acquisition:
     """Read a run; of a run that is still being measured, the data acquired so far.
 
     Parameters
@@ -117,6 +137,8 @@ def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0, mask_set
         How much of the usable realizations to use, the first ones.
     mask_set : str, optional
         Identity of another mask set than the run's, such as a measured one.
+    mend : sequence of str
+        Mistakes that are to be mended: words of `analysis.offline.mending`.
 
     Raises
     ------
@@ -132,7 +154,7 @@ def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0, mask_set
         If the log cannot be read.
     """
     state_dir = Path(state_dir)
-    uid = _whole_uid(state_dir, uid)
+    uid = whole_uid(state_dir, uid)
     reader = LogReader(log_paths(state_dir).raw)
     seen = _Seen()
     try:
@@ -142,23 +164,41 @@ def from_log(state_dir: Path | str, uid: str, *, fraction: float = 1.0, mask_set
     finally:
         reader.close()
     batch = batch.part(0, _count(len(batch), fraction))
-    rejected = [f"{_realizations(count)} left out: {reason.replace('_', ' ')}" for reason, count in ledger.rejected.most_common()]
-    lost = [f"{_realizations(ledger.missing)} never arrived"] if ledger.missing else []
     going_on = [] if seen.stopped else ["the run has not ended: these are the realizations so far"]
     sample = str(start.get("sample") or "run")
     used = run.masks_by(Recipe("", {MASK_SET: mask_set}))
     other = [] if mask_set is None else [f"reconstructed with mask set {mask_set[:12]} ({used.name})"]
+    masks, buckets, errors = _masks_of(run, batch, used), batch.columns["bucket"], batch.columns.get("error")
+    remarks, doubts = [*other, *_remarks(run, ledger)], ledger.doubts
+    if mend:
+        data = mended(Data(np.asarray(masks[:]), buckets, errors), mend)
+        masks, buckets, errors = data.masks, data.buckets, data.errors
+        remarks.append(f"mended as was said: {', '.join(mend)}")
+        doubts = [str(mistake) for mistake in mistakes(masks, buckets)]
     return Acquisition(
         name=f"{sample} ({uid[:8]})",
-        masks=used.patterns[batch.columns["mask_index"]],
-        buckets=batch.columns["bucket"],
-        errors=batch.columns.get("error"),
+        masks=masks,
+        buckets=buckets,
+        errors=errors,
         reference=seen.reference,
         pixel_size_um=start["ghost"].get("pixel_size_um"),
-        remarks=[*other, *rejected, *lost, *going_on, *run.remarks, *ledger.remarks],
+        remarks=[*remarks, *going_on],
+        doubts=doubts,
         recipes=recipes_of(start, []),
         uid=uid,
     )
+
+
+def _masks_of(run: GhostRun, batch: Batch, used: MaskSet) -> Masks:
+    """The mask of each realization of a batch."""
+    patterns = used.patterns
+    if not run.spec.pairs and np.array_equal(batch.columns["mask_index"], np.arange(len(patterns))):
+        return patterns
+    return run.masks_of(batch, used)
+
+
+def _remarks(run: GhostRun, ledger: Ledger) -> list[str]:
+    return [*ledger.left_out(run.rows), *run.remarks, *ledger.remarks]
 
 
 def _measured(
@@ -170,6 +210,11 @@ def _measured(
     if start.get(ghost.TECHNIQUE.entry) is None:
         raise RunRefused(f"run {start['uid'][:8]} is no ghost-imaging run: `ghostbeam replay {start['uid'][:8]}` reconstructs it")
     run = ghost.open_run(start, ReferenceStore(state_dir))
+    return start, run, *_used(run, documents)
+
+
+def _used(run: GhostRun, documents: Iterator[tuple[str, Mapping[str, Any]]]) -> tuple[Batch, Ledger]:
+    """Used realizations and ledger of the documents behind a start document."""
     intake = run.intake(wait_for_end=True)
     for name, doc in documents:
         intake(name, dict(doc))
@@ -177,7 +222,7 @@ def _measured(
     batch = intake.take()
     if batch is None:
         raise NothingUsable(intake.ledger(), run.rows)
-    return start, run, batch, intake.ledger()
+    return batch, intake.ledger()
 
 
 class _Seen:
@@ -195,8 +240,14 @@ class _Seen:
             yield record.name, record.doc
 
 
-def _whole_uid(state_dir: Path, beginning: str) -> str:
-    """Return the uid of the scan that is meant."""
+def whole_uid(state_dir: Path, beginning: str) -> str:
+    """Return the uid of the scan that is meant by the beginning of its uid, or of one of its reconstructions, or by "last".
+
+    Raises
+    ------
+    RunUnknown
+        If no run, or several, are meant.
+    """
     paths = log_paths(state_dir)
     scans = {run.uid: run.uid for run in LogReader(paths.raw).runs()}
     if not scans:
@@ -231,7 +282,3 @@ def _count(number: int, fraction: float) -> int:
     if not 0 < fraction <= 1:
         raise IngestError(f"the fraction of the realizations must be above 0 and at most 1, not {fraction}")
     return math.ceil(fraction * number)
-
-
-def _realizations(number: int) -> str:
-    return f"{number} realization{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Files with named arrays, NPZ or HDF5, or with a stack of TIFF images, of which large ones are read in parts.
+"""Files with named arrays: NPZ, HDF5, MATLAB; a stack of TIFF images; a folder. Large arrays are read in parts.
 
 What the file itself does not hold is refused: objects, and in HDF5 what lies in other files.
 """
@@ -19,7 +19,7 @@ import numpy as np
 import tifffile
 
 from analysis.documents.own_data import DataElsewhere, own_dataset
-from analysis.offline.ingest_file import IngestError, check_memory
+from analysis.offline.ingest_error import IngestError, check_memory
 
 _LARGEST_CHUNK = 2**28  # bytes, unpacked: one chunk is in memory, however few rows are asked for
 _LISTED = 40
@@ -37,11 +37,14 @@ class Entry:
         Its type.
     units : str or None
         The unit that stands beside it (HDF5 attribute `units`).
+    reversed : bool
+        Whether MATLAB wrote it into HDF5, so that its axes stand there in the reverse order.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     units: str | None = None
+    reversed: bool = False
 
     def __str__(self) -> str:
         return f"{self.dtype} {self.shape}{f' in {self.units}' if self.units else ''}"
@@ -72,13 +75,19 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
     IngestError
         If the file is missing, foreign, damaged, or takes its data from another one.
     """
+    from analysis.offline.mask_folder import LOOSE, MaskFolder, holds_buckets
+    from analysis.offline.matlab_file import MatlabFile, is_matlab
     from analysis.offline.tiff_stack import TiffStack, is_tiff
 
-    if not path.is_file() and not (path.is_dir() and is_tiff(path)):
-        raise IngestError(f"there is no file {path}")
+    if not path.is_file() and not (path.is_dir() and (is_tiff(path) or holds_buckets(path))):
+        raise IngestError(f"there is no file {path}" + (" but a folder without `buckets`" if path.is_dir() else ""))
     try:
         if path.is_dir():
-            yield TiffStack(path)
+            yield MaskFolder(path) if holds_buckets(path) else TiffStack(path)
+        elif path.suffix.lower() in LOOSE:
+            yield MaskFolder(path.parent, path)
+        elif is_matlab(path):
+            yield MatlabFile(path)
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 yield _Npz(path, archive)
@@ -90,7 +99,8 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
                 yield _Tiff(path, stack)
         else:
             raise IngestError(
-                f"{path} is neither an NPZ nor an HDF5 file, nor a TIFF image: write one as `docs/how_to_ingest.md` describes"
+                f"{path} is neither an NPZ nor an HDF5 file, nor MATLAB's, nor NPY, CSV or TIFF: write one as "
+                "`docs/how_to_ingest.md` describes"
             )
     except IngestError:
         raise
@@ -236,4 +246,4 @@ def _entry(data: h5py.Dataset) -> Entry:
         units = units.item()
     if isinstance(units, bytes):
         units = units.decode(errors="replace")
-    return Entry(data.shape or (), data.dtype, units if isinstance(units, str) else None)
+    return Entry(data.shape or (), data.dtype, units if isinstance(units, str) else None, "MATLAB_class" in data.attrs)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from analysis.documents.recipe import Recipe
 from analysis.ghost import METHODS, Result, make_reconstructor, reconstruct
+from analysis.ghost.mistakes import unrelated
 from analysis.ghost.registry import check_recipe
 from analysis.metrics import frc_resolution, psnr, rsd, ssim
 from analysis.offline.acquisition import Acquisition
-from analysis.offline.ingest_file import IngestError
 
 _SMALLEST_FOR_SSIM = 3
+_HARDLY_BETTER = 0.9  # than a flat image, by the held-out loss
+_LINEAR = {"correlation", "differential", "normalised", "least_squares"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def compare(
     recipes : sequence of Recipe
         The reconstructions to make; all are checked before the first one begins.
     reference : array, (H, W), optional
-        A picture of the object with the masks' pixels, see `reference_for`.
+        A picture of the object with the masks' pixels, see `analysis.offline.reference_picture`.
     time_budget_s : float, optional
         What each method may take; see `reconstruct`.
     progress : callable
@@ -125,45 +125,20 @@ def compare(
     return comparison
 
 
-def reference_for(picture: np.ndarray, shape: tuple[int, int]) -> np.ndarray | None:
-    """Return a picture in the masks' pixels, float64 (H, W), or None if it can't be binned to them."""
-    height, width = (length // wanted for length, wanted in zip(picture.shape, shape, strict=True))
-    if picture.shape != (height * shape[0], width * shape[1]) or not picture.size:
-        return None
-    return picture.reshape(shape[0], height, shape[1], width).mean(axis=(1, 3), dtype=np.float64)
+def loss_doubt(acquisition: Acquisition, comparison: Comparison) -> str | None:
+    """That no method predicts left-out buckets, in a sentence; None where one does.
 
-
-def read_reference(path: Path | str, shape: tuple[int, int]) -> np.ndarray:
-    """Read a picture (NPY, or any image that Pillow knows, such as TIFF and PNG) in the masks' pixels, float64 (H, W).
-
-    Raises
-    ------
-    IngestError
-        If it is no picture, can't be binned to the masks' pixels, or shows nothing.
+    Linear methods assume nothing of the image: of masks that are independent of each other, such as Hadamard's, they predict
+    nothing, however good their images are.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise IngestError(f"there is no file {path} for a reference")
-    try:
-        if path.suffix == ".npy":
-            picture = np.load(path, allow_pickle=False)
-        else:
-            from PIL import Image
-
-            with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:  # of tags that don't matter here
-                picture = np.asarray(opened if opened.mode in ("L", "I", "F", "I;16") else opened.convert("L"))
-        picture = picture.astype(np.float64)
-    except Exception as error:  # whatever a damaged file makes of the libraries
-        raise IngestError(f"{path} cannot be read as a picture ({error}): give NPY, TIFF or PNG") from error
-    binned = reference_for(picture, shape) if picture.ndim == 2 else None
-    if binned is None:
-        raise IngestError(
-            f"{path} has the shape {picture.shape}: a reference must have the masks' {shape[0]}x{shape[1]} pixels, or a whole "
-            "multiple of them along each axis; crop or bin it"
-        )
-    if not np.isfinite(binned).all() or binned.min() == binned.max():
-        raise IngestError(f"{path} holds one value alone, or NaN or infinite ones: give a picture of the object")
-    return binned
+    losses = {one.result.method: one.figures["heldout_loss"] for one in comparison.done}
+    known = {method: loss for method, loss in losses.items() if np.isfinite(loss)}
+    if not known or min(known.values()) < _HARDLY_BETTER:
+        return None
+    if (min(known.values()) < 1 or set(known) <= _LINEAR) and not unrelated(acquisition.masks, acquisition.buckets):
+        return None
+    best = min(known, key=lambda method: known[method])
+    return f"held-out loss {known[best]:.3g} of {best}: masks and buckets may not belong together"
 
 
 def _figures(result: Result, reference: np.ndarray | None) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.offline.comparison import Comparison
-from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_error import IngestError
 
 SUFFIXES = (".npz", ".h5", ".hdf5")
 _MADE_BY = "made_by"

@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis.documents.private import private_folder
 from analysis.offline.array_file import ArrayFile
-from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_error import IngestError
 
 FRAMES = "/entry/data/data"
 NUMBERS = "/entry/instrument/NDAttributes/NDArrayUniqueId"

@@ -1,37 +1,69 @@
 """Files with single-pixel data measured elsewhere.
 
-Two forms are read, as NPZ or HDF5 (datasets at the top):
+Two forms are read, from any file that `analysis.offline.array_file` opens:
 
-- `masks` (M, H, W), `buckets` (M,), and perhaps `errors` (M,), `reference` (H', W') and `pixel_size_um` (one number);
-- `coefficients` (N, N) of Haar masks as `analysis.offline.haar` describes them, and perhaps `ccd` (H', W'), a picture for
-  reference, and `pixel_size_um`.
+- `masks` and `buckets`, and perhaps `errors`, `reference` (H', W'), `pixel_size_um` (one number), `shape` (H, W) and `pairs`;
+- `coefficients` (N, N), or (N, N, 2) of masks and complements, of the masks of a transform as `analysis.offline.transforms`
+  describes them, and perhaps `transform` (its name, else Haar), `ccd` (H', W'), a picture for reference, and `pixel_size_um`.
+
+Keys may be in any capitals and in groups. `analysis.offline.mask_forms` describes the shapes that masks may have.
 """
 
 from __future__ import annotations
 
-import contextlib
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
-from analysis.documents.own_data import DataElsewhere, own_dataset
-from analysis.offline.haar import COARSEST, coarse_to_fine, haar_masks
+from analysis.offline.array_file import ArrayFile, listing, open_arrays
+from analysis.offline.haar import COARSEST, coarse_to_fine
+from analysis.offline.ingest_error import IngestError
+from analysis.offline.mask_forms import bucket_columns, lean, mask_stack
+from analysis.offline.mask_pairs import IN_TURN, complements, difference, in_pairs, places, signed
+from analysis.offline.transforms import HAAR, LARGEST, transform_masks, transform_named, unlikely, zero_scales
 
-_FORMS = "`masks` and `buckets`, or `coefficients` of Haar masks"
-MASK_FORMS = {"masks", "buckets", "coefficients"}
-"""Names, at least one of which is in such a file."""
+_FORMS = "`masks` and `buckets`, or `coefficients` of a transform"
+_KEYS = {
+    "masks": ("masks", "patterns"),
+    "buckets": ("buckets", "bucket", "signal"),
+    "errors": ("errors",),
+    "reference": ("reference",),
+    "pixel_size_um": ("pixel_size_um",),
+    "coefficients": ("coefficients",),
+    "ccd": ("ccd",),
+    "shape": ("shape",),
+    "pairs": ("pairs",),
+    "transform": ("transform",),
+}
+"""What is read, and what it may be called."""
 
-_KEYS = ("masks", "buckets", "errors", "reference", "pixel_size_um", "coefficients", "ccd")  # nothing else is read
-_LARGEST_HAAR = 128  # 16384 masks of 128x128 pixels are 1 GB
+_TOLD = ("masks", "buckets", "errors", "coefficients")
 
 
-class IngestError(ValueError):
-    """A file cannot be ingested; the message names the key and the cure."""
+@dataclass(frozen=True)
+class Hints:
+    """What whoever ingests a file says of it, where the file does not.
+
+    Attributes
+    ----------
+    masks, buckets : str or None
+        Names of the data sets.
+    shape : (H, W) or None
+        Pixels of a mask.
+    transform : str or None
+        Of which coefficients are.
+    pairs : bool
+        Whether realizations are pairs of a mask and its complement, one after the other.
+    """
+
+    masks: str | None = None
+    buckets: str | None = None
+    shape: tuple[int, int] | None = None
+    transform: str | None = None
+    pairs: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +72,8 @@ class Measurement:
 
     Attributes
     ----------
-    masks : ndarray, float32, (M, H, W)
-        The masks.
+    masks : ndarray, (M, H, W)
+        The masks, in bytes or in single precision.
     buckets : ndarray, float64, (M,)
         The signal of each; may hold NaN, which a reconstruction leaves out.
     errors : ndarray, float64, (M,), or None
@@ -52,6 +84,10 @@ class Measurement:
         Size of a mask pixel on the object.
     order : ndarray, int64, (M,)
         Realizations in the order in which they are taken.
+    remarks : tuple of str
+        What was assumed.
+    doubts : tuple of str
+        What seems wrong, each with what mends it.
     """
 
     masks: np.ndarray
@@ -60,9 +96,16 @@ class Measurement:
     reference: np.ndarray | None
     pixel_size_um: float | None
     order: np.ndarray
+    remarks: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
-def read_measurement(path: Path | str) -> Measurement:
+def holds_masks(file: ArrayFile, hints: Hints) -> bool:
+    """Whether a file holds masks, buckets or coefficients under a name that is known or given."""
+    return bool(hints.masks or hints.buckets) or any(_named(file, key) for key in ("masks", "buckets", "coefficients"))
+
+
+def read_measurement(path: Path | str, hints: Hints = Hints()) -> Measurement:
     """Read and check a file.
 
     Raises
@@ -71,135 +114,229 @@ def read_measurement(path: Path | str) -> Measurement:
         If it isn't such a file, something is missing, doesn't fit together, or doesn't fit into memory.
     """
     path = Path(path)
-    try:
-        return _measurement(path)
-    except MemoryError as error:
-        raise IngestError(f"{path} does not fit into memory ({error}): leave out realizations, or bin the pixels") from error
+    with open_arrays(path) as file:
+        return _Reader(path, file, hints).measurement()
 
 
-def _measurement(path: Path) -> Measurement:
-    arrays = _arrays(path)
-    if "coefficients" in arrays and "masks" not in arrays:
-        return _haar(path, arrays)
-    missing = [key for key in ("masks", "buckets") if key not in arrays]
-    if missing:
-        found = ", ".join(sorted(arrays)) or "nothing"
-        raise IngestError(
-            f"{path} has no {' and no '.join(f'`{key}`' for key in missing)} (found: {found}): it must hold {_FORMS}"
+class _Reader:
+    def __init__(self, path: Path, file: ArrayFile, hints: Hints) -> None:
+        self._path, self._file, self._hints = path, file, hints
+        self._remarks: list[str] = []
+        self._doubts: list[str] = []
+
+    def measurement(self) -> Measurement:
+        names = {key: self._name(key) for key in _KEYS}
+        if names["coefficients"] and not names["masks"]:
+            return self._coefficients(names["coefficients"])
+        missing = [key for key in ("masks", "buckets") if names[key] is None]
+        if missing:
+            raise IngestError(
+                f"{self._path} has no {' and no '.join(f'`{key}`' for key in missing)}: it must hold {_FORMS}. Name others with "
+                f"--masks and --buckets. It holds {listing(self._file)}"
+            )
+        buckets = bucket_columns(self._path, "buckets", self._real("buckets"), self._remarks)
+        if not np.isfinite(buckets).any():
+            raise IngestError(f"{self._path}: `buckets` holds no finite value: give the signal measured with each mask")
+        raw = self._array("masks")
+        if raw.dtype.kind not in "biuf":
+            raise IngestError(f"{self._path}: `masks` is of type {raw.dtype}: it must hold real numbers")
+        shape = self._shape()
+        masks = lean(self._path, mask_stack(self._path, raw, (len(buckets), len(buckets) // 2), shape, buckets, self._remarks))
+        errors = None if names["errors"] is None else bucket_columns(self._path, "errors", self._real("errors"), [])
+        self._check_errors(errors, buckets)
+        masks, buckets, errors = self._paired(masks, buckets, errors)
+        if len(buckets) != len(masks):
+            raise IngestError(
+                f"{self._path}: `buckets` has {len(buckets)} values for {len(masks)} `masks`: give one for each mask, in their "
+                f"order{self._pairs_asked(len(buckets), len(masks))}"
+            )
+        return Measurement(
+            masks, buckets, errors, self._picture("reference"), self._pixel_size(), np.arange(len(masks)), tuple(self._remarks)
         )
-    with np.errstate(over="ignore"):  # too large a value becomes infinite, and is refused as such
-        masks = _real(path, "masks", arrays["masks"], ndim=3, shape="(M, H, W)").astype(np.float32)
-    buckets = _real(path, "buckets", arrays["buckets"], ndim=1, shape="(M,)")
-    if masks.size == 0:
-        raise IngestError(f"{path}: `masks` is empty, {masks.shape}: give at least one mask of at least one pixel")
-    if not np.isfinite(masks).all():
-        raise IngestError(
-            f"{path}: `masks` holds NaN or infinite values: replace them, or leave out those masks and their buckets"
+
+    def _paired(
+        self, masks: np.ndarray, buckets: np.ndarray, errors: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Pairs of masks and complements as differences; all others as they are."""
+        wanted = self._hints.pairs or self._flag("pairs")
+        kind = complements(masks) if buckets.ndim == 1 and len(buckets) == len(masks) else None
+        if buckets.ndim == 2 and len(masks) == len(buckets):
+            made = signed(masks)
+        elif buckets.ndim == 1 and len(buckets) == 2 * len(masks) and wanted:
+            self._remarks.append(f"there are {len(masks)} masks and twice as many buckets: taken as mask and complement in turn")
+            buckets, errors = in_pairs(buckets, IN_TURN), None if errors is None else in_pairs(errors, IN_TURN)
+            made = signed(masks)
+        elif buckets.ndim == 1 and len(buckets) == len(masks) and (kind or wanted):
+            if len(masks) % 2:
+                raise IngestError(f"{self._path}: {len(masks)} realizations cannot be pairs: leave the odd one out")
+            kind = kind or IN_TURN
+            self._remarks.append(f"{len(masks)} realizations are pairs of a mask and its complement, {kind}")
+            first, second = places(len(masks), kind)
+            buckets, errors = in_pairs(buckets, kind), None if errors is None else in_pairs(errors, kind)
+            made = signed(masks[first], masks[second])
+        else:
+            if wanted:
+                raise IngestError(f"{self._path}: {len(masks)} masks and buckets of {buckets.shape} are no pairs")
+            if buckets.ndim == 2:
+                raise IngestError(
+                    f"{self._path}: `buckets` has {len(buckets)} pairs of values for {len(masks)} `masks`: give one for each mask"
+                )
+            return masks, buckets, errors
+        self._remarks.append("each pair is reconstructed by its normalised difference, so that what both have in common cancels")
+        return made, *difference(buckets, errors)
+
+    def _pairs_asked(self, buckets: int, masks: int) -> str:
+        return "; if each is followed by that of the complement, say --pairs masks" if buckets == 2 * masks else ""
+
+    def _coefficients(self, name: str) -> Measurement:
+        values = self._real("coefficients")
+        if values.ndim == 1 or (values.ndim == 2 and 1 in values.shape):
+            side = int(np.sqrt(values.size))
+            if side * side == values.size:
+                values = values.reshape(side, side)
+                self._remarks.append(f"`{name}` is one row: taken as {side} rows of {side}")
+        size = len(values)
+        if values.shape not in ((size, size), (size, size, 2)) or not COARSEST <= size <= LARGEST or size & (size - 1):
+            raise IngestError(
+                f"{self._path}: `coefficients` is {values.shape}: it must be square, with a power of two from {COARSEST} to "
+                f"{LARGEST} along each axis, or two such squares (N, N, 2) for masks and complements"
+            )
+        if not np.isfinite(values).any():
+            raise IngestError(f"{self._path}: `coefficients` holds no finite value: give the signal measured with each mask")
+        said = self._hints.transform or self._text("transform")
+        try:
+            transform = transform_named(said or HAAR)
+        except ValueError as error:
+            raise IngestError(f"{self._path}: {error}") from error
+        if values.ndim == 3:
+            self._remarks.append(f"`{name}` is {values.shape}: taken as the signals of each mask and of its complement")
+            values = difference(values.reshape(-1, 2), None)[0].reshape(size, size)
+        self._check_transform(values, transform, said)
+        return Measurement(
+            transform_masks(transform, size),
+            values.ravel(),
+            None,
+            self._picture("ccd"),
+            self._pixel_size(),
+            coarse_to_fine(size),
+            tuple(self._remarks),
+            tuple(self._doubts),
         )
-    if not masks.any():
-        raise IngestError(f"{path}: `masks` are zero everywhere: nothing can be seen through them")
-    _fits(path, "buckets", buckets, masks)
-    if not np.isfinite(buckets).any():
-        raise IngestError(f"{path}: `buckets` holds no finite value: give the signal measured with each mask")
-    errors = None
-    if "errors" in arrays:
-        errors = _real(path, "errors", arrays["errors"], ndim=1, shape="(M,)")
-        _fits(path, "errors", errors, masks)
+
+    def _check_transform(self, values: np.ndarray, transform: str, said: str | None) -> None:
+        other = unlikely(values, transform)
+        if other is not None:
+            doubt = f"`coefficients` make a far smoother image as {other} than as {transform}: are they of {transform}?"
+            if said is None:
+                raise IngestError(f"{self._path}: {doubt} Say --transform {other}, or --transform {transform}")
+            self._doubts.append(f"{doubt} (--transform {other})")
+        if said is None:
+            self._remarks.append(f"`coefficients` are taken as those of {transform} (--transform)")
+        if transform.startswith("hadamard"):
+            return
+        for scale in zero_scales(values):
+            self._doubts.append(
+                f"all details of scale {scale} to {2 * scale} are exactly 0: were they measured? (--mend zeros leaves them out)"
+            )
+
+    def _name(self, key: str) -> str | None:
+        given = {"masks": self._hints.masks, "buckets": self._hints.buckets}.get(key)
+        if given is not None:
+            if self._file.find(given.strip("/")) is None:
+                raise IngestError(f"{self._path} has no data set {given}. It holds {listing(self._file)}")
+            return given.strip("/")
+        found = _named(self._file, key)
+        if len(found) > 1:
+            option = f"name one with --{key}" if key in ("masks", "buckets") else "leave one"
+            raise IngestError(f"{self._path}: `{key}` may be any of {', '.join(found)}: {option}")
+        if found and found[0] != key and key in _TOLD:
+            self._remarks.append(f"{found[0]} is taken as `{key}`")
+        return found[0] if found else None
+
+    def _array(self, key: str) -> np.ndarray:
+        name = self._name_of(key)
+        array = self._file.array(name)
+        entry = self._file.find(name)
+        if entry is not None and entry.reversed:
+            if array.ndim > 2 or (array.ndim == 2 and 1 not in array.shape):
+                self._remarks.append(f"`{key}` was written by MATLAB, which reverses the axes in HDF5: they are turned back")
+            return array.T
+        return array
+
+    def _name_of(self, key: str) -> str:
+        given = {"masks": self._hints.masks, "buckets": self._hints.buckets}.get(key)
+        return given.strip("/") if given else _named(self._file, key)[0]
+
+    def _real(self, key: str) -> np.ndarray:
+        array = np.asarray(self._array(key))
+        if array.dtype.kind not in "biuf":
+            raise IngestError(f"{self._path}: `{key}` is of type {array.dtype}: it must hold real numbers")
+        return array.astype(np.float64)
+
+    def _check_errors(self, errors: np.ndarray | None, buckets: np.ndarray) -> None:
+        if errors is None:
+            return
+        if errors.shape != buckets.shape:
+            raise IngestError(f"{self._path}: `errors` has {errors.size} values for {buckets.size} `buckets`: give one for each")
         if not (errors[np.isfinite(buckets)] > 0).all():
             raise IngestError(
-                f"{path}: `errors` must be positive: give standard errors in the buckets' unit, or leave the key out"
+                f"{self._path}: `errors` must be positive: give standard errors in the buckets' unit, or leave the key out"
             )
-    return Measurement(
-        masks, buckets, errors, _reference(path, arrays, "reference"), _pixel_size(path, arrays), np.arange(len(masks))
-    )
+
+    def _shape(self) -> tuple[int, int] | None:
+        if self._hints.shape is not None:
+            return self._hints.shape
+        if not _named(self._file, "shape"):
+            return None
+        values = self._real("shape").ravel()
+        if values.shape != (2,) or (values < 1).any() or (values != np.floor(values)).any():
+            raise IngestError(f"{self._path}: `shape` must be the rows and columns of a mask, two whole numbers, not {values}")
+        return int(values[0]), int(values[1])
+
+    def _picture(self, key: str) -> np.ndarray | None:
+        if not _named(self._file, key):
+            return None
+        picture = self._real(key)
+        if picture.ndim != 2:
+            raise IngestError(f"{self._path}: `{key}` has the shape {picture.shape}: it must be (H, W)")
+        return picture.astype(np.float32)
+
+    def _pixel_size(self) -> float | None:
+        if not _named(self._file, "pixel_size_um"):
+            return None
+        value = np.asarray(self._array("pixel_size_um"))
+        if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value).all() or value.item() <= 0:
+            raise IngestError(
+                f"{self._path}: `pixel_size_um` must be one positive number, the size of a mask pixel in micrometres"
+            )
+        return float(value.item())
+
+    def _flag(self, key: str) -> bool:
+        if not _named(self._file, key):
+            return False
+        value = np.asarray(self._array(key))
+        if value.size != 1 or value.dtype.kind not in "biuf":
+            raise IngestError(f"{self._path}: `{key}` must be one value, true or false")
+        return bool(value.item())
+
+    def _text(self, key: str) -> str | None:
+        if not _named(self._file, key):
+            return None
+        value = np.asarray(self._array(key))
+        if value.dtype.kind in "iu" and value.ndim:  # as MATLAB writes text into HDF5
+            return "".join(map(chr, value.ravel()))
+        word: Any = value.ravel()[0] if value.size else ""
+        return word.decode(errors="replace") if isinstance(word, bytes) else str(word)
 
 
-def _haar(path: Path, arrays: Mapping[str, np.ndarray]) -> Measurement:
-    coefficients = _real(path, "coefficients", arrays["coefficients"], ndim=2, shape="(N, N)")
-    size = len(coefficients)
-    if coefficients.shape != (size, size) or not COARSEST <= size <= _LARGEST_HAAR or size & (size - 1):
-        raise IngestError(
-            f"{path}: `coefficients` is {coefficients.shape}: Haar coefficients are square, with a power of two from {COARSEST} "
-            f"to {_LARGEST_HAAR} along each axis"
-        )
-    if not np.isfinite(coefficients).any():
-        raise IngestError(f"{path}: `coefficients` holds no finite value: give the signal measured with each mask")
-    reference, pixel_size_um = _reference(path, arrays, "ccd"), _pixel_size(path, arrays)
-    return Measurement(haar_masks(size), coefficients.ravel(), None, reference, pixel_size_um, coarse_to_fine(size))
-
-
-def _arrays(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise IngestError(f"there is no file {path}")
-    try:
-        if zipfile.is_zipfile(path):
-            return _npz_arrays(path)
-        import h5py
-
-        if h5py.is_hdf5(path):
-            return _hdf5_arrays(path)
-    except (MemoryError, IngestError):
-        raise
-    except DataElsewhere as error:
-        raise IngestError(f"{path} is not read: {error}. Write the data themselves into it") from error
-    except Exception as error:  # whatever a damaged file makes of three libraries
-        raise IngestError(f"{path} cannot be read ({error}): it is damaged or contains objects; write it again") from error
-    raise IngestError(f"{path} is neither an NPZ nor an HDF5 file: write one with {_FORMS}")
-
-
-def _npz_arrays(path: Path) -> dict[str, Any]:
-    with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-        wanted = [key for key in file.files if key in _KEYS]
-        sizes = {member.filename: member.file_size for member in file.zip.infolist()}
-        check_memory(sum(sizes.get(f"{key}.npy", 0) for key in wanted))
-        return dict.fromkeys(file.files) | {key: file[key] for key in wanted}
-
-
-def _hdf5_arrays(path: Path) -> dict[str, Any]:
-    import h5py
-    import hdf5plugin  # noqa: F401  lets h5py read compressed datasets
-
-    with h5py.File(path, "r") as file:
-        wanted = {}
-        for key in _KEYS:
-            with contextlib.suppress(KeyError, TypeError):
-                wanted[key] = own_dataset(file, key)
-        check_memory(sum(data.nbytes for data in wanted.values()))
-        return dict.fromkeys(file) | {key: data[()] for key, data in wanted.items()}
-
-
-def check_memory(size: int) -> None:
-    """Raise MemoryError before something is unpacked that can't fit: a small file may unpack to any size."""
-    if size > (available := psutil.virtual_memory().available):
-        raise MemoryError(f"its arrays take {size / 1e9:.1f} GB, and {available / 1e9:.1f} GB are free")
-
-
-def _real(path: Path, key: str, value: Any, *, ndim: int, shape: str) -> np.ndarray:
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
-        raise IngestError(f"{path}: `{key}` is of type {array.dtype}: it must hold real numbers")
-    if array.ndim != ndim:
-        raise IngestError(f"{path}: `{key}` has the shape {array.shape}: it must be {shape}")
-    return array.astype(np.float64)
-
-
-def _fits(path: Path, key: str, values: np.ndarray, masks: np.ndarray) -> None:
-    if len(values) != len(masks):
-        raise IngestError(
-            f"{path}: `{key}` has {len(values)} values for {len(masks)} `masks`: give one for each mask, in their order"
-        )
-
-
-def _reference(path: Path, arrays: Mapping[str, np.ndarray], key: str) -> np.ndarray | None:
-    if key not in arrays:
-        return None
-    return _real(path, key, arrays[key], ndim=2, shape="(H, W)").astype(np.float32)
-
-
-def _pixel_size(path: Path, arrays: Mapping[str, np.ndarray]) -> float | None:
-    if "pixel_size_um" not in arrays:
-        return None
-    value = np.asarray(arrays["pixel_size_um"])
-    if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value).all() or value.item() <= 0:
-        raise IngestError(f"{path}: `pixel_size_um` must be one positive number, the size of a mask pixel in micrometres")
-    return float(value.item())
+def _named(file: ArrayFile, key: str) -> Sequence[str]:
+    """Data sets that a key may mean: of this name, else in other capitals, else in a group, the higher ones first of all."""
+    for name in _KEYS[key]:
+        if file.find(name) is not None:
+            return [name]
+        for at in (lambda path: path, lambda path: path.rpartition("/")[2]):
+            found = [path for path in file.entries if at(path).lower() == name]
+            highest = [path for path in found if path.count("/") == min(other.count("/") for other in found)]
+            if found:
+                return highest
+    return []

@@ -17,7 +17,7 @@ from analysis.documents.refusal import RunRefused
 from analysis.offline.array_file import ArrayFile, Entry, listing
 from analysis.offline.frames_copy import CopiedFrames, copy_frames
 from analysis.offline.ingest_documents import PLAN_NAME, frames_stream, stop
-from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_error import IngestError
 from analysis.techniques.pairs.layout import Layout
 
 PAIRINGS = ("halves", "consecutive")

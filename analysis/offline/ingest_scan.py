@@ -15,7 +15,7 @@ from analysis.documents.frames import frame_folders
 from analysis.offline.array_file import ArrayFile
 from analysis.offline.frames_copy import BAD_PIXELS, CopiedFrames, copy_frames
 from analysis.offline.ingest_documents import PLAN_NAME, data_key, descriptor, frames_stream, pages, stop
-from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_error import IngestError
 from analysis.offline.scan_file import Scan
 from analysis.offline.scan_grid import scan_grid
 

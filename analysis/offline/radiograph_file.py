@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.offline.array_file import ArrayFile, listing
-from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_error import IngestError
 from analysis.offline.tiff_stack import SUFFIXES
 
 _SETS = (

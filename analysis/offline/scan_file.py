@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from analysis.offline.array_file import ArrayFile, listing
-from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_error import IngestError
 
 MICROMETRES = {
     **dict.fromkeys(("m", "meter", "metre", "meters", "metres"), 1e6),

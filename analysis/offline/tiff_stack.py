@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from analysis.offline.array_file import Entry
-from analysis.offline.ingest_file import IngestError, check_memory
+from analysis.offline.ingest_error import IngestError, check_memory
 
 SUFFIXES = (".tif", ".tiff")
 FRAMES, DARKS, FLATS, ANGLES = "projections", "darks", "flats", "theta"

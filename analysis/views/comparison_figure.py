@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from analysis.offline.comparison import Comparison
+
+_LEAST_RANGE = 1e-3
+"""Of the level: what varies less is drawn as flat."""
 
 MADE_BY = "ghostbeam reconstruct"
 """In the picture's metadata, so that a later picture may replace this one and no other."""
@@ -20,8 +25,12 @@ def draw_comparison(
     title: str,
     pixel_size_um: float | None = None,
     reference: np.ndarray | None = None,
+    doubts: Sequence[str] = (),
 ) -> None:
-    """Draw the images in one grey scale, the spread of each, and what each compared method differs by from the first.
+    """Draw the images, the spread of each, and what each compared method differs by from the first.
+
+    Images of like ranges have one grey scale, others have their own. None is narrower than the spread of its image: what is
+    uncertain is not shown as black and white.
 
     Parameters
     ----------
@@ -35,6 +44,8 @@ def draw_comparison(
         Size of a mask pixel; without it the axes count pixels.
     reference : array, (H', W'), optional
         A picture of the same field, drawn beside in a scale of its own.
+    doubts : sequence of str
+        What seems wrong with the data, drawn below.
     """
     results = [one.result for one in comparison.done]
     first, others = results[0], results[1:]
@@ -46,9 +57,16 @@ def draw_comparison(
         figure, grid = _figure(title, rows=3, columns=len(results))
         images, spreads, beside = grid[0], grid[1], grid[2][:1]
 
-    low, high = _common_limits([one.image for one in results])
-    shown = [look.panel(axes, one.image, one.method, "gray", low, high) for axes, one in zip(images, results, strict=True)]
-    figure.colorbar(shown[-1], ax=images[-1], extend="both", shrink=0.8)
+    limits = [_limits(one.image, one.spread) for one in results]
+    shared = [_alike(limit, limits[0]) for limit in limits]
+    low, high = (
+        ends(limit[end] for limit, alike in zip(limits, shared, strict=True) if alike) for end, ends in ((0, min), (1, max))
+    )
+    for number, (axes, one) in enumerate(zip(images, results, strict=True)):
+        own = limits[number] if not shared[number] else (low, high)
+        shown = look.panel(axes, one.image, one.method + ("" if shared[number] else ", in its own scale"), "gray", *own)
+        if not shared[number] or not any(shared[number + 1 :]):
+            figure.colorbar(shown, ax=axes, extend="both", shrink=0.8)
     for axes, one in zip(spreads, results, strict=True):
         if not np.isfinite(one.spread).any():
             _words(axes, f"{one.method} knows no spread")
@@ -66,6 +84,9 @@ def draw_comparison(
             axes.set_axis_off()
         else:
             look.panel(axes, reference, "reference, in its own scale", "gray", *_limits(reference))
+    if doubts:
+        text = "\n".join(textwrap.fill(doubt, 24 * len(grid[0]) + 40) for doubt in doubts)
+        figure.supxlabel(text, color="crimson", fontsize="small").set_parse_math(False)
     figure.savefig(path, dpi=110, metadata={"Software": MADE_BY})
 
 
@@ -99,7 +120,7 @@ def _figure(title: str, *, rows: int, columns: int) -> tuple[Any, np.ndarray]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(max(4.2 * columns, 8.0), 3.6 * rows + 0.5), layout="constrained")
-    figure.suptitle(title, fontsize="large")
+    figure.suptitle(title, fontsize="large").set_parse_math(False)
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
@@ -108,14 +129,17 @@ def _words(axes: Any, text: str) -> None:
     axes.text(0.5, 0.5, text, ha="center", va="center", color="0.4", transform=axes.transAxes)
 
 
-def _common_limits(images: list[np.ndarray]) -> tuple[float, float]:
-    """Return limits for all images, but for those whose noise is far above the first one's whole range."""
-    limits = np.array([_limits(image) for image in images])
-    ranges = np.diff(limits, axis=1)[:, 0]
-    fitting = limits[(ranges <= 2 * ranges[0]) | (np.arange(len(images)) == 0)]
-    return float(fitting[:, 0].min()), float(fitting[:, 1].max())
+def _alike(limits: tuple[float, float], first: tuple[float, float]) -> bool:
+    """Whether two ranges are so much alike that one scale shows both."""
+    width, wanted = limits[1] - limits[0], first[1] - first[0]
+    return wanted / 2 <= width <= 2 * wanted and abs(sum(limits) - sum(first)) / 2 <= wanted / 2
 
 
-def _limits(image: np.ndarray) -> tuple[float, float]:
-    low, high = np.percentile(image, [0.5, 99.5])
-    return float(low), float(max(high, low + 1e-6 * abs(low), low + 1e-30))
+def _limits(image: np.ndarray, spread: np.ndarray | None = None) -> tuple[float, float]:
+    """Black and white: nearly the range of the image, and never less than what it is uncertain by."""
+    low, high = (float(end) for end in np.percentile(image, [0.5, 99.5]))
+    middle = (low + high) / 2
+    known = np.nan if spread is None or not np.isfinite(spread).any() else float(np.nanmedian(spread))
+    least = max(np.nan_to_num(known), _LEAST_RANGE * abs(middle), 1e-30)
+    half = max(high - low, 2 * least) / 2
+    return middle - half, middle + half

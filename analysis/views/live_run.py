@@ -152,8 +152,18 @@ class LiveRun:
     def doubts(self) -> list[str]:
         """Why the newest estimate is not to be trusted, in sentences.
 
-        The first estimates of a good scan may be no better than a flat image: while it runs, three in a row must be so.
+        The first estimates of a good scan may be no better than a flat image: while it runs, three in a row must be so. At the
+        end of the scan the ledger says what seems wrong with its data.
         """
+        return [*self._unlike_flat, *self.data_doubts]
+
+    @property
+    def data_doubts(self) -> list[str]:
+        """What seems wrong with the data that were reconstructed, in sentences; known at the end."""
+        return list(((self.stop or {}).get("ledger") or {}).get("doubts") or ())
+
+    @property
+    def _unlike_flat(self) -> list[str]:
         if self.absent and self.stop is not None and self.flat is None:
             return [f"{self.method} sees no {' and no '.join(self.absent)}: its image is no better than a flat one"]
         before = [figures for _, figures in self.history[-_FLAT_IN_A_ROW:]]
@@ -161,9 +171,15 @@ class LiveRun:
         if self.flat is None or (self.stop is None and not lasting and self._flat_by(self.figures)):
             return []
         return [
-            f"{self.method} is no better than a flat image after {self.used} {self.rows} ({self.flat}). Is there light on the "
-            "sample, is the sample in the beam, and are plate and detectors those that the scan names?"
+            f"{self.method} is no better than a flat image after {self.used} {self.rows} ({self.flat}). {self._useless_means}"
+            "Is there light on the sample, is the sample in the beam, and are plate and detectors those that the scan names?"
         ]
+
+    @property
+    def _useless_means(self) -> str:
+        """What figures mean that are those of a flat image, as the technique declared it."""
+        useless = [self.data_keys[key] for key, value in self.figures.items() if is_useless(self.data_keys[key], value)]
+        return "".join(f"{data_key['useless_means']} " for data_key in useless if "useless_means" in data_key)
 
     def _flat_by(self, figures: dict[str, float]) -> str | None:
         for key, value in figures.items():

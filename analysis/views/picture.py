@@ -34,7 +34,7 @@ def draw(figure: Any, runs: list[LiveRun]) -> None:
     figure.clear()
     start = runs[0].start
     title = " ".join(str(part) for part in ("scan", start.get("scan_id"), start.get("sample")) if part)
-    figure.suptitle(f"{title} ({runs[0].raw_uid[:8]})")
+    figure.suptitle(f"{title} ({runs[0].raw_uid[:8]})").set_parse_math(False)
     grid = _grid(runs)
     for axes, (run, name, channel) in zip(figure.subplots(*grid.shape, squeeze=False).flat, grid.flat, strict=True):
         if name is None:
@@ -43,8 +43,10 @@ def draw(figure: Any, runs: list[LiveRun]) -> None:
         else:
             _panel(figure, axes, run, name, channel)
     failed = [f"{run.method}: {sentence}" for run in runs for sentence in run.failed_checks]
-    if failed:
-        figure.supxlabel("\n".join(failed), color=_WRONG, fontsize="small")
+    doubted = dict.fromkeys(doubt for run in runs for doubt in run.data_doubts)
+    if failed or doubted:
+        text = "\n".join([*failed, *(textwrap.fill(doubt, 110) for doubt in doubted)])
+        figure.supxlabel(text, color=_WRONG, fontsize="small").set_parse_math(False)
 
 
 def size_of(runs: list[LiveRun]) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from analysis.documents.derived import array_keys, quality_figures
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.streams import PRIMARY
-from analysis.offline.ingest import REFERENCE
+from analysis.offline.ingest_masks import REFERENCE
 from analysis.views.scale import PixelSize, show_image
 
 _SHOWN = 4  # estimates on the way
@@ -28,6 +29,7 @@ class _Told:
     pixel_size_um: PixelSize = None
     data_keys: dict[str, Any] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
     @property
     def counts(self) -> list[int]:
@@ -86,7 +88,10 @@ def draw_story(
         panels.insert(0, ("reference, measured otherwise", reference, _limits(reference)))
     heights = [1, 1.05] if panels else [1.05]
     figure = Figure(figsize=(15, 4 * sum(heights)), layout="constrained")
-    figure.suptitle(f"{start.get('sample') or 'run'} ({raw_uid[:8]}): {_caption(best)}", fontsize="large")
+    figure.suptitle(f"{start.get('sample') or 'run'} ({raw_uid[:8]}): {_caption(best)}", fontsize="large").set_parse_math(False)
+    if told[-1].doubts:
+        text = "\n".join(textwrap.fill(doubt, 170) for doubt in told[-1].doubts)
+        figure.supxlabel(text, color="crimson").set_parse_math(False)
     *above, bottom = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     for top in above:
         for axes, (title, shown, limits) in zip(top.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
@@ -114,6 +119,8 @@ def _read(reader: LogReader, uid: str) -> _Told:
             told.data_keys = record.doc["data_keys"]
         elif record.name == "event":
             told.events.append(record.doc["data"])
+        elif record.name == "stop":
+            told.doubts = list((record.doc.get("ledger") or {}).get("doubts") or ())
     return told
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_error import IngestError
 from analysis.offline.ingest_pairs import Pairing
 from ghostbeam.ingest_command import _pairing
 

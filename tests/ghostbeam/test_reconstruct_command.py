@@ -159,7 +159,7 @@ def test_buckets_that_are_missing_are_left_out_and_told(folder: Path) -> None:
     buckets[[3, 8]] = np.nan, np.inf
     errors = np.where(np.isfinite(buckets), 0.05, np.nan)
     np.savez("gaps.npz", masks=MASKS.patterns, buckets=buckets, errors=errors)
-    assert "2 of 100 realizations left out: the bucket is not finite" in succeed("gaps.npz", "-m", "tv")
+    assert "2 realizations left out: bucket missing" in succeed("gaps.npz", "-m", "tv")
     assert figures("gaps.npz", "-m", "tv", "--fraction", 0.5)["realizations"] == 48
 
 
@@ -211,8 +211,8 @@ def test_options_of_the_configuration_are_kept(file: str, monkeypatch: pytest.Mo
         (["absent.npz"], "there is no file absent.npz"),
         (["folder/absent"], "there is no file folder/absent"),
         (["state"], "state is a folder"),
-        (["notes.txt"], "neither an NPZ nor an HDF5 file"),
-        (["maskless.npz"], "has no `masks` (found: buckets)"),
+        (["notes.txt"], "cannot be read as a table of numbers"),
+        (["maskless.npz"], "has no `masks`: it must hold"),
         (["abcdef"], "begins with 'abcdef': 'last' is the newest"),
         (["abc"], "'abc' is too short"),
         (["dddddddd"], "is no ghost-imaging run"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from analysis.documents.batch import Batch
 from analysis.documents.ledger import MAX_DETAILS, Ledger
 from analysis.documents.streams import PRIMARY, Numbered, Streams, gaps
+from analysis.techniques.ghost.mask_pairs import MaskPairs
 from analysis.techniques.ghost.rows import (
     BEAM_LOST_FRACTION,
     GOOD,
@@ -40,6 +41,7 @@ class Realizations:
     rest. Documents of other runs are passed over. The columns of a batch:
 
     mask_index : int64, the mask that was in the beam.
+    complement_index : int64, the mask that is subtracted; only in a run of pairs, of which each makes one row.
     bucket : float64, corrected for dark counts and incident beam; (B, C) in a run of spectra, one for each chemical element.
     error : float64, standard error of the bucket; only if the run has errors, or spectra.
     dose : float64, monitor counts up to and including this realization, used or not; NaN without a monitor.
@@ -54,6 +56,8 @@ class Realizations:
         Whether a mask holds negative values, so that a bucket may be negative.
     wait_for_end : bool
         Release nothing before `end()`: then nothing at all depends on the order of the documents.
+    doubts : callable, optional
+        Gets all used realizations at the end, and says what seems wrong with them, in sentences.
 
     Raises
     ------
@@ -61,7 +65,15 @@ class Realizations:
         If the start document doesn't describe a ghost-imaging run.
     """
 
-    def __init__(self, start: Mapping[str, Any], num_masks: int, *, signed: bool = False, wait_for_end: bool = False) -> None:
+    def __init__(
+        self,
+        start: Mapping[str, Any],
+        num_masks: int,
+        *,
+        signed: bool = False,
+        wait_for_end: bool = False,
+        doubts: Callable[[Batch], list[str]] | None = None,
+    ) -> None:
         self.spec = RunSpec.of(start)
         self.num_masks = num_masks
         self.signed = signed
@@ -70,6 +82,7 @@ class Realizations:
         dark = self.spec.dark_stream
         self._streams = Streams(str(start["uid"]), [PRIMARY] if dark is None else [PRIMARY, dark])
         self._spectra = None if self.spec.spectra is None else SpectralRows(self.spec.spectra)
+        self._pairs = MaskPairs() if self.spec.pairs else None
         self._rows = Numbered(ROW if self._spectra is None else SPECTRAL_ROW)
         self._counts = Ledger(expected=self.spec.expected)
         self._ready: list[Batch] = []
@@ -79,6 +92,9 @@ class Realizations:
         self._beam: float | None = None  # monitor of the first used realization, per second or reading
         self._count = 0
         self._dose = 0.0
+        self._judge = doubts
+        self._judged: list[Batch] = []
+        self._doubts: list[str] | None = None
 
     @property
     def stopped(self) -> bool:
@@ -110,6 +126,8 @@ class Realizations:
             self._rows.add(rows if self._spectra is None else self._spectra.keep(page, rows, good))
         if self._ended or not self._wait_for_end:
             self._release()
+        if self._ended and self._pairs is not None:
+            self._reject_alone(self._pairs.rest())
         batch = Batch.join(self._ready)
         self._ready.clear()
         return batch
@@ -135,12 +153,22 @@ class Realizations:
             ledger.remarks += self._spectra.remarks()
         if self._ended:
             self._note_gaps(ledger)
+            ledger.doubts = self._doubted()
             if self.spec.dark_stream is not None and not dark.events:
                 ledger.remarks.append(
                     "dark counts are not subtracted: the start document announces dark readings (stream "
                     f'"{self.spec.dark_stream}") and no usable one came'
                 )
         return ledger
+
+    def _doubted(self) -> list[str]:
+        if self._doubts is None:
+            self._doubts = []
+            if self._judge is not None and self._judged:
+                judged = Batch.join(self._judged)
+                assert judged is not None
+                self._doubts = self._judge(judged)
+        return list(self._doubts)
 
     def _take_dark(self, rows: np.ndarray) -> None:
         for row in rows:
@@ -196,7 +224,6 @@ class Realizations:
         if not good.any():
             return
         used = rows[good]
-        self._counts.used += len(used)
         if self._spectra is None:
             bucket, error = corrected(used, self.spec, dark)
         else:
@@ -205,7 +232,23 @@ class Realizations:
         columns = {"mask_index": used["mask_index"].astype(np.int64), "bucket": bucket, "dose": dose[good]}
         if error is not None:
             columns["error"] = error
-        self._ready.append(Batch(used["number"], columns, received[good]))
+        batch: Batch | None = Batch(used["number"], columns, received[good])
+        realizations = 1
+        if self._pairs is not None and batch is not None:
+            batch, alone = self._pairs.join(batch)
+            self._reject_alone(alone)
+            realizations = 2
+        if batch is None:
+            return
+        self._counts.used += realizations * len(batch)
+        if self._judge is not None and self._spectra is None:
+            self._judged.append(batch)
+            self._doubts = None
+        self._ready.append(batch)
+
+    def _reject_alone(self, numbers: np.ndarray) -> None:
+        for number in numbers:
+            self._counts.reject(int(number), "no_complement")
 
     def _reject_lost_beam(self, rows: np.ndarray, verdict: np.ndarray, dark: Dark) -> None:
         with np.errstate(divide="ignore", invalid="ignore"):

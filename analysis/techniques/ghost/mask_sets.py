@@ -58,8 +58,8 @@ class MaskSet:
     ----------
     name : str
         For people.
-    patterns : ndarray, float32, (M, H, W)
-        Transmission of every mask pixel (signed for differential acquisitions).
+    patterns : ndarray, (M, H, W)
+        Transmission of every mask pixel (signed for differential acquisitions): bool, int8, uint8 or float32.
     positions_mm : ndarray, float64, (M, 2)
         Stage readings (y, x) that centre each mask in the beam.
     pixel_size_um : float
@@ -96,13 +96,14 @@ class MaskSet:
         ValueError
             If the patterns are not (M, H, W), the positions not (M, 2), or a value is not finite.
         """
-        patterns = np.ascontiguousarray(self.patterns, dtype="<f4")
+        narrow = self.patterns.dtype in (np.bool_, np.int8, np.uint8)
+        patterns = np.ascontiguousarray(self.patterns, dtype=None if narrow else "<f4")
         positions = np.ascontiguousarray(self.positions_mm, dtype="<f8")
         if patterns.ndim != 3 or 0 in patterns.shape:
             raise ValueError(f"mask set {self.name!r}: patterns must be (M, H, W), not {patterns.shape}")
         if positions.shape != (len(patterns), 2):
             raise ValueError(f"mask set {self.name!r}: positions_mm must be ({len(patterns)}, 2), not {positions.shape}")
-        if not (np.isfinite(patterns).all() and np.isfinite(positions).all() and np.isfinite(self.pixel_size_um)):
+        if not ((narrow or np.isfinite(patterns).all()) and np.isfinite(positions).all() and np.isfinite(self.pixel_size_um)):
             raise ValueError(f"mask set {self.name!r} holds values that are not finite")
         arrays = {"patterns": patterns, "positions_mm": positions}
         attributes: dict[str, Any] = {"pixel_size_um": float(self.pixel_size_um)}

@@ -29,6 +29,7 @@ REASONS: dict[str, str] = {
     "beam_lost": "the incident-beam monitor fell below a twentieth of its first value",
     "no_spectrum": "no detector element gave a spectrum that can be used",
     "bad_error": "the bucket's error is missing, zero or negative",
+    "no_complement": "the other realization of its pair is missing or not used",
 }
 """Why a received realization is not used."""
 

@@ -14,12 +14,17 @@ from analysis.documents.refusal import RunRefused
 from analysis.estimate import Estimate, Quantity, image_quantity
 from analysis.ghost import Estimate as GhostEstimate
 from analysis.ghost import Reconstructor, make_reconstructor
+from analysis.ghost.chosen_masks import ChosenMasks
+from analysis.ghost.mistakes import mistakes
 from analysis.techniques.ghost.channels import MASK_DRIFT, channel_quantities, joint_estimate, joint_options
 from analysis.techniques.ghost.intake import Realizations
+from analysis.techniques.ghost.mask_pairs import COMPLEMENT
 from analysis.techniques.ghost.mask_sets import KIND, MASK_SET, MaskSet, checked_identity
 from analysis.techniques.ghost.run_spec import RunSpec
 
 _MOST_EXPECTED = 65536  # room is made for so many realizations at once, whatever a start document promises
+UNRELATED = "Masks and buckets may not belong together."
+
 _AT_ONCE = 256  # masks copied at a time: 4 MB of 64x64 pixels
 
 
@@ -73,7 +78,7 @@ class GhostRun:
         return {
             "image": image_quantity("the object", self.spec.shape, units),
             "spread": image_quantity("standard error of the image", self.spec.shape, units),
-            "heldout_loss": Quantity("held-out loss", lower_is_better=True, useless_from=1.0),
+            "heldout_loss": Quantity("held-out loss", lower_is_better=True, useless_from=1.0, useless_means=UNRELATED),
             "frc_resolution_px": Quantity("FRC", "pixel", lower_is_better=True),
             **MASK_DRIFT,
             "dose": Quantity("monitor counts so far", "counts"),
@@ -118,7 +123,16 @@ class GhostRun:
 
     @property
     def remarks(self) -> Sequence[str]:
-        """That further buckets are not reconstructed."""
+        """What was assumed of ingested data, how pairs are used, and that further buckets are not reconstructed."""
+        pairs = ["each mask and its complement are reconstructed by their normalised difference"] if self.spec.pairs else []
+        return [*self._said("remarks"), *pairs, *self._not_reconstructed()]
+
+    def _said(self, key: str) -> list[str]:
+        """Sentences of the start document."""
+        said = self._start["ghost"].get(key)
+        return [str(sentence) for sentence in said] if isinstance(said, (list, tuple)) else []
+
+    def _not_reconstructed(self) -> list[str]:
         if self.spec.spectra is not None:
             buckets = [key for key in (self.spec.bucket, *self.spec.other_buckets) if key != self.spec.spectra.counts]
             return [f"reconstructed from the spectra, not from {', '.join(buckets)}"] if buckets else []
@@ -131,7 +145,19 @@ class GhostRun:
 
     def intake(self, *, wait_for_end: bool = False) -> Realizations:
         """A new intake."""
-        return Realizations(self._start, len(self.masks.patterns), signed=self._signed, wait_for_end=wait_for_end)
+        return Realizations(
+            self._start, len(self.masks.patterns), signed=self._signed, wait_for_end=wait_for_end, doubts=self._doubts
+        )
+
+    def masks_of(self, batch: Batch, masks: MaskSet | None = None) -> ChosenMasks:
+        """The mask of each realization, or of each pair the difference of both; of another mask set if one is given."""
+        patterns = (masks or self.masks).patterns
+        return ChosenMasks(patterns, batch.columns["mask_index"], batch.columns.get(COMPLEMENT))
+
+    def _doubts(self, batch: Batch) -> list[str]:
+        """What seems wrong with masks and buckets, in sentences."""
+        found = mistakes(self.masks_of(batch), batch.columns["bucket"])
+        return self._said("doubts") + [str(mistake) for mistake in found]
 
     def masks_by(self, recipe: Recipe) -> MaskSet:
         """The mask set to reconstruct with: the run's, or the one that the recipe names.
@@ -166,11 +192,12 @@ class GhostReconstruction:
     """A reconstructor of `analysis.ghost` with the masks of a run, or one for each chemical element of a run of spectra."""
 
     def __init__(self, run: GhostRun, recipe: Recipe) -> None:
-        self._patterns = run.masks_by(recipe).patterns
+        self._run, self._masks = run, run.masks_by(recipe)
         self._mask_set = {name: recipe.options[name] for name in (MASK_SET,) if recipe.options.get(name)}
         options = {name: value for name, value in recipe.options.items() if name != MASK_SET}
         self._channels = run.channels
-        self._expected = None if run.expected is None else min(run.expected, _MOST_EXPECTED)
+        self._rows_each = 2 if run.spec.pairs else 1
+        self._expected = None if run.expected is None else min(run.expected // self._rows_each, _MOST_EXPECTED)
         try:
             self._reconstructors: list[Reconstructor] = [
                 make_reconstructor(
@@ -196,7 +223,7 @@ class GhostReconstruction:
         """Take further realizations."""
         for first in range(0, len(batch), _AT_ONCE):
             part = batch.part(first, first + _AT_ONCE)
-            masks = self._patterns[part.columns["mask_index"]]
+            masks = self._run.masks_of(part, self._masks)[:]
             buckets, errors = (_by_channel(part.columns.get(name)) for name in ("bucket", "error"))
             for channel, reconstructor in enumerate(self._reconstructors):
                 reconstructor.update(masks, buckets[channel], errors[channel] if errors else None)
@@ -204,7 +231,7 @@ class GhostReconstruction:
         if self._expected is not None:
             # those that were refused aren't repeated, so that all others are all that there will be
             count = self._reconstructors[0].count
-            refused = int(batch.received[-1]) - count
+            refused = int(batch.received[-1]) // self._rows_each - count
             for reconstructor in self._reconstructors:
                 reconstructor.expected = max(self._expected - refused, count)
 

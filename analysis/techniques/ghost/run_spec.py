@@ -44,6 +44,8 @@ class RunSpec:
         Bucket counts per monitor count with neither masks nor sample in the beam.
     spectra : SpectraSpec or None
         Where the spectra are that hold the buckets of several chemical elements; then `bucket` is not reconstructed.
+    pairs : bool
+        Whether realizations 2k - 1 and 2k are a mask and its complement.
     expected : int or None
         Realizations that the run should have.
     """
@@ -63,6 +65,7 @@ class RunSpec:
     dark_stream: str | None
     open_beam_ratio: float | None
     spectra: SpectraSpec | None
+    pairs: bool
     expected: int | None
 
     @classmethod
@@ -102,6 +105,7 @@ class RunSpec:
             dark_stream=_key(ghost, "dark_stream"),
             open_beam_ratio=_positive(ghost, "open_beam_ratio"),
             spectra=spectra,
+            pairs=ghost.get("pairs") is True and spectra is None,
             expected=_expected(start, ghost),
         )
 

@@ -18,6 +18,7 @@ VARIED_AFTER = 64
 """Realizations after which their variation is compared with counting noise: as many as the first image needs."""
 
 _CERTAIN = 3.0  # standard errors
+_NEARLY_ALL = 0.8
 _NOISE = 1.15  # standard deviations from so few values scatter by as much
 
 
@@ -61,6 +62,8 @@ class BucketSignal:
         if len(rows) < LIT_AFTER or self._spec.spectra is not None:  # spectra are judged where they become buckets
             return None
         first = f"The buckets of the first {len(rows)} realizations"
+        if self._is_negative():
+            return f"{first} are lower than without light ({np.mean(rows['bucket']):.4g}): is the signal negative-going?"
         if self._is_dark("bucket"):
             level = f"{first} are no higher than without light ({np.mean(rows['bucket']):.4g})."
             if self._spec.monitor is not None and not self._is_dark("monitor"):
@@ -76,15 +79,30 @@ class BucketSignal:
             )
         return None
 
+    def _is_negative(self) -> bool:
+        """Whether buckets that may be negative are clearly lower than in the dark exposures; without any, below zero."""
+        if not self._spec.may_be_negative:
+            return False
+        dark = self._rows.get(self._spec.dark_stream or "")
+        if dark is None or len(dark) < 2:
+            return bool(np.mean(self._rows[PRIMARY]["bucket"] < 0) > _NEARLY_ALL)
+        above, error = self._above_dark("bucket", dark)
+        return above < -_CERTAIN * error
+
     def _is_dark(self, counter: str) -> bool:
         """Whether a counter gave no more than in the dark exposures; without any, whether it gave nothing."""
         values = self._rows[PRIMARY][counter]
         dark = self._rows.get(self._spec.dark_stream or "")
         if dark is None or len(dark) < 2:
             return not np.any(values > 0)
+        above, error = self._above_dark(counter, dark)
+        return above <= _CERTAIN * error
+
+    def _above_dark(self, counter: str, dark: np.ndarray) -> tuple[float, float]:
+        """By how much a counter gives more a second than in the dark, and the standard error of that."""
         means = [float(np.mean(one[counter] / self._exposures(one))) for one in (self._rows[PRIMARY], dark)]
         errors = [self._variance(one, counter) / len(one) for one in (self._rows[PRIMARY], dark)]
-        return bool(means[0] - means[1] <= _CERTAIN * np.sqrt(sum(errors)))
+        return means[0] - means[1], float(np.sqrt(sum(errors)))
 
     def _variance(self, rows: np.ndarray, counter: str) -> float:
         """Variance of what a counter gives a second; at least that of counts, since a few dark exposures may agree by chance."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.documents.derived import array_keys
 from analysis.documents.log import LogReader
-from analysis.documents.streams import PRIMARY
+from analysis.offline.export import newest_estimate
 
 
 def estimate_file(reader: LogReader, uid: str) -> bytes:
@@ -35,16 +35,8 @@ def estimate_file(reader: LogReader, uid: str) -> bytes:
     LookupError
         If there is no estimate.
     """
-    documents: dict[str, dict[str, Any]] = {}
-    newest = 0
-    for record in reader.documents(uid, arrays=False):
-        if record.damage is None and record.doc.get("name", PRIMARY) == PRIMARY:  # not the descriptor of single rows
-            documents[record.name] = record.doc
-            newest = record.position if record.name == "event" else newest
-    if not newest:
-        raise LookupError(f"there is no estimate of {uid}")
-    (record,) = reader.read(newest - 1, run=uid, limit=1)
-    data, data_keys = record.doc["data"], documents["descriptor"]["data_keys"]
+    documents, data = newest_estimate(reader, uid)
+    data_keys = documents["descriptor"]["data_keys"]
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         for name in ("start", "stop"):

@@ -79,6 +79,7 @@ class Reconstruction:
             "remarks": [
                 *self.start.get("remarks", ()),
                 *(stop.get("ledger") or {}).get("remarks", ()),
+                *(stop.get("ledger") or {}).get("doubts", ()),
                 *failed_checks(self._data_keys, self._newest),
             ],
             "pixel_size_um": (self.start.get("image") or {}).get("pixel_size_um"),

@@ -11,10 +11,12 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, HTTPException, Request, Response, Security
 from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
 from tiled.server.authentication import check_scopes, get_current_principal
 
 from analysis.documents.log import LogReader, log_paths
 from analysis.views.page.estimate_file import estimate_file
+from analysis.views.page.run_file import run_file
 from analysis.views.page.told import Told
 
 router = APIRouter(prefix="/page")
@@ -82,6 +84,17 @@ def estimate(request: Request, run: Annotated[str, "uid of the derived run"]) ->
     except LookupError as error:
         raise HTTPException(404, str(error)) from error
     return Response(content, media_type="application/x-hdf5", headers=_HEADERS)
+
+
+@router.get("/export", dependencies=_READING)
+def export(request: Request, run: Annotated[str, "uid of the measured run"]) -> FileResponse:
+    """A run and its reconstructions as HDF5 in NeXus layout."""
+    state_dir = request.app.state.state_dir
+    with closing(LogReader(log_paths(state_dir).raw)) as reader:
+        if run not in {info.uid for info in reader.runs()}:
+            raise HTTPException(404, f"there is no run {run}")
+    path = run_file(state_dir, run)
+    return FileResponse(path, media_type="application/x-hdf5", headers=_HEADERS, background=BackgroundTask(path.unlink))
 
 
 @router.get("/{name}", include_in_schema=False)

@@ -16,7 +16,8 @@ from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe
 from analysis.offline.haar import haar_masks
 from analysis.offline.ingest import ingest
-from analysis.offline.ingest_file import IngestError, read_measurement
+from analysis.offline.ingest_error import IngestError
+from analysis.offline.ingest_file import read_measurement
 from analysis.techniques.ghost.mask_sets import MaskStore
 from analysis.worker.job import Job, run_job
 
@@ -85,11 +86,12 @@ def test_buckets_that_are_nan_end_in_the_ledger(tmp_path: Path) -> None:
         ({"masks": None}, "no `masks`"),
         ({"buckets": None}, "no `buckets`"),
         ({"masks": MASKS[0]}, "`masks` has the shape"),
+        ({"pairs": True, "buckets": BUCKETS[:99], "masks": MASKS[:99], "errors": None}, "cannot be pairs"),
         ({"masks": MASKS[:50]}, "`buckets` has 100 values for 50"),
         ({"masks": MASKS[:, :0]}, "`masks` is empty"),
         ({"masks": MASKS * np.nan}, "`masks` holds NaN"),
         ({"masks": MASKS.astype(complex)}, "`masks` is of type"),
-        ({"buckets": BUCKETS[:, None]}, "`buckets` has the shape"),
+        ({"buckets": BUCKETS.reshape(25, 4)}, "`buckets` has the shape"),
         ({"buckets": BUCKETS * np.nan}, "`buckets` holds no finite"),
         ({"errors": np.ones(99)}, "`errors` has 99"),
         ({"errors": np.zeros(100)}, "`errors` must be positive"),

@@ -15,7 +15,7 @@ from radiograph_runs import SIZE, tomography_streams
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe
 from analysis.offline.ingest import ingest
-from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_error import IngestError
 from analysis.offline.replay import verify
 from analysis.worker.job import Job, Outcome, run_job
 

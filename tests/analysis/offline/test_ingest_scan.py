@@ -15,7 +15,7 @@ from analysis.documents.frames import FrameFile, frame_folders
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe
 from analysis.offline.ingest import ingest
-from analysis.offline.ingest_file import IngestError
+from analysis.offline.ingest_error import IngestError
 from analysis.techniques.ptychography.experiment import Experiment
 from analysis.techniques.ptychography.layout import Layout
 from analysis.worker.job import Job, run_job

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from analysis.documents.log import LogWriter, log_paths
-from analysis.offline.acquisition import LAST, RunUnknown, _whole_uid
+from analysis.offline.acquisition import LAST, RunUnknown, whole_uid
 
 
 def write(path, *starts):
@@ -21,11 +21,11 @@ def write(path, *starts):
 
 def test_runs_of_no_technique_are_passed_over(tmp_path):
     scan, dark = write(log_paths(tmp_path).raw, {"ghost": {}}, {"plan_name": "dark_scan"})
-    assert _whole_uid(tmp_path, LAST) == scan
-    assert _whole_uid(tmp_path, dark[:8]) == dark
+    assert whole_uid(tmp_path, LAST) == scan
+    assert whole_uid(tmp_path, dark[:8]) == dark
 
 
 def test_a_log_without_such_a_run_says_so(tmp_path):
     write(log_paths(tmp_path).raw, {"plan_name": "count"})
     with pytest.raises(RunUnknown, match="no run that can be reconstructed"):
-        _whole_uid(tmp_path, LAST)
+        whole_uid(tmp_path, LAST)

@@ -26,6 +26,16 @@ export function downloads({ uid, method, scan_id: scan, arrays }, panels) {
     make("button", { textContent: kind, title: titles[kind], onclick: (event) => save(event.target, file, get) })));
 }
 
+/** A button for a run and its reconstructions in one file. */
+export function wholeRun({ uid, scan_id: scan }) {
+  const file = ["scan", scan, uid.slice(0, 8)].filter((part) => part ?? false).join("_") + ".h5";
+  return make("p", { className: "downloads" }, make("button", {
+    textContent: "run as HDF5",
+    title: "the run and its reconstructions in NeXus layout",
+    onclick: (event) => save(event.target, file, () => ask(`export?run=${uid}`)),
+  }));
+}
+
 async function save(button, file, get) {
   button.disabled = true;
   try {

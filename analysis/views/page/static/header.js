@@ -1,6 +1,7 @@
 // What is measured now, how far it is, and how the services are.
 
 import { details } from "./details.js";
+import { wholeRun } from "./downloads.js";
 import { byId, make, number, span, write } from "./dom.js";
 
 const STILL_S = 10; // without a new row
@@ -33,7 +34,7 @@ export function showHeader({ scan, health }) {
   list("conditions", scan.conditions);
   if (byId("parameters").dataset.run !== scan.uid) {
     byId("parameters").dataset.run = scan.uid;
-    byId("parameters").replaceChildren(details("all of the run", `raw/${scan.uid}`));
+    byId("parameters").replaceChildren(details("all of the run", `raw/${scan.uid}`), wholeRun(scan));
   }
 }
 

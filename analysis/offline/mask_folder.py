@@ -1,0 +1,164 @@
+"""Masks and buckets in files beside each other: NPY, tables of text, and masks as images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from analysis.offline.array_file import Entry
+from analysis.offline.ingest_error import IngestError, check_memory
+
+_TABLES = (".csv", ".txt", ".dat", ".tsv")
+LOOSE = (".npy", *_TABLES)
+"""Endings of files that hold one array each, or a table."""
+
+_IMAGES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg")
+_KNOWN = ("masks", "patterns", "buckets", "bucket", "signal", "errors", "reference", "coefficients", "shape", "pixel_size_um")
+_BUCKETS = ("buckets", "bucket", "signal")
+
+
+def holds_buckets(path: Path) -> bool:
+    """Whether a folder holds a file with buckets, so that its images are masks."""
+    return any(file.suffix.lower() in LOOSE and file.stem.lower() in _BUCKETS for file in path.iterdir())
+
+
+class MaskFolder:
+    """The arrays of a folder by the names of their files.
+
+    Each NPY file, and each table of text, is an array; a table with a line of headings is one a column. Images in the folder, or
+    in a folder `masks` within it, are the masks, in the order of the numbers in their names.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    chosen : Path, optional
+        The file in it that was named; then other files count only if they are called as a key. If its own name is none, it
+        holds the masks if it has three axes, else the buckets.
+
+    Raises
+    ------
+    IngestError
+        If a table or an image cannot be read, or images differ in size.
+    """
+
+    def __init__(self, path: Path, chosen: Path | None = None) -> None:
+        self.path = path if chosen is None else chosen
+        self._files: dict[str, Path] = {}
+        self._arrays: dict[str, np.ndarray] = {}
+        self._images: list[Path] = []
+        for file in sorted(path.iterdir()):
+            called = file.stem.lower()
+            if file.suffix.lower() in LOOSE and (chosen is None or file == chosen or called in _KNOWN):
+                self._take(file, named=called in _KNOWN or chosen is None)
+        if not any(key in self._arrays or key in self._files for key in ("masks", "patterns", "coefficients")):
+            self._take_images(path)
+        self.entries: Mapping[str, Entry] = {
+            **{name: Entry(array.shape, array.dtype) for name, array in self._arrays.items()},
+            **{name: _npy_entry(file) for name, file in self._files.items()},
+        }
+
+    def find(self, name: str) -> Entry | None:
+        """What is said of an array; None if there is none."""
+        return self.entries.get(name)
+
+    def array(self, name: str) -> np.ndarray:
+        """A whole array, if it fits into memory."""
+        if name in self._arrays:
+            return self._arrays[name]
+        check_memory(self._files[name].stat().st_size)
+        array: np.ndarray = np.load(self._files[name], allow_pickle=False)
+        return array
+
+    def frames(self, name: str, num: int) -> Iterator[np.ndarray]:
+        """The frames of an array (..., H, W) in order, as blocks (num, H, W)."""
+        whole = self.array(name)
+        whole = whole.reshape(-1, *whole.shape[-2:])
+        for first in range(0, len(whole), num):
+            yield whole[first : first + num]
+
+    def _take(self, file: Path, *, named: bool) -> None:
+        if file.suffix.lower() == ".npy":
+            many = len(_npy_entry(file).shape) > 2
+            self._files[file.stem if named else "masks" if many else "buckets"] = file
+            return
+        table, headings = _table(file)
+        if headings and len(headings) == table.shape[1] and {heading.lower() for heading in headings} & set(_KNOWN):
+            self._arrays |= {heading: table[:, number] for number, heading in enumerate(headings)}
+        else:
+            self._arrays[file.stem if named else "buckets"] = table[:, 0] if table.shape[1] == 1 else table
+
+    def _take_images(self, path: Path) -> None:
+        folder = next((path / name for name in ("masks", "Masks", "patterns") if (path / name).is_dir()), path)
+        files = [file for file in folder.iterdir() if file.suffix.lower() in _IMAGES and file.stem.lower() != "reference"]
+        files.sort(key=lambda file: ([int(number) for number in re.findall(r"\d+", file.stem)], file.name))
+        if not files:
+            return
+        images = [image for file in files for image in _pages(file)]
+        shapes = {image.shape for image in images}
+        if len(shapes) > 1:
+            raise IngestError(f"{folder}: its images are of {' and '.join(map(str, sorted(shapes)))} pixels: masks must be alike")
+        self._arrays["masks"] = np.stack(images)
+
+
+def _npy_entry(file: Path) -> Entry:
+    array = np.load(file, mmap_mode="r", allow_pickle=False)
+    return Entry(array.shape, array.dtype)
+
+
+def _table(file: Path) -> tuple[np.ndarray, list[str]]:
+    """A table (rows, columns) of numbers, and its headings if it has some."""
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    comma = next((mark for mark in (";", "\t", ",") if mark in first), None)
+    headings = [word.strip().strip('"').lstrip("# ") for word in (first.split(comma) if comma else first.split())]
+    if all(_is_number(word) for word in headings):
+        headings = []
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if headings and lines and lines[0] == first:
+        lines = lines[1:]
+    if comma == ";":
+        lines = [line.replace(",", ".") for line in lines]  # as spreadsheets of many countries write decimals
+    if not lines:
+        raise IngestError(f"{file} cannot be read as a table of numbers: it holds none. Write a line a mask")
+    try:
+        return np.loadtxt(lines, dtype=np.float64, delimiter=comma, ndmin=2), headings
+    except ValueError as error:
+        raise IngestError(f"{file} cannot be read as a table of numbers ({error}): write numbers alone, a line a mask") from error
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _pages(file: Path) -> list[np.ndarray]:
+    """The images of a file, of which TIFF may hold many."""
+    import imageio.v3 as imageio
+
+    try:
+        if file.suffix.lower() in (".tif", ".tiff"):
+            with tifffile.TiffFile(file) as stack:
+                return [_grey(file, page.asarray()) for page in stack.pages]
+        return [_grey(file, np.asarray(imageio.imread(file)))]
+    except IngestError:
+        raise
+    except Exception as error:  # whatever a damaged file makes of the libraries
+        raise IngestError(f"{file} cannot be read as an image ({error}): give masks as grey PNG or TIFF images") from error
+
+
+def _grey(file: Path, image: np.ndarray) -> np.ndarray:
+    if image.ndim == 3 and image.shape[-1] in (2, 3, 4):
+        colours = image[..., : 1 if image.shape[-1] == 2 else 3]
+        if (colours == colours[..., :1]).all():  # grey in several channels; transparency says nothing
+            return np.asarray(colours[..., 0])
+    if image.ndim != 2:
+        raise IngestError(f"{file} has the shape {image.shape}: a mask must be a grey image")
+    return image

@@ -1,0 +1,195 @@
+"""The forms in which masks and buckets lie in files, brought to masks (M, H, W) and buckets (M,) or pairs (M, 2).
+
+Masks keep few bytes: whole numbers of a byte, and bits, stay what they are. Everything that is assumed is a remark.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from analysis.ghost.mistakes import residual
+from analysis.offline.ingest_error import IngestError
+
+_PIECE = 2**22  # values looked at, at a time
+_BitOrder = Literal["big", "little"]
+_FIRST_BIT: dict[_BitOrder, str] = {"big": "highest", "little": "lowest"}
+_FIRST = 4096  # masks by which the order of bits is judged
+
+
+def bucket_columns(path: Path, key: str, values: np.ndarray, remarks: list[str]) -> np.ndarray:
+    """Buckets, or their errors, as (M,), or (M, 2) for a mask and its complement each.
+
+    Raises
+    ------
+    IngestError
+        If they have another shape.
+    """
+    if values.ndim == 2 and 1 in values.shape:
+        remarks.append(f"`{key}` is {values.shape}: taken as one value after the other")
+        return values.ravel()
+    if values.ndim == 2 and 2 in values.shape:
+        columns = values if values.shape[1] == 2 else values.T
+        remarks.append(f"`{key}` is {values.shape}: taken as the signals of each mask and of its complement")
+        return columns
+    if values.ndim != 1:
+        raise IngestError(
+            f"{path}: `{key}` has the shape {values.shape}: it must be (M,), or (M, 2) for each mask and its complement. "
+            "Name one column's data set with --buckets"
+        )
+    return values
+
+
+def mask_stack(
+    path: Path,
+    masks: np.ndarray,
+    numbers: tuple[int, ...],
+    shape: tuple[int, int] | None,
+    buckets: np.ndarray,
+    remarks: list[str],
+) -> np.ndarray:
+    """Masks as (M, H, W), from (M, H, W), (H, W, M), (M, H * W), (H * W, M), or bits of any of them.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    masks : array
+        As in the file; of MATLAB with its order of axes.
+    numbers : tuple of int
+        How many masks there may be, by the number of buckets.
+    shape : (H, W), optional
+        Pixels of a mask, where that is known.
+    buckets : array, (M,)
+        By which the order of bits is judged.
+    remarks : list of str
+        Gets what was assumed.
+
+    Raises
+    ------
+    IngestError
+        If no form fits.
+    """
+    if masks.ndim == 2:
+        return _from_matrix(path, masks, numbers, shape, buckets, remarks)
+    if masks.ndim != 3:
+        raise IngestError(f"{path}: `masks` has the shape {masks.shape}: it must be (M, H, W), (H, W, M) or (M, H * W)")
+    if masks.shape[0] not in numbers and masks.shape[2] in numbers:
+        remarks.append(f"`masks` is {masks.shape}, of which the last axis counts masks: taken as (H, W, M)")
+        masks = np.moveaxis(masks, -1, 0)
+    bits = shape is not None and masks.shape[1] * masks.shape[2] == shape[0] * -(-shape[1] // 8) != shape[0] * shape[1]
+    if masks.dtype == np.uint8 and (bits or (shape is None and masks.shape[1] == 8 * masks.shape[2])):
+        height, width = shape or (masks.shape[1], masks.shape[1])
+        return _unpacked(masks, (height, width), buckets, remarks)
+    if shape is not None and masks.shape[1:] != shape:
+        raise IngestError(f"{path}: `masks` are {masks.shape[1]}x{masks.shape[2]} pixels, not {shape[0]}x{shape[1]} as was said")
+    return masks
+
+
+def lean(path: Path, masks: np.ndarray) -> np.ndarray:
+    """Masks of finite real numbers in few bytes: bool, int8 and uint8 as they are, others in single precision.
+
+    Raises
+    ------
+    IngestError
+        If they are empty, no numbers, not finite, or zero everywhere.
+    """
+    if masks.dtype.kind not in "biuf":
+        raise IngestError(f"{path}: `masks` is of type {masks.dtype}: it must hold real numbers")
+    if masks.size == 0:
+        raise IngestError(f"{path}: `masks` is empty, {masks.shape}: give at least one mask of at least one pixel")
+    if masks.dtype not in (np.bool_, np.int8, np.uint8):
+        with np.errstate(over="ignore"):  # too large a value becomes infinite, and is refused as such
+            masks = _single(masks)
+        step = max(1, _PIECE // math.prod(masks.shape[1:]))
+        if not all(np.isfinite(masks[first : first + step]).all() for first in range(0, len(masks), step)):
+            raise IngestError(
+                f"{path}: `masks` holds NaN or infinite values: replace them, or leave out those masks and their buckets"
+            )
+    if not masks.any():
+        raise IngestError(f"{path}: `masks` are zero everywhere: nothing can be seen through them")
+    return masks
+
+
+def _single(masks: np.ndarray) -> np.ndarray:
+    """Masks in single precision, or in bytes if all are whole numbers that bytes hold."""
+    low, high = masks.min(), masks.max()
+    for small, least, most in ((np.uint8, 0, 255), (np.int8, -128, 127)):
+        if least <= low and high <= most:
+            rounded = masks.astype(small)
+            if np.array_equal(rounded, masks):
+                return rounded
+    return masks.astype(np.float32, copy=False)
+
+
+def _from_matrix(
+    path: Path,
+    masks: np.ndarray,
+    numbers: tuple[int, ...],
+    shape: tuple[int, int] | None,
+    buckets: np.ndarray,
+    remarks: list[str],
+) -> np.ndarray:
+    told = f"`masks` is {masks.shape}"
+    if masks.shape[0] not in numbers and masks.shape[1] in numbers:
+        told += ", of which the last axis counts masks"
+        masks = masks.T
+    if masks.shape[0] not in numbers:
+        raise IngestError(f"{path}: `masks` has the shape {masks.shape}: it must be (M, H, W), (H, W, M) or (M, H * W)")
+    pixels = masks.shape[1]
+    if shape is None and masks.dtype == np.uint8 and (side := math.isqrt(8 * pixels)) ** 2 == 8 * pixels and side > 1:
+        return _unpacked(masks, (side, side), buckets, remarks)  # eight times as many pixels make a square, and these do not
+    if shape is not None and masks.dtype == np.uint8 and pixels != shape[0] * shape[1]:
+        return _unpacked(masks, shape, buckets, remarks)
+    height, width = shape or (math.isqrt(pixels), math.isqrt(pixels))
+    if height * width != pixels:
+        sides = [f"{one}x{pixels // one}" for one in range(2, pixels // 2 + 1) if pixels % one == 0]
+        raise IngestError(
+            f"{path}: {told}, and {pixels} pixels are not {height}x{width}: say the shape with --shape, such as "
+            f"{', '.join(sides[:12]) or f'1x{pixels}'}"
+        )
+    remarks.append(f"{told}: each mask is taken as {height} rows of {width} pixels, one row after the other")
+    return masks.reshape(len(masks), height, width)
+
+
+def _unpacked(masks: np.ndarray, shape: tuple[int, int], buckets: np.ndarray, remarks: list[str]) -> np.ndarray:
+    """Masks from bits, of which the first in a byte is the highest or the lowest, whichever makes the smoother image."""
+    height, width = shape
+    by_rows = masks.reshape(len(masks), -1).shape[1] == height * -(-width // 8)
+    first = masks[: min(_FIRST, len(buckets))]
+    values = buckets[: len(first)] if buckets.ndim == 1 else buckets[: len(first), 0] - buckets[: len(first), 1]
+    told = {}
+    for order in _FIRST_BIT:
+        some = _bits(first[: len(values)], shape, order, by_rows=by_rows)
+        sums = some.sum(axis=(1, 2), dtype=np.float64)
+        image = np.tensordot(residual(np.nan_to_num(values).astype(float), sums), some.astype(np.float32), 1)
+        told[order] = _step_between_bytes(image)
+    chosen: _BitOrder = "little" if told["little"] < told["big"] else "big"
+    remarks.append(
+        f"`masks` holds bits, {masks.shape} bytes for masks of {height}x{width} pixels: the {_FIRST_BIT[chosen]} bit of a byte "
+        "is taken as the first pixel"
+    )
+    return _bits(masks, shape, chosen, by_rows=by_rows)
+
+
+def _step_between_bytes(image: np.ndarray) -> float:
+    """How much an image (H, W) changes from byte to byte: in the wrong order of bits pixels are mirrored within each."""
+    flat = image.ravel()
+    places = np.arange(8, flat.size - 7, 8)
+    if image.shape[1] % 8 == 0:
+        places = places[places % image.shape[1] != 0]  # within a row
+    before, behind = (flat[places[:, None] + np.arange(*ends)].mean(axis=1) for ends in ((-3, 0), (0, 3)))
+    return float(np.sum((before - behind) ** 2))
+
+
+def _bits(masks: np.ndarray, shape: tuple[int, int], order: _BitOrder, *, by_rows: bool) -> np.ndarray:
+    height, width = shape
+    flat = masks.reshape(len(masks), -1)
+    if by_rows and width % 8:
+        rows = np.unpackbits(flat.reshape(len(flat), height, -1), axis=2, count=width, bitorder=order)
+        return rows.view(bool)
+    bits = np.unpackbits(flat, axis=1, count=height * width, bitorder=order)
+    return bits.reshape(-1, height, width).view(bool)

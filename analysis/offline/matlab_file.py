@@ -1,0 +1,59 @@
+"""MATLAB's own files, up to version 7. Those of version 7.3 are HDF5."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from analysis.offline.array_file import Entry
+from analysis.offline.ingest_error import check_memory
+
+_TYPES = {
+    **{name: np.dtype(name) for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")},
+    "double": np.dtype(np.float64),
+    "single": np.dtype(np.float32),
+    "logical": np.dtype(bool),
+    "char": np.dtype("U1"),
+}
+_BEGINS = b"MATLAB 5.0 MAT-file"
+
+
+def is_matlab(path: Path) -> bool:
+    """Whether a file is one of MATLAB's versions 5 to 7."""
+    with path.open("rb") as file:
+        return file.read(len(_BEGINS)) == _BEGINS
+
+
+class MatlabFile:
+    """Variables as named arrays, with MATLAB's order of the axes; structures and cells are passed over."""
+
+    def __init__(self, path: Path) -> None:
+        from scipy.io import whosmat
+
+        self.path = path
+        self.entries: Mapping[str, Entry] = {
+            name: Entry(tuple(shape), _TYPES[kind]) for name, shape, kind in whosmat(path) if kind in _TYPES
+        }
+
+    def find(self, name: str) -> Entry | None:
+        """What is said of an array; None if there is none."""
+        return self.entries.get(name)
+
+    def array(self, name: str) -> np.ndarray:
+        """A whole array, if it fits into memory."""
+        from scipy.io import loadmat
+
+        entry = self.entries[name]
+        check_memory(math.prod(entry.shape) * entry.dtype.itemsize)
+        array: np.ndarray = loadmat(self.path, variable_names=[name], chars_as_strings=True)[name]
+        return array.astype(bool) if entry.dtype.kind == "b" else array
+
+    def frames(self, name: str, num: int) -> Iterator[np.ndarray]:
+        """The frames of an array (..., H, W) in order, as blocks (num, H, W)."""
+        whole = self.array(name)
+        whole = whole.reshape(-1, *whole.shape[-2:])
+        for first in range(0, len(whole), num):
+            yield whole[first : first + num]

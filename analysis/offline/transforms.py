@@ -1,0 +1,172 @@
+"""Single-pixel data as coefficients of a transform: the mask of each coefficient, and whether coefficients can be of it.
+
+The mask of coefficient (i, j) is the outer product of function i along y and function j along x. Hadamard functions are +1 and
+-1, in the order of Sylvester's construction (natural), of the number of changes of sign (sequency, Walsh's order), or of Paley
+(dyadic): W. K. Pratt, J. Kane and H. C. Andrews, Proceedings of the IEEE 57, 58 (1969). Wavelets are those of PyWavelets
+with periodic borders, in the nested layout of `analysis.offline.haar`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from analysis.ghost.likeness import roughness
+from analysis.ghost.orders import hadamard_places
+from analysis.offline.haar import COARSEST, haar_masks
+
+HAAR, NATURAL, SEQUENCY, DYADIC = "haar", "hadamard", "hadamard-sequency", "hadamard-dyadic"
+_PLACES = {NATURAL: "natural", SEQUENCY: "sequency", DYADIC: "dyadic"}
+_OTHER_NAMES = {
+    "walsh": SEQUENCY,
+    "hadamard-walsh": SEQUENCY,
+    "walsh-hadamard": SEQUENCY,
+    "hadamard-natural": NATURAL,
+    "hadamard-paley": DYADIC,
+    "paley": DYADIC,
+    "legall": "bior2.2",
+    "legall5.3": "bior2.2",
+    "cdf5/3": "bior2.2",
+    "cdf9/7": "bior4.4",
+}
+LARGEST = 128
+"""16384 masks of 128x128 pixels are a quarter of a gigabyte as whole numbers, one in single precision."""
+
+_FAR_ROUGHER = 1.4
+"""An image that is so much rougher than by another transform is of the wrong one."""
+
+
+def transform_named(name: str) -> str:
+    """The name that is used here for a transform.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name; the message lists what there is.
+    """
+    import pywt
+
+    plain = name.strip().lower().replace("_", "-").replace(" ", "-")
+    plain = _OTHER_NAMES.get(plain, plain)
+    if plain not in (HAAR, NATURAL, SEQUENCY, DYADIC, *pywt.wavelist(kind="discrete")):
+        raise ValueError(
+            f"there is no transform {name!r}: choose {HAAR}, {NATURAL} (natural order), {SEQUENCY}, {DYADIC}, legall, or a "
+            "wavelet of PyWavelets such as db2 or bior4.4"
+        )
+    return plain
+
+
+def transform_masks(name: str, size: int) -> np.ndarray:
+    """The mask of every coefficient, (size * size, size, size); mask i belongs to coefficient divmod(i, size).
+
+    Parameters
+    ----------
+    name : str
+        As `transform_named` returns it.
+    size : int
+        Pixels along an axis, a power of two.
+
+    Returns
+    -------
+    array
+        int8 for Hadamard masks, else float32.
+    """
+    if name == HAAR:
+        return haar_masks(size)
+    if name.startswith("hadamard"):
+        walsh = hadamard_functions(size, name)
+        masks = np.empty((size, size, size, size), np.int8)
+        for row in range(size):
+            masks[row] = walsh[row][None, :, None] * walsh[:, None, :]
+        return masks.reshape(size * size, size, size)
+    return _wavelet_masks(name, size)
+
+
+def hadamard_functions(size: int, order: str) -> np.ndarray:
+    """The one-dimensional Hadamard functions in an order, int8 (size, size) of +1 and -1."""
+    from scipy.linalg import hadamard
+
+    natural = hadamard(size, dtype=np.int8)
+    return np.asarray(natural[hadamard_places(size)[_PLACES[order]]])
+
+
+def unlikely(coefficients: np.ndarray, name: str) -> str | None:
+    """Which other transform makes a far smoother image of coefficients (N, N); None if none does.
+
+    Wrong functions make an image that looks like noise.
+    """
+    known = np.nan_to_num(coefficients.astype(np.float64), posinf=0.0, neginf=0.0)
+    size = len(known)
+    images: dict[str, Callable[[], np.ndarray]] = {
+        HAAR: lambda: _inverse(known, _functions_of_wavelet("haar", size, sign=-1)),
+        **{
+            kind: lambda kind=kind: _product(known, hadamard_functions(size, kind))  # type: ignore[misc]
+            for kind in (SEQUENCY, NATURAL, DYADIC)
+        },
+    }
+    if name not in images:
+        images[name] = lambda: _inverse(known, _functions_of_wavelet(name, size))
+    told = {kind: roughness(make()[None])[0] for kind, make in images.items()}
+    best = min(told, key=lambda kind: told[kind])
+    return best if told[name] > _FAR_ROUGHER * told[best] else None
+
+
+def zero_scales(coefficients: np.ndarray) -> list[int]:
+    """The scales of a nested layout (N, N) whose details are all exactly 0: [s] for the blocks beside [:s, :s]."""
+    size, found = len(coefficients), []
+    scale = COARSEST
+    while scale < size:
+        block = coefficients[: 2 * scale, : 2 * scale].copy()
+        block[:scale, :scale] = 0
+        if not block.any():
+            found.append(scale)
+        scale *= 2
+    return found
+
+
+def _wavelet_masks(name: str, size: int) -> np.ndarray:
+    masks = np.zeros((size, size, size, size), np.float32)
+    functions = _functions_of_wavelet(name, size)
+    scale = COARSEST
+    mean = functions[scale][0]
+    masks[:scale, :scale] = np.einsum("iy,jx->ijyx", mean, mean)
+    while scale < size:
+        mean, detail = functions[scale]
+        fine = slice(scale, 2 * scale)
+        masks[fine, :scale] = np.einsum("iy,jx->ijyx", detail, mean)
+        masks[:scale, fine] = np.einsum("iy,jx->ijyx", mean, detail)
+        masks[fine, fine] = np.einsum("iy,jx->ijyx", detail, detail)
+        scale *= 2
+    return masks.reshape(size * size, size, size)
+
+
+def _functions_of_wavelet(name: str, size: int, sign: int = 1) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Mean and detail functions (s, size) of each scale s, by which coefficients follow from an image."""
+    import pywt
+
+    mean, functions = np.eye(size), {}
+    while len(mean) > COARSEST:
+        mean, detail = pywt.dwt(mean, name, mode="periodization", axis=0)
+        functions[len(mean)] = mean, sign * detail
+    return functions or {COARSEST: (mean, mean)}
+
+
+def _inverse(coefficients: np.ndarray, functions: dict[int, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The image W' c of wavelet coefficients (N, N): that of orthonormal wavelets, and much like it for others."""
+    size = len(coefficients)
+    scale = COARSEST
+    mean = functions[scale][0]
+    image = mean.T @ coefficients[:scale, :scale] @ mean
+    while scale < size:
+        mean, detail = functions[scale]
+        fine = slice(scale, 2 * scale)
+        image += detail.T @ coefficients[fine, :scale] @ mean + mean.T @ coefficients[:scale, fine] @ detail
+        image += detail.T @ coefficients[fine, fine] @ detail
+        scale *= 2
+    return np.asarray(image)
+
+
+def _product(coefficients: np.ndarray, walsh: np.ndarray) -> np.ndarray:
+    functions = walsh.astype(np.float64)
+    return np.asarray(functions.T @ coefficients @ functions)

@@ -1,0 +1,55 @@
+"""Realizations 2k - 1 and 2k as a mask and its complement: what both have in common cancels in their normalised difference."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.documents.batch import Batch
+
+COMPLEMENT = "complement_index"
+"""Column of a batch with the mask that is subtracted."""
+
+
+class MaskPairs:
+    """Joins the realizations of one run as they come.
+
+    The difference of the buckets a and b of a pair is (a - b) t / (a + b), with t the sum of the first pair: the unit stays
+    that of buckets, and a gain of the pair's own cancels.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: Batch | None = None  # a mask whose complement may come
+        self._total: float | None = None
+
+    def join(self, rows: Batch) -> tuple[Batch | None, np.ndarray]:
+        """Pairs by the number of the second of them, and the numbers of realizations that stay alone."""
+        joined = Batch.join([batch for batch in (self._waiting, rows) if batch is not None])
+        assert joined is not None
+        number = joined.number
+        firsts = np.flatnonzero((number[:-1] % 2 == 1) & (number[1:] == number[:-1] + 1))
+        buckets = joined.columns["bucket"]
+        total = buckets[firsts] + buckets[firsts + 1]
+        firsts, total = firsts[total > 0], total[total > 0]
+        paired = np.zeros(len(number), dtype=bool)
+        paired[firsts] = paired[firsts + 1] = True
+        waits = not paired[-1] and number[-1] % 2 == 1
+        self._waiting = joined.part(len(number) - 1, len(number)) if waits else None
+        alone = number[: len(number) - waits][~paired[: len(number) - waits]]
+        if not len(firsts):
+            return None, alone
+        if self._total is None:
+            self._total = float(total[0])
+        plus, minus = buckets[firsts], buckets[firsts + 1]
+        columns = {name: column[firsts + 1] for name, column in joined.columns.items()}
+        columns[COMPLEMENT] = columns["mask_index"]
+        columns["mask_index"] = joined.columns["mask_index"][firsts]
+        columns["bucket"] = (plus - minus) * self._total / total
+        if "error" in columns:
+            errors = joined.columns["error"]
+            columns["error"] = 2 * self._total * np.hypot(minus * errors[firsts], plus * errors[firsts + 1]) / total**2
+        return Batch(number[firsts + 1], columns, joined.received[firsts + 1]), alone
+
+    def rest(self) -> np.ndarray:
+        """The number of the mask that still waits for its complement, when no more comes."""
+        waiting, self._waiting = self._waiting, None
+        return np.empty(0, np.int64) if waiting is None else waiting.number
