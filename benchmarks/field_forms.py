@@ -37,7 +37,7 @@ _WORDS = {"turned": "turned or mirrored", "unrelated": "may not belong together"
 def main() -> None:
     """Measure and report."""
     arguments: argparse.Namespace = arguments_parser(__doc__).parse_args()
-    size, clean = (16, 24) if arguments.quick else (32, 200)
+    size, clean = (16, 12) if arguments.quick else (32, 200)
     details: list[str] = []
     figures = dict.fromkeys((claim.key for claim in CLAIMS), 0)
     for form in all_forms(Scan.simulated((size, size), arguments.seed), Scan.simulated((size - 4, size), arguments.seed)):
@@ -79,7 +79,7 @@ def _likeness(form: Form, details: list[str]) -> float | None:
 
 
 def _image(acquisition: Acquisition) -> np.ndarray:
-    return compare(acquisition, [Recipe("tv")]).done[0].result.image
+    return compare(acquisition, [Recipe("least_squares")]).done[0].result.image
 
 
 def _said(measured: Measured, *, by_loss: bool) -> dict[str, str]:

@@ -6,6 +6,7 @@ from bluesky import RunEngine
 from bluesky.simulators import summarize_plan
 from soft_devices import SoftBeamline, buckets
 
+from beamline.mask_designs import hadamard, make_plate
 from plans import dark_scan, ghost_scan
 from plans.preprocessors import use_devices
 from plans.stubs import MaskNotReached, ShutterFailed, TriggersLost
@@ -178,3 +179,17 @@ def test_a_session_gives_its_plans_the_shutter(session):
 def test_the_plan_can_be_simulated_without_an_engine(session, capsys):
     summarize_plan(session.plan(num=2))
     assert "Open Run" in capsys.readouterr().out
+
+
+def test_each_mask_is_followed_by_its_complement(session):
+    here = session.beamline
+    here.plate = make_plate("pairs", np.concatenate([hadamard(4), 1 - hadamard(4)]), 10.0)
+    here.mask_stage.mount(here.plate)
+    beside = here.plate.patterns
+    session.scan(complement=True, num=5)
+    ghost = session.of("start")[0]["ghost"]
+    assert ghost["pairs"] is True and len(ghost["indices"]) == 10
+    for first, second in zip(ghost["indices"][::2], ghost["indices"][1::2], strict=True):
+        np.testing.assert_allclose(beside[first] + beside[second], beside.max() + beside.min(), atol=1e-3)
+    with pytest.raises(ValueError, match="has 16 pairs"):
+        session.plan(complement=True, num=17)

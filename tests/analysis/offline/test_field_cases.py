@@ -1,0 +1,121 @@
+"""Data as people have them: what is assumed is told, what is wrong is named, and nothing is mended by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from logged import derived_runs
+from made_runs import mask_set, picture
+
+from analysis.documents.recipe import Recipe
+from analysis.ghost import reconstruct
+from analysis.ghost.mistakes import mistakes
+from analysis.offline.acquisition import Acquisition, from_file, from_log
+from analysis.offline.export import export_run
+from analysis.offline.ingest import ingest
+from analysis.offline.ingest_error import IngestError
+from analysis.offline.ingest_file import Hints, read_measurement
+from analysis.worker.job import Job, run_job
+
+CASES = Path(__file__).parents[4] / "shared" / "field_cases"
+cases = pytest.mark.skipif(not CASES.exists(), reason=f"the cases {CASES} are not here")
+
+
+def loss(acquisition: Acquisition) -> float:
+    told = reconstruct(acquisition.masks, acquisition.buckets, "tv").heldout_loss
+    assert isinstance(told, float)
+    return told
+
+
+@cases
+@pytest.mark.parametrize("name", ["pairs_with_gain", "pairs_as_two_columns", "pairs_subtracted"])
+def test_pairs_with_a_gain_of_their_own_are_understood(name: str) -> None:
+    assert loss(from_file(CASES / f"{name}.npz")) < 0.15
+
+
+@cases
+@pytest.mark.parametrize("name", ["matrix_2d.npz", "column_vector.npz", "matlab_v73.h5", "nested_groups.h5", "d[bold] x.npz"])
+def test_other_shapes_and_layouts_are_the_same_data(name: str) -> None:
+    if not (CASES / name).exists():
+        pytest.skip(f"there is no {name}")
+    read = read_measurement(CASES / name)
+    with np.load(CASES / "column_vector.npz") as plain:
+        assert np.array_equal(read.masks, plain["masks"])
+        assert read.remarks or name.startswith("d[")
+    assert read.buckets.shape == (600,)
+
+
+@cases
+@pytest.mark.parametrize(
+    ("name", "words", "mend"),
+    [
+        ("masks_inverted", "open and closed swapped", "invert-masks"),
+        ("off_by_one", "shifted by 1", "shift=-1"),
+        ("sign_inverted", "negative-going", "negate"),
+    ],
+)
+def test_a_mistake_is_named_and_mended_when_it_is_said(name: str, words: str, mend: str) -> None:
+    path = CASES / f"{name}.npz"
+    (doubt,) = from_file(path).doubts
+    assert words in doubt and f"--mend {mend}" in doubt
+    mended = from_file(path, mend=[mend])
+    assert mended.doubts == [] and loss(mended) < 0.6
+
+
+@cases
+def test_coefficients_of_another_transform_are_asked_about() -> None:
+    path = CASES / "hadamard_under_coefficients.npz"
+    with pytest.raises(IngestError, match="--transform hadamard-sequency"):
+        from_file(path)
+    assert loss(from_file(path, hints=Hints(transform="hadamard-sequency"))) < 0.5
+
+
+def test_a_file_uses_the_same_realizations_ingested_or_reconstructed(tmp_path: Path) -> None:
+    masks = mask_set(200).patterns
+    buckets = np.tensordot(masks, picture(), 2)
+    buckets -= buckets.mean()  # as behind a capacitor
+    buckets[7] = np.nan
+    np.savez(path := tmp_path / "data.npz", masks=masks, buckets=buckets)
+    from_the_file = from_file(path)
+    stored = from_log(tmp_path, ingest(path, tmp_path))
+    assert len(from_the_file.buckets) == len(stored.buckets) == 199
+    assert from_the_file.remarks == stored.remarks == ["1 realization left out: bucket missing"]
+    assert from_the_file.doubts == stored.doubts and "AC-coupled" in stored.doubts[0]
+
+
+def test_a_run_comes_back_from_its_export_as_the_same_image_and_says_what_is_wrong(tmp_path: Path) -> None:
+    masks = mask_set(100).patterns > 0
+    reference = np.kron(picture().T, np.ones((2, 2)))
+    content = {"masks": masks, "buckets": np.tensordot(masks, picture(), 2), "reference": reference, "pixel_size_um": 5.0}
+    np.savez(path := tmp_path / "a $[b]%.npz", **content)
+    uids = [ingest(path, tmp_path / "first", recipes=[Recipe("tv")])]
+    run_job(Job(tmp_path / "first", uids[0], Recipe("tv")))
+    export_run(tmp_path / "first", uids[0], tmp_path / "out.h5")
+    uids.append(ingest(tmp_path / "out.h5", tmp_path / "second"))
+    run_job(Job(tmp_path / "second", uids[1], Recipe("tv")))
+    (one,), (other,) = derived_runs(tmp_path / "first"), derived_runs(tmp_path / "second")
+    assert np.array_equal(one.final, other.final)
+    assert one.stop is not None and "turn=transpose" in one.stop["ledger"]["doubts"][0]
+    with h5py.File(tmp_path / "out.h5") as file:
+        entry = file[file.attrs["default"]]
+        image = entry["data"]
+        assert image.attrs["signal"] == "image" and list(image.attrs["axes"]) == ["y", "x"]
+        assert np.array_equal(image["image"], one.final) and image["x"].attrs["units"] == "um" and np.ptp(image["x"]) == 35.0
+
+
+def test_clean_data_raise_no_doubt_and_buckets_that_fall_do() -> None:
+    masks = mask_set(256).patterns
+    buckets = np.tensordot(masks, picture(), 2) + np.random.default_rng(0).normal(0, 0.1, 256)
+    assert mistakes(masks, buckets) == []
+    assert [one.mend for one in mistakes(1 - masks, buckets)] == ["invert-masks"]
+    assert [one.mend for one in mistakes(masks[:-2], buckets[2:])] == ["shift=-2"]
+
+
+def test_a_missing_name_lists_what_the_file_holds(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", buckets=np.ones(5), dmd=np.ones((5, 2, 2)))
+    with pytest.raises(IngestError, match=r"no `masks`.*--masks.*dmd: float64 \(5, 2, 2\)"):
+        read_measurement(tmp_path / "data.npz")
+    assert read_measurement(tmp_path / "data.npz", Hints(masks="dmd")).masks.shape == (5, 2, 2)
