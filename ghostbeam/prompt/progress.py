@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from bluesky.utils import ProgressBarManager
 from tqdm import tqdm
 
 _EVERY_S = 1.0
+_AFTERWARDS_S = 60.0  # finished reconstructions are waited for
 _LONG_S = 3.0  # what is waited for is named after so long
 _LAYOUT = "{desc}: {n}/{total} |{bar}| {elapsed} so far, {remaining} left{postfix}"
 
@@ -28,7 +30,7 @@ class ScanProgress:
         Another callback, which prints; its lines are printed above the bar.
     doubts : callable
         Gets the uid of the run that is measured, and says why its images are not to be trusted, in sentences that
-        begin with the method. Each method is told once a run, above the bar: before hours of scanning, not after them.
+        begin with the method, or of the data. Each is told once a run, above the bar: before hours of scanning, not after them.
     """
 
     def __init__(self, table: Callable[[str, dict[str, Any]], None], doubts: Callable[[str], list[str]]) -> None:
@@ -99,17 +101,29 @@ class ScanProgress:
             time.sleep(_EVERY_S)
             doubts = self._doubts(run)
             with self._lock:
-                if id(self._bar) != id(bar):  # another scan has begun, or none
+                if self._run != run:  # another scan has begun
                     return
-                for doubt in doubts:
-                    method = doubt.partition(" ")[0]
-                    if method not in self._told:
-                        self._told.add(method)
-                        bar.write(f"ATTENTION: {doubt}")
+                self._tell(bar, doubts)
+                if id(self._bar) != id(bar):
+                    break
                 waiting = self._waiting
                 waited = 0.0 if waiting is None else time.monotonic() - waiting[1]
                 if waiting is not None and waited > _LONG_S:  # never at the prompt, while a plan is paused
                     bar.set_postfix_str(f"waiting for {waiting[0]} ({waited:.0f} s)")
+        ended = time.monotonic()
+        while time.monotonic() - ended < _AFTERWARDS_S and self._run == run:  # what the finished reconstructions say of the data
+            time.sleep(_EVERY_S)
+            doubts = self._doubts(run)
+            with self._lock:
+                if self._run == run:
+                    self._tell(bar, doubts)
+
+    def _tell(self, bar: Any, doubts: list[str]) -> None:
+        """Print each doubt once a run; the numbers in it change from image to image."""
+        for doubt in doubts:
+            if (words := re.sub(r"[\d.]+", "", doubt)) not in self._told:
+                self._told.add(words)
+                bar.write(f"ATTENTION: {doubt}")
 
 
 def _names(statuses: Any) -> str:
