@@ -56,6 +56,8 @@ class Form:
         Gets a folder; returns the file.
     hints : Hints
         What has to be said of it.
+    mend : tuple of str
+        What has to be mended.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Form:
     masks: np.ndarray
     buckets: np.ndarray
     hints: Hints = field(default_factory=Hints)
+    mend: tuple[str, ...] = ()
 
 
 def all_forms(scan: Scan, oblong: Scan) -> Iterator[Form]:
@@ -86,7 +89,8 @@ def all_forms(scan: Scan, oblong: Scan) -> Iterator[Form]:
     yield form("matrix, masks last", lambda folder: _npz(folder, {**plain, "masks": masks.reshape(len(masks), -1).T}))
     yield form("bits", lambda folder: _npz(folder, {**plain, "masks": np.packbits(masks, axis=2)}))
     packed = np.packbits(masks.reshape(len(masks), -1), axis=1, bitorder="little")
-    yield form("bits, lowest first", lambda folder: _npz(folder, {**plain, "masks": packed}))
+    lowest = {**plain, "masks": packed}
+    yield Form("bits, lowest first", lambda folder: _npz(folder, lowest), masks, buckets, mend=("lowest-bit-first",))
     yield form("float", lambda folder: _npz(folder, {**plain, "masks": masks.astype(float)}))
     yield form("matlab", lambda folder: _matlab(folder, masks, buckets))
     yield form("matlab 7.3", lambda folder: _matlab73(folder, masks, buckets))

@@ -71,7 +71,7 @@ def _likeness(form: Form, details: list[str]) -> float | None:
         (within := Path(folder, "form")).mkdir()
         written = form.write(within)
         try:
-            images = [_image(from_file(written, hints=form.hints)), _image(from_file(plain))]
+            images = [_image(from_file(written, hints=form.hints, mend=form.mend)), _image(from_file(plain))]
         except IngestError as error:
             details.append(f"{form.name}: not read: {error}")
             return None

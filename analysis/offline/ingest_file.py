@@ -141,7 +141,7 @@ class _Reader:
         if raw.dtype.kind not in "biuf":
             raise IngestError(f"{self._path}: `masks` is of type {raw.dtype}: it must hold real numbers")
         shape = self._shape()
-        masks = lean(self._path, mask_stack(self._path, raw, (len(buckets), len(buckets) // 2), shape, buckets, self._remarks))
+        masks = lean(self._path, mask_stack(self._path, raw, (len(buckets), len(buckets) // 2), shape, self._remarks))
         errors = None if names["errors"] is None else bucket_columns(self._path, "errors", self._real("errors"), [])
         self._check_errors(errors, buckets)
         masks, buckets, errors = self._paired(masks, buckets, errors)

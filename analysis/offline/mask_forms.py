@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from analysis.ghost.mistakes import residual
 from analysis.offline.ingest_error import IngestError
 
 _PIECE = 2**22  # values looked at, at a time
-_BitOrder = Literal["big", "little"]
-_FIRST_BIT: dict[_BitOrder, str] = {"big": "highest", "little": "lowest"}
-_FIRST = 4096  # masks by which the order of bits is judged
 
 
 def bucket_columns(path: Path, key: str, values: np.ndarray, remarks: list[str]) -> np.ndarray:
@@ -48,7 +43,6 @@ def mask_stack(
     masks: np.ndarray,
     numbers: tuple[int, ...],
     shape: tuple[int, int] | None,
-    buckets: np.ndarray,
     remarks: list[str],
 ) -> np.ndarray:
     """Masks as (M, H, W), from (M, H, W), (H, W, M), (M, H * W), (H * W, M), or bits of any of them.
@@ -63,8 +57,6 @@ def mask_stack(
         How many masks there may be, by the number of buckets.
     shape : (H, W), optional
         Pixels of a mask, where that is known.
-    buckets : array, (M,)
-        By which the order of bits is judged.
     remarks : list of str
         Gets what was assumed.
 
@@ -74,7 +66,7 @@ def mask_stack(
         If no form fits.
     """
     if masks.ndim == 2:
-        return _from_matrix(path, masks, numbers, shape, buckets, remarks)
+        return _from_matrix(path, masks, numbers, shape, remarks)
     if masks.ndim != 3:
         raise IngestError(f"{path}: `masks` has the shape {masks.shape}: it must be (M, H, W), (H, W, M) or (M, H * W)")
     if masks.shape[0] not in numbers and masks.shape[2] in numbers:
@@ -83,7 +75,7 @@ def mask_stack(
     bits = shape is not None and masks.shape[1] * masks.shape[2] == shape[0] * -(-shape[1] // 8) != shape[0] * shape[1]
     if masks.dtype == np.uint8 and (bits or (shape is None and masks.shape[1] == 8 * masks.shape[2])):
         height, width = shape or (masks.shape[1], masks.shape[1])
-        return _unpacked(masks, (height, width), buckets, remarks)
+        return _unpacked(masks, (height, width), remarks)
     if shape is not None and masks.shape[1:] != shape:
         raise IngestError(f"{path}: `masks` are {masks.shape[1]}x{masks.shape[2]} pixels, not {shape[0]}x{shape[1]} as was said")
     return masks
@@ -130,7 +122,6 @@ def _from_matrix(
     masks: np.ndarray,
     numbers: tuple[int, ...],
     shape: tuple[int, int] | None,
-    buckets: np.ndarray,
     remarks: list[str],
 ) -> np.ndarray:
     told = f"`masks` is {masks.shape}"
@@ -141,9 +132,9 @@ def _from_matrix(
         raise IngestError(f"{path}: `masks` has the shape {masks.shape}: it must be (M, H, W), (H, W, M) or (M, H * W)")
     pixels = masks.shape[1]
     if shape is None and masks.dtype == np.uint8 and (side := math.isqrt(8 * pixels)) ** 2 == 8 * pixels and side > 1:
-        return _unpacked(masks, (side, side), buckets, remarks)  # eight times as many pixels make a square, and these do not
+        return _unpacked(masks, (side, side), remarks)  # eight times as many pixels make a square, and these do not
     if shape is not None and masks.dtype == np.uint8 and pixels != shape[0] * shape[1]:
-        return _unpacked(masks, shape, buckets, remarks)
+        return _unpacked(masks, shape, remarks)
     height, width = shape or (math.isqrt(pixels), math.isqrt(pixels))
     if height * width != pixels:
         sides = [f"{one}x{pixels // one}" for one in range(2, pixels // 2 + 1) if pixels % one == 0]
@@ -155,41 +146,16 @@ def _from_matrix(
     return masks.reshape(len(masks), height, width)
 
 
-def _unpacked(masks: np.ndarray, shape: tuple[int, int], buckets: np.ndarray, remarks: list[str]) -> np.ndarray:
-    """Masks from bits, of which the first in a byte is the highest or the lowest, whichever makes the smoother image."""
-    height, width = shape
-    by_rows = masks.reshape(len(masks), -1).shape[1] == height * -(-width // 8)
-    first = masks[: min(_FIRST, len(buckets))]
-    values = buckets[: len(first)] if buckets.ndim == 1 else buckets[: len(first), 0] - buckets[: len(first), 1]
-    told = {}
-    for order in _FIRST_BIT:
-        some = _bits(first[: len(values)], shape, order, by_rows=by_rows)
-        sums = some.sum(axis=(1, 2), dtype=np.float64)
-        image = np.tensordot(residual(np.nan_to_num(values).astype(float), sums), some.astype(np.float32), 1)
-        told[order] = _step_between_bytes(image)
-    chosen: _BitOrder = "little" if told["little"] < told["big"] else "big"
-    remarks.append(
-        f"`masks` holds bits, {masks.shape} bytes for masks of {height}x{width} pixels: the {_FIRST_BIT[chosen]} bit of a byte "
-        "is taken as the first pixel"
-    )
-    return _bits(masks, shape, chosen, by_rows=by_rows)
-
-
-def _step_between_bytes(image: np.ndarray) -> float:
-    """How much an image (H, W) changes from byte to byte: in the wrong order of bits pixels are mirrored within each."""
-    flat = image.ravel()
-    places = np.arange(8, flat.size - 7, 8)
-    if image.shape[1] % 8 == 0:
-        places = places[places % image.shape[1] != 0]  # within a row
-    before, behind = (flat[places[:, None] + np.arange(*ends)].mean(axis=1) for ends in ((-3, 0), (0, 3)))
-    return float(np.sum((before - behind) ** 2))
-
-
-def _bits(masks: np.ndarray, shape: tuple[int, int], order: _BitOrder, *, by_rows: bool) -> np.ndarray:
+def _unpacked(masks: np.ndarray, shape: tuple[int, int], remarks: list[str]) -> np.ndarray:
+    """Masks from bits, of which the highest in a byte is the first pixel; each row, or each mask, begins with a byte."""
     height, width = shape
     flat = masks.reshape(len(masks), -1)
-    if by_rows and width % 8:
-        rows = np.unpackbits(flat.reshape(len(flat), height, -1), axis=2, count=width, bitorder=order)
-        return rows.view(bool)
-    bits = np.unpackbits(flat, axis=1, count=height * width, bitorder=order)
-    return bits.reshape(-1, height, width).view(bool)
+    if flat.shape[1] not in (height * -(-width // 8), -(-height * width // 8)):
+        raise ValueError(f"{flat.shape[1]} bytes are no mask of {height}x{width} bits")
+    remarks.append(
+        f"`masks` holds bits, {masks.shape} bytes for masks of {height}x{width} pixels: the highest bit of a byte is taken as "
+        "the first pixel (else --mend lowest-bit-first)"
+    )
+    if width % 8 and flat.shape[1] == height * -(-width // 8):
+        return np.unpackbits(flat.reshape(len(flat), height, -1), axis=2, count=width).view(bool)
+    return np.unpackbits(flat, axis=1, count=height * width).reshape(-1, height, width).view(bool)

@@ -36,6 +36,7 @@ WORDS = {
     "reverse": "the buckets were measured in the reverse order",
     "drift": "buckets are divided by their slow course",
     "zeros": "buckets that are exactly 0 were not measured",
+    "lowest-bit-first": "the lowest bit of a byte is the first pixel of masks that were read as bits",
     **{f"turn={turn}": "the masks are turned so" for turn in TURNS},
     "natural-to-sequency": "the buckets of a whole Hadamard set are in natural order, its masks in that of sequency; and so on",
 }
@@ -122,6 +123,13 @@ def _without_drift(data: Data) -> Data:
     return Data(data.masks, data.buckets / course, None if data.errors is None else data.errors / course)
 
 
+def _lowest_bit_first(data: Data) -> Data:
+    shape = data.masks.shape
+    if shape[1] * shape[2] % 8:
+        raise IngestError("--mend lowest-bit-first needs masks of whole bytes: unpack them yourself")
+    return replace(data, masks=data.masks.reshape(len(data.masks), -1, 8)[:, :, ::-1].reshape(shape))
+
+
 def _without_zeros(data: Data) -> Data:
     return replace(data, buckets=np.where(data.buckets == 0, np.nan, data.buckets))
 
@@ -130,6 +138,7 @@ _PLAIN: dict[str, tuple[int, Callable[[Data], Data]]] = {
     "zeros": (1, _without_zeros),
     "negate": (1, lambda data: replace(data, buckets=-data.buckets)),
     "drift": (2, _without_drift),
+    "lowest-bit-first": (2, _lowest_bit_first),
     "invert-masks": (3, _inverted),
     "offset": (4, _without_offset),
 }
