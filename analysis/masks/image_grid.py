@@ -11,7 +11,10 @@ from analysis.masks.geometry import Geometry
 
 _RING = 1  # mask pixels around the mask that are solved for too: camera pixels on its edge see both
 _PROBES = 64  # random signs that tell how noise is amplified
-_RIDGE = 1e-3  # of the mean camera pixels on a mask pixel: what the camera does not resolve stays small
+_RIDGE = 0.02  # of the mean camera pixels on a mask pixel: what the camera does not resolve stays as expected
+_COARSEST = 0.95  # camera pixels on a mask pixel
+_SEEN = 0.25  # camera pixels: a mask pixel that fewer see, since others are dead, stays as expected
+_UNSEEN_PART = 0.05
 _FAR = 8  # mask pixels around a mask in which what surrounds it is modelled
 
 
@@ -46,7 +49,7 @@ class ImageGrid:
     def __init__(
         self, geometry: Geometry, shape: tuple[int, int], frame_shape: tuple[int, int], dead: np.ndarray | None = None
     ) -> None:
-        if geometry.scale < 1:
+        if geometry.scale < _COARSEST:
             raise ValueError(
                 f"a camera pixel is {1 / geometry.scale:.2f} mask pixels large: measure masks with a camera, or optics, of "
                 "smaller pixels than theirs"
@@ -54,20 +57,22 @@ class ImageGrid:
         self.shape = shape
         self._window, places = _camera_pixels(geometry, shape, frame_shape)
         around = (shape[0] + 2 * _RING, shape[1] + 2 * _RING)
-        corners = geometry.points(places) + np.array(around)[:, None] / 2 - 0.5 / geometry.scale
-        inside = ((corners >= 0) & (corners <= np.array(around)[:, None] - 1 / geometry.scale)).all(axis=0)
+        width = min(1 / geometry.scale, 1.0)
+        corners = geometry.points(places) + np.array(around)[:, None] / 2 - width / 2
+        inside = ((corners >= 0) & (corners <= np.array(around)[:, None] - width)).all(axis=0)
         if dead is not None:
             inside &= ~dead[self._window].ravel()
         self._used = np.flatnonzero(inside)
         self._places = places[:, self._used]
-        areas = _areas(corners[:, self._used], 1 / geometry.scale, around)
+        areas = _areas(corners[:, self._used], width, around)
         self._to_grid = areas.T.tocsr()
         seen = np.asarray(areas.sum(axis=0)).ravel()
         inner = np.zeros(around, dtype=bool)
         inner[_RING:-_RING, _RING:-_RING] = True
         self._inner = inner.ravel()
-        self._seen = np.maximum(seen[self._inner], 1e-9)
-        if unseen := int(np.count_nonzero(self._seen < 0.5)):
+        self._seen = np.where(seen[self._inner] < _SEEN, np.nan, seen[self._inner])
+        unseen = int(np.count_nonzero(np.isnan(self._seen)))
+        if unseen > _UNSEEN_PART * self._seen.size:
             raise ValueError(f"{unseen} pixels of the masks are seen by dead pixels of the camera alone: move the camera")
         square = (self._to_grid @ areas).tocsc()
         square.setdiag(square.diagonal() + _RIDGE * float(seen.mean()))

@@ -96,6 +96,7 @@ class MaskRun:
             "shift_px": Quantity("shift of the masks from their places, root mean square", "pixel"),
             "depth": Quantity("modulation depth in the median"),
             "out_of_tolerance": Quantity("masks out of tolerance", doubtful_from=1.0),
+            "camera_pixel": Quantity("size of a camera pixel over that of a mask pixel", doubtful_from=0.6),
         }
 
     def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
@@ -208,6 +209,7 @@ class CalibrationOfMasks:
             "shift_px": float(np.sqrt(np.mean((known**2).sum(axis=1)))) if len(known) else np.nan,
             "depth": float(np.median(depths)) if len(depths) else np.nan,
             "out_of_tolerance": float(len(found.out_of_tolerance(self.options["shift_px"], self.options["departure"]))),
+            "camera_pixel": 1 / found.grid.scale if found.grid is not None else np.nan,
         }
         return Estimate(arrays, figures)
 
