@@ -1,5 +1,5 @@
-"""What pretends to be hardware: the physics of an imaging beamline, and a soft IOC that serves it.
+"""Simulated hardware: the physics of an imaging beamline, and a soft IOC that serves it.
 
-Start the IOC with ``python -m sims``; ``python -m sims --help`` explains it. The physics (`Experiment` and what it is
-made of) can be used without it. Nothing here knows how images are reconstructed.
+Start the IOC with ``python -m sims``; ``python -m sims --help`` explains it. The physics (`Experiment` and its parts) can be
+used without it. Nothing here knows how images are reconstructed.
 """

@@ -333,7 +333,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 def make_experiment(options: argparse.Namespace) -> Experiment:
-    """Build the experiment that the options describe; ValueError says what cannot be."""
+    """Build the experiment that the options describe; a ValueError says which option is impossible."""
     if options.seed < 0:
         raise ValueError(f"--seed must be 0 or more, not {options.seed}")
     plate, etching = _plate(options.plate)
@@ -357,7 +357,7 @@ def make_experiment(options: argparse.Namespace) -> Experiment:
 
 
 def make_frames(options: argparse.Namespace) -> FrameOptions:
-    """Say what the pixel detector looks at, and how it counts; ValueError says what cannot be."""
+    """Return the options of the pixel detector: its sample and its counting. A ValueError says what is impossible."""
     return FrameOptions(
         options.coherent_sample,
         options.frames,

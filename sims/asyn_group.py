@@ -1,4 +1,4 @@
-"""Records as areaDetector has them: a setpoint and, beside it, its readback with _RBV at the end of its name."""
+"""Records in areaDetector's style: a setpoint and its readback, whose name ends with _RBV."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ DISABLE_ENABLE = ("Disable", "Enable")
 
 @dataclass(frozen=True)
 class Record:
-    """What one record is.
+    """The definition of one record.
 
     Parameters
     ----------
     name : str
-        After the group's prefix, without _RBV.
+        Name after the group's prefix, without _RBV.
     value : bool, int, float, str or tuple
-        First value; a tuple holds the states of an enumeration, of which the first is the first value.
+        Initial value. A tuple holds the states of an enumeration; its first state is the initial value.
     doc : str
         What it means, with its unit.
     kind : str
@@ -33,7 +33,7 @@ class Record:
     long : bool
         Text of more than 39 characters, as a waveform of characters.
     options : dict
-        More for caproto's pvproperty, such as units; `value` if an enumeration starts with another state.
+        Further arguments of caproto's pvproperty, such as units; `value` if an enumeration starts with another state.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Record:
     options: dict[str, Any] = field(default_factory=dict)
 
     def properties(self) -> Iterator[tuple[str, pvproperty]]:
-        """Yield the records that caproto is to serve, with their names."""
+        """Yield the records for caproto to serve, with their names."""
         if self.kind == "status":
             yield self.name, self._property(self.name, read_only=True)
         if self.kind in ("pair", "one"):
@@ -72,12 +72,12 @@ def serve(*records: Record) -> dict[str, pvproperty]:
 
 
 def inert(names: str, value: Any, doc: str, kind: str = "pair", **options: Any) -> tuple[Record, ...]:
-    """Return records that clients look for and that do nothing here; their names stand in one string."""
+    """Return records that clients look for and that do nothing here; `names` holds their names, separated by spaces."""
     return tuple(Record(name, value, doc, kind, options=options) for name in names.split())
 
 
 class AsynGroup(PVGroup):
-    """A group of such records: what is written shows in the readback, unless `on_put` says otherwise."""
+    """A group of such records: a value that is written appears in the readback, unless `on_put` says otherwise."""
 
     async def on_put(self, name: str, value: Any) -> Any:
         """Act on a put; return the value to keep, or raise SkipWrite or ValueError."""
@@ -88,7 +88,7 @@ class AsynGroup(PVGroup):
         return self.pvdb[self.prefix + name].value
 
     async def post(self, name: str, value: Any) -> None:
-        """Give a record another value; nothing is sent when it is the same."""
+        """Give a record another value; nothing is sent if the value is the same."""
         if self.value(name) != value:
             await self.pvdb[self.prefix + name].write(value, verify_value=False)
 

@@ -1,4 +1,4 @@
-"""A shutter with inverted logic: one PV that closes it with 1 and opens it with 0, and one that says whether it is closed."""
+"""A shutter with inverted logic: one PV closes it with 1 and opens it with 0, and another reports whether it is closed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NO_YES = ("No", "Yes")
 
 
 class Blade(PVGroup):
-    """A blade in the beam, open at first.
+    """A blade in the beam, initially open.
 
     Parameters
     ----------

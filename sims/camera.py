@@ -1,4 +1,4 @@
-"""The cameras of simulated detectors: frames on command, or when they are triggered."""
+"""The cameras of simulated detectors: they take frames on a software command or on triggers."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Camera(AsynGroup):
     ----------
     prefix : str
     model : str
-        What it is called.
+        Name of the model.
     shape : pair of int
         Rows and columns of a frame.
     plugin : HdfPlugin
-        Gets the frames.
+        Receives the frames.
     place : callable
         Returns where the stage is now, (y, x) in um.
     light : Light
-        Whether there is beam.
+        Tells whether there is beam.
     angle : callable, optional
         Returns the angle of the rotation now, degrees.
     speed : float
@@ -46,7 +46,8 @@ class Camera(AsynGroup):
 
     Notes
     -----
-    With internal triggers Acquire_RBV stays 1 for at least 0.2 s on the wall: ophyd's `warmup` polls, and would miss less.
+    With internal triggers Acquire_RBV stays 1 for at least 0.2 s of real time: ophyd's `warmup` polls it, and would miss a
+    shorter pulse.
     """
 
     locals().update(serve(*CAM_RECORDS))
@@ -86,7 +87,7 @@ class Camera(AsynGroup):
         await self.post_pair("ArrayCallbacks", "Enable")
 
     async def on_put(self, name: str, value: Any) -> Any:
-        """Start and stop; refuse what is not simulated."""
+        """Start and stop; refuse settings that are not simulated."""
         if name == "Acquire":
             await (self._acquire() if value == "Acquire" else self._stop())
             raise SkipWrite
@@ -97,7 +98,7 @@ class Camera(AsynGroup):
         return value
 
     async def _acquire(self) -> None:
-        """Begin, unless it has begun, and wait for the end."""
+        """Start an acquisition unless one is running, and wait for its end."""
         if self._done.is_set():
             self._done.clear()
             self._acquisition += 1
@@ -117,7 +118,7 @@ class Camera(AsynGroup):
         await self.post_pair("Acquire", "Done")
 
     async def _by_itself(self) -> None:
-        """Take frames at a fixed rate until there are enough or it is stopped."""
+        """Take frames at a fixed rate until the number is reached or the camera is stopped."""
         clock = asyncio.get_running_loop().time
         began, taken, number = clock(), 0, self._acquisition
         exposure_s = self.value("AcquireTime")
@@ -136,7 +137,7 @@ class Camera(AsynGroup):
             await asyncio.sleep(min(max(period, 0.001), _TICK_S))
 
     async def _take(self, triggers: Triggers, since_s: float = _VISIBLE_S) -> None:
-        """Take frames; `since_s` is the time since Acquire, on the wall."""
+        """Take frames; `since_s` is the real time since Acquire, in s."""
         count = len(triggers)
         await self.post_pair("ArrayCounter", self.value("ArrayCounter") + count)
         await self.post("NumImagesCounter_RBV", self.value("NumImagesCounter_RBV") + count)
@@ -152,7 +153,7 @@ class Camera(AsynGroup):
 
 
 class TriggeredCamera(Camera):
-    """A camera that the trigger box can trigger too.
+    """A camera that can also be triggered by the trigger box.
 
     Parameters
     ----------
@@ -168,7 +169,7 @@ class TriggeredCamera(Camera):
         self._faults = faults
 
     async def trigger(self, triggers: Triggers) -> None:
-        """Take a frame at each trigger, if the camera waits for them."""
+        """Take a frame at each trigger, if the camera is waiting for triggers."""
         if self._done.is_set() or self.value("TriggerMode") != "External":
             return
         seen = np.arange(len(triggers))
@@ -177,5 +178,5 @@ class TriggeredCamera(Camera):
         await self._take(triggers.some(seen[: self._left]))
 
     async def line_ended(self) -> None:
-        """Let all frames of a line be readable at once."""
+        """Make all frames of a line readable at once."""
         await self._plugin.flush()

@@ -1,4 +1,4 @@
-"""A camera of whose frames nothing is kept but the sums of two regions, by areaDetector's statistics plugin."""
+"""A camera that keeps no frames, only the sums over two regions, from areaDetector's statistics plugin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sims.statistics_fields import compute, statistics_records
 
 
 class CameraSum(AsynGroup):
-    """The records of `cam1:`, of `Stats1:`, which sums what the bucket diode would see, and of `Stats2:`, the monitor.
+    """The records of `cam1:`, of `Stats1:`, which sums the region of the bucket signal, and of `Stats2:`, the monitor.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ class CameraSum(AsynGroup):
 
     Notes
     -----
-    Only one frame for each Acquire (ImageMode Single, TriggerMode Internal) is simulated: in the others nothing is computed, and
-    Acquire stays 1 until 0 is written.
+    Only one frame for each Acquire (ImageMode Single, TriggerMode Internal) is simulated. In the other modes nothing is
+    computed, and Acquire stays 1 until 0 is written.
     """
 
     locals().update(
@@ -50,7 +50,7 @@ class CameraSum(AsynGroup):
         self._shot = OneShot(self._busy, self._measure, expose=expose, light=light, faults=faults, speed=speed)
 
     async def on_put(self, name: str, value: Any) -> Any:
-        """Start and stop; refuse what cannot be."""
+        """Start and stop; refuse settings that are impossible."""
         if name == "cam1:Acquire":
             await (self._shot.begin() if value == "Acquire" else self._shot.end())
             raise SkipWrite

@@ -8,7 +8,7 @@ _FINE = 8  # grid points per pixel and axis
 
 
 class Canvas:
-    """Coordinates finer than the pixels, so that edges that cut a pixel make it grey.
+    """Coordinates on a grid finer than the pixels, so that a pixel cut by an edge becomes grey.
 
     Parameters
     ----------
@@ -67,5 +67,5 @@ class Canvas:
 
     @staticmethod
     def chord(distance: np.ndarray, radius: float) -> np.ndarray:
-        """Return the path of a ray through a round rod that it passes at some distance from the axis."""
+        """Return the path length of a ray through a round rod, at a given distance from the axis."""
         return 2 * np.sqrt(np.maximum(radius**2 - distance**2, 0.0))

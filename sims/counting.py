@@ -1,4 +1,4 @@
-"""What a photon-counting detector makes of photons: the limit of its count rate, and pixels that are dead or hot."""
+"""The response of a photon-counting detector: the limit of its count rate, and dead and hot pixels."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 
 _MOST = np.iinfo(np.uint16).max
-_HOT_HZ = 1e5  # some counts/s of a hot pixel
+_HOT_HZ = 1e5  # count rate of a hot pixel
 
 
 def limited_counts(photons: np.ndarray, exposure_s: float, dead_time_s: float) -> np.ndarray:
     """Return how many of a pixel's photons are counted.
 
-    After each count a pixel is blind for a while, so that m = n / (1 + n dead time / exposure), which never exceeds one count a
-    dead time (the nonparalyzable model: Knoll, Radiation Detection and Measurement, section 4.7).
+    After each count a pixel is blind for the dead time, so that m = n / (1 + n dead time / exposure), which never exceeds one
+    count per dead time (the nonparalyzable model: Knoll, Radiation Detection and Measurement, section 4.7).
 
     Parameters
     ----------
     photons : array, int
-        That come during the exposure.
+        Photons that arrive during the exposure.
     exposure_s, dead_time_s : float
 
     Returns
@@ -37,10 +37,10 @@ class Counting:
     Parameters
     ----------
     dead_time_s : float
-        For which a pixel is blind after each count. The default is that of 45 million counts a second and pixel at most (Erin
-        et al., J. Phys. Conf. Ser. 3010, 012172, 2025, section 2.2).
+        Time for which a pixel is blind after each count. The default corresponds to a maximum of 45 million counts per second
+        and pixel (Erin et al., J. Phys. Conf. Ser. 3010, 012172, 2025, section 2.2).
     dead_pixels, hot_pixels : int
-        How many pixels count nothing, and how many count 1e5 a second by themselves. The seed says which.
+        Number of pixels that count nothing, and of those that count 1e5 per second without light. The seed chooses them.
     """
 
     dead_time_s: float = 1 / 45e6
@@ -55,7 +55,7 @@ class Counting:
                 raise ValueError(f"the number of {name} pixels must be 0 or more, not {value!r}")
 
     def odd_pixels(self, shape: tuple[int, int], seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices of dead and of hot pixels, each int64, in a frame of this shape that is laid out in a row."""
+        """Return the flat indices of the dead and of the hot pixels in a frame of this shape, each int64."""
         size = shape[0] * shape[1]
         if self.dead_pixels + self.hot_pixels > size:
             raise ValueError(f"there cannot be {self.dead_pixels} dead and {self.hot_pixels} hot pixels among {size}")
@@ -64,7 +64,7 @@ class Counting:
 
 
 class CountedFrames:
-    """Turns photons into frames.
+    """Converts photons into frames.
 
     Parameters
     ----------
@@ -79,10 +79,10 @@ class CountedFrames:
         self._dead, self._hot = counting.odd_pixels(shape, seed)
 
     def frame(self, photons: np.ndarray, exposure_s: float, rng: np.random.Generator) -> np.ndarray:
-        """Return the counts of a frame, shape (H W,), uint16, of the photons in each pixel, int; 65535 where there are more."""
+        """Return the counts of a frame, shape (H W,), uint16, from the photons in each pixel, int; counts saturate at 65535."""
         if len(self._hot):
             photons[self._hot] += rng.poisson(_HOT_HZ * exposure_s, len(self._hot))
         photons[self._dead] = 0
-        if self._dead_time_s * int(photons.max()) ** 2 >= exposure_s / 2:  # else no count is lost after rounding
+        if self._dead_time_s * int(photons.max()) ** 2 >= exposure_s / 2:  # otherwise no count is lost after rounding
             photons = limited_counts(photons, exposure_s, self._dead_time_s)
         return np.minimum(photons, _MOST).astype(np.uint16)

@@ -1,4 +1,4 @@
-"""Diffraction patterns of a sample that moves through a coherent beam, as a photon-counting detector sees them."""
+"""Diffraction patterns of a sample that moves through a coherent beam, as recorded by a photon-counting detector."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from sims.phase_samples import PHASE_SAMPLES, make_phase_sample
 from sims.triggers import Triggers
 from sims.zone_plate import Optics
 
-_FIELD_PIXELS = 640  # of the sample: 37 um at the pixel size of the default optics
-_KEPT = 128  # intensities; a line needs those near its present place
-_BRIGHT = 1e-4  # share of all photons above which a pixel's counts are drawn for themselves
-_MANY = 2  # photons that choose a pixel, in units of pixels: drawing for each pixel is faster then
-_RECYCLED, _RECYCLED_S = 64, 0.0005  # frames, and the exposure of each
+_FIELD_PIXELS = 640  # size of the sample: 37 um at the pixel size of the default optics
+_KEPT = 128  # intensities kept; a line needs those near its present place
+_BRIGHT = 1e-4  # share of all photons above which a pixel's counts are drawn individually
+_MANY = 2  # photons per pixel above which drawing for each pixel is faster than drawing the pixel of each photon
+_RECYCLED, _RECYCLED_S = 64, 0.0005  # number of recycled frames, and the exposure of each
 _CIRCLE_UM = 1.0  # radius of the places at which the recycled frames are computed
 
 MODES = ("diffraction", "pattern")
@@ -29,17 +29,17 @@ MODES = ("diffraction", "pattern")
 
 @dataclass(frozen=True)
 class FrameOptions:
-    """What the detector looks at.
+    """Sample, beam and detector of the simulated frames.
 
     Parameters
     ----------
     sample : str
         A name in `sims.phase_samples.PHASE_SAMPLES`.
     mode : str
-        "diffraction" computes frames where the sample is. "pattern" recycles 64 frames, frame n being number n modulo
-        64, whatever the sample does and the exposure is: for tests of speed.
+        "diffraction" computes frames at the present place of the sample. "pattern" recycles 64 frames, frame n being number n
+        modulo 64, whatever the position of the sample and the exposure time: for tests of speed.
     flux : float
-        Photons per second in the beam. A sample that takes none sends all of them to the detector.
+        Photons per second in the beam. A sample that absorbs none sends all of them to the detector.
     seed : int
     optics : Optics
     counting : Counting
@@ -74,11 +74,11 @@ class FrameOptions:
 
     @property
     def frames_per_chunk(self) -> int:
-        """Frames in one chunk of the file."""
+        """Number of frames in one chunk of the file."""
         return CHUNK
 
     def source(self) -> FrameSource:
-        """Make what draws the frames."""
+        """Return the source that draws the frames."""
         return FrameSource(self)
 
 
@@ -91,19 +91,20 @@ class FrameSource:
 
     Notes
     -----
-    Approximations: the wave behind the sample is the probe times the sample, which is thin; the beam is steady. A frame is the
-    incoherent sum of the intensities at places that are equally far apart on the path of its exposure, a pixel of the sample at
-    most (58 nm with the default optics), each rounded to a pixel, so that an intensity serves all frames of a pixel. An extended
-    source is nine points, at the nodes of the Gauss-Hermite quadrature: what comes from one sees the sample displaced. Photons
-    are exact Poisson numbers of that sum. They depend on seed, acquisition, number and path alone.
+    Approximations: the wave behind the sample is the probe times the sample, which is thin; the beam is steady. A frame is
+    the incoherent sum of the intensities at equidistant places along the path of its exposure, at most one pixel of the
+    sample apart (58 nm with the default optics). Each place is rounded to a pixel, so that one intensity serves all frames of
+    that pixel. An extended source is represented by nine points, at the nodes of the Gauss-Hermite quadrature: for the light
+    of each, the sample is displaced. Photon counts are exact Poisson deviates of that sum. They depend only on seed,
+    acquisition, number and path.
     """
 
     def __init__(self, options: FrameOptions):
         self._options = options
         size = options.optics.pixels
-        # A wave whose sign alternates has its far field's centre in the middle of the transform, which spares a shift.
+        # A wave whose sign alternates has the centre of its far field in the middle of the transform, which saves a shift.
         self._probe = options.optics.probe() * (1 - 2 * (np.indices((size, size)).sum(axis=0) % 2)).astype(np.float32)
-        # Beyond the field there is nothing, as at its border.
+        # Outside the field the sample continues with the empty value of its border.
         field = make_phase_sample(options.sample, _FIELD_PIXELS, options.optics.pixel_um, options.seed)
         self._sample = np.pad(field, size, constant_values=1)
         self._intensities: OrderedDict[tuple[int, int], _Intensity] = OrderedDict()
@@ -122,14 +123,15 @@ class FrameSource:
         Parameters
         ----------
         y_um, x_um : float
-            The point of the sample that is in the beam's centre, which is where the stage is in the middle of the exposure.
+            The point of the sample in the centre of the beam, that is, the position of the stage in the middle of the
+            exposure.
         moved_um : pair of float
-            How far it moves in y and x during the exposure.
+            Distance that it moves in y and x during the exposure.
 
         Returns
         -------
         array, shape (H, W), float32
-            Its sum is 1 less what the sample absorbs.
+            Its sum is 1 minus the part that the sample absorbs.
         """
         total = np.zeros(self.shape, np.float32)
         for pixel, share in self._pixels(y_um, x_um, moved_um).items():
@@ -146,7 +148,7 @@ class FrameSource:
         Parameters
         ----------
         acquisition : int
-            Which of the detector's acquisitions this is, so that a repeated scan has other noise.
+            Number of the detector's acquisition, so that a repeated scan has different noise.
         triggers : Triggers
             n of them.
         lit : bool
@@ -171,7 +173,7 @@ class FrameSource:
         return frames
 
     def _pixels(self, y_um: float, x_um: float, moved_um: Sequence[float]) -> dict[tuple[int, int], float]:
-        """The pixels of the sample that are in the beam's centre during an exposure, and for which share of it."""
+        """Return the pixels of the sample in the centre of the beam during an exposure, and the share of time for each."""
         pixel = self._options.optics.pixel_um
         number = max(1, math.ceil(math.hypot(*moved_um) / pixel - 1e-9))
         shares: dict[tuple[int, int], float] = {}
@@ -199,7 +201,7 @@ class FrameSource:
         return known
 
     def _recycle(self) -> np.ndarray:
-        """Return frames of places on a circle, each with the photons of half a millisecond."""
+        """Return frames at places on a circle, each with the photons of half a millisecond."""
         turns = 2 * np.pi * np.arange(_RECYCLED) / _RECYCLED
         frames = np.zeros((_RECYCLED, *self.shape), np.uint16)
         for number, (frame, y, x) in enumerate(zip(frames, _CIRCLE_UM * np.sin(turns), _CIRCLE_UM * np.cos(turns), strict=True)):
@@ -210,10 +212,10 @@ class FrameSource:
 
 
 class _Intensity:
-    """Where photons go, made ready to draw from.
+    """The distribution of the photons over the pixels, prepared for drawing.
 
-    Few pixels get most photons, so the counts of those are drawn one by one; what goes to all others is some photons,
-    each of which chooses its pixel. Both ways give independent Poisson numbers.
+    A few pixels receive most of the photons, so their counts are drawn one by one. The remaining photons are few, and each of
+    them chooses its pixel. Both ways give independent Poisson deviates.
     """
 
     def __init__(self, shares: np.ndarray):
@@ -225,11 +227,11 @@ class _Intensity:
         self._dim = np.cumsum(dim, dtype=np.float64)
 
     def draw(self, photons: float, rng: np.random.Generator) -> np.ndarray:
-        """Return the photons in each pixel, shape (H W,), int64, of so many in the beam."""
+        """Return the photons in each pixel, shape (H W,), int64, for a given number of photons in the beam."""
         if self._dim[-1] * photons > _MANY * len(self._dim):
             return rng.poisson(self._all * photons)
         scattered = rng.poisson(self._dim[-1] * photons)
-        # Sorted, they are found several times faster.
+        # Lookups of sorted numbers are several times faster.
         chosen = np.searchsorted(self._dim, np.sort(rng.random(scattered)) * self._dim[-1], side="right")
         drawn = np.bincount(chosen, minlength=len(self._dim))[: len(self._dim)]
         drawn[self._bright] = rng.poisson(self._shares * photons)
@@ -237,7 +239,7 @@ class _Intensity:
 
 
 def _source_points(source_um: float) -> list[tuple[float, float, float]]:
-    """Where points of the source are seen on the sample, y and x in um, and the share of the light that each sends."""
+    """Return where points of the source are imaged on the sample, y and x in um, and the share of the light from each."""
     if source_um == 0:
         return [(0.0, 0.0, 1.0)]
     far = math.sqrt(3.0) * source_um

@@ -17,7 +17,7 @@ BUCKET, MONITOR = 1, 2
 """Channels of the bucket diode and of the incident-beam monitor; the other two read nothing."""
 
 CHARGE_C = 4.9e-16
-"""Of one count: a photon of 11.1 keV makes 3000 pairs in silicon."""
+"""Charge of one count: a photon of 11.1 keV makes 3000 electron-hole pairs in silicon."""
 
 _CHANNELS = (1, 2, 3, 4)
 _AMPERE = {"units": "A", "precision": 4}
@@ -38,7 +38,7 @@ class Electrometer(AsynGroup):
 
     Notes
     -----
-    Acquire returns to 0, and a put to it is answered, when the mean currents have been computed. Only Single is simulated: in
+    Acquire returns to 0, and a put to it completes, when the mean currents have been computed. Only Single is simulated: in
     the other modes nothing is computed, and Acquire stays 1 until 0 is written.
     """
 
@@ -61,7 +61,7 @@ class Electrometer(AsynGroup):
         self._shot = OneShot(self._busy, self._measure, expose=expose, light=light, faults=faults, speed=speed)
 
     async def on_put(self, name: str, value: Any) -> Any:
-        """Start and stop; refuse what cannot be."""
+        """Start and stop; refuse settings that are impossible."""
         if name == "Acquire":
             await (self._shot.begin() if value == "Acquire" else self._shot.end())
             raise SkipWrite
@@ -77,7 +77,7 @@ class Electrometer(AsynGroup):
             await self._shot.ended()
             return
         counts = await self._shot.counts(self.value("AveragingTime"))
-        if not counts.seconds:  # it was ended at once
+        if not counts.seconds:  # it was stopped at once
             return
         amperes = CHARGE_C / counts.seconds
         for channel in _CHANNELS:

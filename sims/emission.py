@@ -1,6 +1,6 @@
-"""What fluoresces in a sample: how many of the incident photons come out of each pixel as the lines of each chemical element.
+"""X-ray fluorescence of a sample: the photons in each element's lines from each pixel, per incident photon.
 
-Line energies and cross sections are xraylib's.
+Line energies and cross sections are taken from xraylib.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 _FINE = 4  # voxels per pixel and axis
 _LINES = ("KL3", "KL2", "KM3", "KM2", "KN3", "KN2")
 _IRON = 7.87  # g/cm3
-_MOST_ABSORBED = 1e-3  # transmission below which an image of a foil tells no thickness
+_MOST_ABSORBED = 1e-3  # transmission below which an image of a foil gives no thickness
 _WIRES = (("Cu", -0.34, 0.12, 0.075, 0.03), ("Fe", 0.0, -0.2, 0.09, -0.05), ("Cu", 0.36, 0.1, 0.06, 0.06))
-"""Element, place across the beam and along it, radius and slope, in units of half the field's shorter side."""
+"""Element, position across the beam and along it, radius and slope, in units of half the shorter side of the field."""
 _DENSITY = {"Cu": 8.96, "Fe": _IRON}
 _GLASS = {"Si": 0.33, "O": 0.48, "Na": 0.09, "Ca": 0.07, "Al": 0.03}
 _GLASS_DENSITY = 2.5
@@ -24,16 +24,16 @@ _TUBE = (0.62, 0.72)
 
 @dataclass(frozen=True, eq=False)
 class Emission:
-    """What leaves a sample towards a detector beside the beam, for each photon on a pixel, as if it went into all directions.
+    """Emission of a sample towards a detector beside the beam, for each photon on a pixel, integrated over all directions.
 
     Attributes
     ----------
     elements : mapping of str to ndarray, (H, W)
-        Photons of the K lines of each element; absorption of the beam and of the lines on the way out is taken off.
+        Photons of the K lines of each element, after absorption of the beam on the way in and of the lines on the way out.
     scattered : ndarray, (H, W)
-        Photons scattered.
+        Scattered photons.
     transmission : ndarray, float32, (H, W)
-        Part of the beam that passes.
+        Part of the beam that is transmitted.
     """
 
     elements: Mapping[str, np.ndarray]
@@ -50,7 +50,7 @@ def k_lines(symbol: str, beam_kev: float) -> list[tuple[float, float]]:
         code = getattr(xraylib, f"{name}_LINE")
         try:
             lines.append((xraylib.LineEnergy(number, code), xraylib.CS_FluorLine_Kissel(number, code, beam_kev)))
-        except ValueError:  # there is no such line, or the beam is below the edge
+        except ValueError:  # there is no such line, or the beam energy is below the edge
             continue
     return [(energy, section) for energy, section in lines if section > 0]
 
@@ -58,8 +58,8 @@ def k_lines(symbol: str, beam_kev: float) -> list[tuple[float, float]]:
 def capillary(shape: tuple[int, int], pixel_um: float, beam_kev: float) -> Emission:
     """A glass capillary with three wires along y, two of copper and one of iron; the detector looks along -x.
 
-    The sample is divided into voxels. The beam, along z, is absorbed on the way in, and each line on the way out along x: so a
-    wire is brighter on the side of the detector, and one behind another is in its shadow.
+    The sample is divided into voxels. The beam, along z, is absorbed on the way in, and each line on the way out along x. So
+    a wire is brighter on the side that faces the detector, and a wire behind another one is in its shadow.
     """
     import xraylib
 
@@ -83,7 +83,7 @@ def capillary(shape: tuple[int, int], pixel_um: float, beam_kev: float) -> Emiss
     step_cm = pixel_um * 1e-4 / _FINE
 
     def absorbed(energy: float) -> np.ndarray:
-        """Absorption in each voxel."""
+        """Return the absorption in each voxel."""
         numbers = {symbol: xraylib.SymbolToAtomicNumber(symbol) for symbol in density}
         return step_cm * sum(xraylib.CS_Total(numbers[symbol], energy) * density[symbol] for symbol in density)
 
@@ -91,7 +91,7 @@ def capillary(shape: tuple[int, int], pixel_um: float, beam_kev: float) -> Emiss
     arrives = np.exp(-(np.cumsum(into, axis=2) - into / 2))
 
     def seen(energy: float) -> np.ndarray:
-        """Part of the light from each voxel that arrives there and gets out."""
+        """Return the part of the light that reaches each voxel and then leaves the sample."""
         out = absorbed(energy)
         return arrives * np.exp(-(np.cumsum(out[:, ::-1], axis=1)[:, ::-1] - out / 2))
 
@@ -109,7 +109,7 @@ def capillary(shape: tuple[int, int], pixel_um: float, beam_kev: float) -> Emiss
 
 
 def iron_foil(transmission: np.ndarray, beam_kev: float) -> Emission:
-    """Iron that transmits what an image says, seen from the side of the beam under 45 degrees."""
+    """Iron with the transmission that an image gives, seen at 45 degrees from the side of the incident beam."""
     import xraylib
 
     absorbance = -np.log(np.clip(transmission, _MOST_ABSORBED, 1.0))

@@ -1,4 +1,4 @@
-"""The mask plate as etching leaves it: edges that slope, metal of uneven thickness, masks that are off by a bit."""
+"""The mask plate after etching: edges that slope, metal of uneven thickness, masks that are slightly displaced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from beamline.mask_plate import MaskPlate
 from sims.shift import shifted
 
 _KEPT = 16  # etched masks held in memory; a scan visits each mask once or a few times in a row
-_CLEAREST_FOIL = 1e-6  # transmission that stands for "none", so that a thickness can be told
+_CLEAREST_FOIL = 1e-6  # transmission that stands for "none", so that a thickness can be computed
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ GOLD = Etching(slope=0.15, unevenness=0.015)
 
 
 class EtchedPlate:
-    """What of a plate is in the beam, for any position of the stage.
+    """The part of a plate that is in the beam, for any position of the stage.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ class EtchedPlate:
         The design.
     etching : Etching
     seed : int
-        Seed of the unevenness. A mask's flaws depend on the seed and its index only, and are made when it is
-        first looked at: a plate of thousands of masks costs nothing until then.
+        Seed of the unevenness. The flaws of a mask depend only on the seed and the mask's index, and are computed when it is
+        first used: a plate of thousands of masks costs nothing until then.
     """
 
     def __init__(self, plate: MaskPlate, etching: Etching = GOLD, seed: int = 0):
@@ -66,18 +66,18 @@ class EtchedPlate:
         self._etched: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def transmission(self, y_mm: float, x_mm: float) -> np.ndarray:
-        """Return the transmission of what is in the beam.
+        """Return the transmission of the part of the plate that is in the beam.
 
         Parameters
         ----------
         y_mm, x_mm : float
-            Where the stage really is.
+            True position of the stage.
 
         Returns
         -------
         array, shape (H, W), float64
-            0 to 1. A stage that is off by some um moves the pattern on the sample by as much; half-way between
-            masks both are seen, and metal between them.
+            0 to 1. An error of the stage of a few um moves the pattern on the sample by the same distance. Half-way between
+            two masks, parts of both and the metal between them are in the beam.
         """
         offsets_px = ((y_mm, x_mm) - self.plate.positions_mm) * 1000.0 / self.plate.pixel_size_um
         near = np.flatnonzero((np.abs(offsets_px) < np.array(self.plate.shape) + self.etching.slope + 1).all(axis=1))

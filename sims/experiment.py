@@ -1,4 +1,4 @@
-"""One simulated experiment: plate, sample, beam and counters, and how many exposures there were so far."""
+"""One simulated experiment: plate, sample, beam and counters, and the number of exposures so far."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sims.shift import shifted
 
 
 class Experiment:
-    """Counts photons, and keeps nothing but the number of exposures and their total time.
+    """Counts photons. Its only state is the number of exposures and their total time.
 
     Parameters
     ----------
@@ -25,16 +25,16 @@ class Experiment:
     bucket, monitor : Counter
     seed : int
     energy_kev : float
-        Energy of the beam, which says what fluoresces.
+        Energy of the beam, which determines what fluoresces.
     num_elements : int
         Elements of the fluorescence detector.
     emission : Emission, optional
-        What fluoresces. Default: iron that transmits what the sample does.
+        Fluorescence of the sample. Default: iron with the transmission of the sample.
 
     Notes
     -----
-    The clock of the beam's drift is the total exposure time. So the same sequence of exposures gives the same
-    counts, however long the pauses between them and however fast the simulation runs.
+    The clock of the beam's drift is the total exposure time. So the same sequence of exposures gives the same counts, however
+    long the pauses between them and however fast the simulation runs.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Experiment:
 
     @cached_property
     def spectrometer(self) -> Spectrometer:
-        """The sample as the fluorescence detector sees it; computed when it is first asked for."""
+        """The sample as seen by the fluorescence detector; computed on first use."""
         emission = self._emission or iron_foil(self.sample, self.energy_kev)
         return Spectrometer(emission, self.energy_kev, detector_elements(self._num_elements, self.seed))
 
@@ -85,7 +85,7 @@ class Experiment:
         Parameters
         ----------
         mask_mm, sample_mm : pair of float
-            Where the mask stage and the sample stage really are, (y, x). The sample is centred at (0, 0).
+            True positions of the mask stage and of the sample stage, (y, x). The sample is centred at (0, 0).
         """
         transmission = self.plate.transmission(*mask_mm)
         sample = self.sample
@@ -95,12 +95,12 @@ class Experiment:
         return float(np.sum(transmission * sample, dtype=float))
 
     def pencil(self, sample_mm: tuple[float, float]) -> np.ndarray:
-        """Return how much of each pixel of the sample a pencil beam covers that is one mask pixel wide, shape (H, W).
+        """Return the fraction of each pixel of the sample in a pencil beam of one mask pixel's width, shape (H, W).
 
         Parameters
         ----------
         sample_mm : pair of float
-            Where the sample stage is, (y, x): that point of the sample is in the beam.
+            Position of the sample stage, (y, x): that point of the sample is in the beam.
         """
         pixel_mm = self.plate.plate.pixel_size_um / 1000.0
         along_y, along_x = (
@@ -128,11 +128,11 @@ class Experiment:
         mask_mm, sample_mm : pair of float
             See `overlap`.
         pencil : bool
-            There is a pencil beam instead of the mask.
+            Whether a pencil beam replaces the mask.
         lit : float
-            Part of the time with light.
+            Fraction of the time with light.
         saturated : bool
-            The diode's amplifier is set far too sensitive.
+            Whether the diode's amplifier is set to a range that is far too sensitive.
         """
         passed = float(np.sum(self.pencil(sample_mm) * self.sample)) if pencil else self.overlap(mask_mm, sample_mm)
         counts = expose(
@@ -161,9 +161,9 @@ class Experiment:
         lit: float = 1.0,
         dead: frozenset[int] = frozenset(),
     ) -> list[Spectrum]:
-        """Make the next exposure of the fluorescence detector, with the sample where it is centred unless there is a pencil beam.
+        """Make the next exposure of the fluorescence detector. The sample is centred unless there is a pencil beam.
 
-        Its clock is its own: triggered together with the counters, it sees the same flux in every exposure.
+        The detector has a clock of its own: triggered together with the counters, it sees the same flux in every exposure.
 
         Parameters
         ----------
@@ -172,11 +172,11 @@ class Experiment:
         mask_mm : pair of float
             See `overlap`.
         pencil_mm : pair of float, optional
-            The point of the sample in a pencil beam, which there is instead of the mask.
+            The point of the sample in a pencil beam, which then replaces the mask.
         lit : float
-            Part of the time with light.
+            Fraction of the time with light.
         dead : frozenset of int
-            Detector elements, from 0, that count nothing.
+            Detector elements, counted from 0, that count nothing.
         """
         flux = relative_flux(self.beam, seconds, self._spectra_time_s, self.spectra, self.seed)
         photons = self.beam.photons * flux * seconds * lit

@@ -11,14 +11,14 @@ from caproto.server import PVGroup, pvproperty
 
 @dataclass(frozen=True)
 class TriggerFault:
-    """What happens to one trigger of a bucket detector.
+    """How one trigger of a bucket detector fails.
 
     Parameters
     ----------
     lost : bool
-        It never starts to count.
+        The detector never starts to count.
     late_s : float
-        It starts to count this much later, in s.
+        The detector starts to count this much later, in s.
     """
 
     lost: bool = False
@@ -26,13 +26,14 @@ class TriggerFault:
 
 
 class Faults(PVGroup):
-    """Switches for everything that goes wrong at a beamline sooner or later.
+    """Switches for the faults that occur at a beamline.
 
     Parameters
     ----------
     prefix : str
     on_stall, on_alarm, on_problem, on_dump : callable
-        Coroutine functions, told the new values of StalledAxis, AxisAlarm (axis and severity), AxisProblem and BeamDump.
+        Coroutine functions, called with the new values of StalledAxis, AxisAlarm (axis and severity), AxisProblem and
+        BeamDump.
     """
 
     async def _check_count(self, instance: Any, value: int) -> None:
@@ -120,7 +121,7 @@ class Faults(PVGroup):
         return bool(self.diode_saturation.value)
 
     async def next_trigger(self) -> TriggerFault:
-        """Return what happens to the next trigger, and use it up."""
+        """Return the fault of the next trigger, and use it up."""
         if self.lost_trigger.value:
             await self.lost_trigger.write(self.lost_trigger.value - 1)
             return TriggerFault(lost=True)

@@ -1,4 +1,4 @@
-"""Spectra of an energy-dispersive detector with several elements. Pure functions of numbers and seeds."""
+"""Spectra of an energy-dispersive detector with several elements. Pure functions of their arguments and seeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sims.emission import Emission, k_lines
 
 BINS = 4096
 BIN_KEV = 0.005
-_SPECTRUM = 3  # kind of random stream, beside those of `sims.physics`
+_SPECTRUM = 3  # kind of random stream, besides those of `sims.physics`
 _PAIR_KEV, _FANO = 3.65e-3, 0.115  # of silicon
 _COMPTON_PART = 0.6  # of the scattered photons
 _BACKGROUND_PART = 0.02  # of the counts, spread over all energies: incomplete charge collection, scattered electrons
@@ -26,15 +26,15 @@ class DetectorElement:
     Parameters
     ----------
     solid_angle : float
-        Part of all directions that it sees.
+        Fraction of the full solid angle that it covers.
     gain, offset_kev : float
-        What a photon's energy is multiplied by, and what is added, before it is sorted into bins.
+        Factor and offset applied to a photon's energy before it is sorted into bins.
     noise_kev : float
         Standard deviation of the electronics' noise.
     tail, tail_kev : float
-        Part of the counts in an exponential tail towards low energies, and its decay.
+        Fraction of the counts in an exponential tail towards low energies, and its decay constant.
     dead_time_s : float
-        Time after each photon in which another one is lost.
+        Time after each photon during which another one is lost.
     pile_up_s : float
         Time within which two photons count as one with the sum of their energies.
     """
@@ -51,15 +51,15 @@ class DetectorElement:
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """What one detector element gives of one exposure.
+    """Result of one exposure for one detector element.
 
     Attributes
     ----------
     counts : ndarray, int32, (4096,)
     real_s, live_s : float
-        Time that passed, and time in which it was ready for a photon.
+        Elapsed time, and time in which the element was ready for a photon.
     input_hz, output_hz : float
-        Rate of the photons that came, and of those counted.
+        Rate of the incoming photons, and of the counted ones.
     """
 
     counts: np.ndarray
@@ -70,7 +70,7 @@ class Spectrum:
 
 
 def detector_elements(number: int, seed: int = 0) -> tuple[DetectorElement, ...]:
-    """So many elements, each a little different in gain, offset, noise and solid angle."""
+    """Return detector elements that differ slightly in gain, offset, noise and solid angle."""
     rng = np.random.default_rng((seed, _SPECTRUM))
     return tuple(
         DetectorElement(
@@ -85,7 +85,7 @@ def detector_elements(number: int, seed: int = 0) -> tuple[DetectorElement, ...]
 
 @dataclass(eq=False)
 class Spectrometer:
-    """A sample's emission as the detector elements see it.
+    """A sample's emission as measured by the detector elements.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class Spectrometer:
         self._shapes = {**shapes, "": (1 - _COMPTON_PART) * elastic + _COMPTON_PART * compton}
 
     def expected(self, mask: np.ndarray, photons: float) -> np.ndarray:
-        """Mean counts of each detector element without dead time, (E, 4096).
+        """Return the mean counts of each detector element without dead time, (E, 4096).
 
         Parameters
         ----------
@@ -137,14 +137,14 @@ class Spectrometer:
         seconds : float
             Exposure time.
         index, seed : int
-            Number of this exposure, and the seed: they alone choose the random numbers.
+            Number of this exposure, and the seed: only they determine the random numbers.
         dead : frozenset of int
-            Detector elements, from 0, that count nothing.
+            Detector elements, counted from 0, that count nothing.
 
         Notes
         -----
-        A detector that each photon paralyses counts for exp(-rate x dead time) of the time. Of those counts a part
-        1 - exp(-rate x pile-up time) has the energy of two photons.
+        A paralyzable detector counts for a fraction exp(-rate x dead time) of the time. A fraction 1 - exp(-rate x pile-up
+        time) of those counts has the energy of two photons.
         """
         spectra = []
         for number, (element, mean) in enumerate(zip(self.elements, self.expected(mask, photons), strict=True)):
@@ -158,7 +158,7 @@ class Spectrometer:
         return spectra
 
     def _shape(self, lines: list[tuple[float, float]], wider_kev: float = 0.0) -> np.ndarray:
-        """One count of several lines as each detector element sees it, (E, 4096)."""
+        """Return the shape of one count of several lines as measured by each detector element, (E, 4096)."""
         total = sum(strength for _, strength in lines)
         return np.stack(
             [sum(strength / total * _peak(element, energy, wider_kev) for energy, strength in lines) for element in self.elements]
@@ -166,7 +166,7 @@ class Spectrometer:
 
 
 def _peak(element: DetectorElement, energy: float, wider_kev: float) -> np.ndarray:
-    """Counts in each bin of one photon: a Gaussian, of which a part has an exponential tail towards low energies."""
+    """Return the expected counts of one photon in each bin: a Gaussian, partly with an exponential tail to low energies."""
     edges = BIN_KEV * (np.arange(BINS + 1) - 0.5)
     place = element.gain * energy + element.offset_kev
     sigma = math.sqrt(element.noise_kev**2 + _PAIR_KEV * _FANO * energy + wider_kev**2)
@@ -179,7 +179,7 @@ def _peak(element: DetectorElement, energy: float, wider_kev: float) -> np.ndarr
 
 
 def _piled(mean: np.ndarray, pairs: float) -> np.ndarray:
-    """The spectrum (4096,) with two photons counted as one, where `pairs` photons come within the time that tells them apart."""
+    """Return the spectrum (4096,) with pile-up, where on average `pairs` photons arrive within the resolving time."""
     total = mean.sum()
     part = 1 - math.exp(-pairs)
     if total == 0 or part == 0:

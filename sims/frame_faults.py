@@ -1,4 +1,4 @@
-"""Faults of detectors, of their files and of the trigger box, each by its PV."""
+"""Faults of detectors, of their files and of the trigger box, each switched by its PV."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from caproto.server import PVGroup, pvproperty
 
 
 class FileFaults(PVGroup):
-    """Switches for what goes wrong with the frames of any detector on their way into the file.
+    """Switches for faults that concern the frames of any detector on their way into the file.
 
     Attributes
     ----------
     on_full_disk, on_writer_killed : callable
-        What these faults do; to be set before anything is served.
+        Called when these faults are switched on; must be set before anything is served.
     """
 
     async def _check_count(self, instance: Any, value: int) -> None:
@@ -57,15 +57,15 @@ class FileFaults(PVGroup):
 
     @property
     def spoiled(self) -> dict[str, float]:
-        """What is wrong with the frames themselves, for whatever draws them."""
+        """Return the faults of the frames themselves, for the source that draws them."""
         return {}
 
     async def dropped(self, count: int) -> np.ndarray:
-        """Return which of so many frames are passed on, shape (count,), bool, and use the fault up."""
+        """Return which of `count` frames are passed on, shape (count,), bool, and use the fault up."""
         return await self._use_up(self.dropped_frame, count)
 
     async def before_early_end(self, count: int) -> int | None:
-        """Return how many of so many frames still go into the file, None if it stays open; use the fault up."""
+        """Return how many of `count` frames still go into the file, or None if it stays open; use the fault up."""
         left = self.file_closes_early.value
         if not left:
             return None
@@ -80,13 +80,13 @@ class FileFaults(PVGroup):
 
 
 class FrameFaults(FileFaults):
-    """Switches for what goes wrong with the pixel detector and its trigger box.
+    """Switches for faults of the pixel detector and its trigger box.
 
     Parameters
     ----------
     prefix : str
     seed : int
-        Of the errors of the encoders.
+        Seed of the encoders' errors.
     """
 
     async def _check_jitter(self, instance: Any, value: float) -> None:
@@ -113,11 +113,11 @@ class FrameFaults(FileFaults):
         self._rng = np.random.default_rng((seed, 3))
 
     async def missed(self, count: int) -> np.ndarray:
-        """Return which of so many triggers the detector takes, shape (count,), bool, and use the fault up."""
+        """Return which of `count` triggers the detector takes, shape (count,), bool, and use the fault up."""
         return await self._use_up(self.missed_trigger, count)
 
     def reading_error_um(self, count: int) -> np.ndarray:
-        """Return the errors of both encoders at so many triggers, shape (2, count), float64."""
+        """Return the errors of both encoders at `count` triggers, shape (2, count), float64."""
         return self._rng.normal(0.0, 1.0, (2, count)) * self.position_jitter.value
 
 
@@ -127,7 +127,7 @@ async def _check_part(faults: PVGroup, instance: Any, value: float) -> None:
 
 
 class PanelFaults(FileFaults):
-    """Switches for what goes wrong with the X-ray camera and its beam."""
+    """Switches for faults of the X-ray camera and its beam."""
 
     lag = pvproperty(
         name="Lag",
@@ -146,12 +146,12 @@ class PanelFaults(FileFaults):
 
     @property
     def spoiled(self) -> dict[str, float]:
-        """What is wrong with the frames themselves, for whatever draws them."""
+        """Return the faults of the frames themselves, for the source that draws them."""
         return {"lag": self.lag.value, "drift": self.drift.value}
 
 
 class PairFaults(FileFaults):
-    """Switches for what goes wrong with the dual camera."""
+    """Switches for faults of the dual camera."""
 
     async def _check_blur(self, instance: Any, value: float) -> None:
         if not 0 <= value <= 50:
@@ -175,5 +175,5 @@ class PairFaults(FileFaults):
 
     @property
     def spoiled(self) -> dict[str, float]:
-        """What is wrong with the frames themselves, for whatever draws them."""
+        """Return the faults of the frames themselves, for the source that draws them."""
         return {"blur_px": self.out_of_focus.value, "lag": self.lag.value}

@@ -1,4 +1,4 @@
-"""The process that writes frames, as the server of PVs sees it."""
+"""The connection of the PV server to the process that writes frames."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sims.frame_source import SourceOptions
 
 
 class FrameLink:
-    """Starts the process when it is first needed, and again after it has died.
+    """Starts the process on first use, and again after it has died.
 
     Parameters
     ----------
     options : SourceOptions
     on_report : callable
-        Coroutine function, told each report of the process.
+        Coroutine function, called with each report of the process.
     on_death : callable
         Coroutine function, called when the process is gone.
     """
@@ -38,14 +38,15 @@ class FrameLink:
         self._starting = asyncio.Lock()
 
     async def send(self, message: Message) -> None:
-        """Send a message; one to a process that has just died is lost."""
+        """Send a message; a message to a process that has just died is lost."""
         async with self._starting:
             await self._start()
         self._write(message)
 
     async def _start(self) -> None:
         if self._process is None:
-            # Memory for a frame would be asked from the kernel anew each time, being larger than malloc keeps by itself.
+            # A frame is larger than the blocks that malloc keeps: without this setting its memory would be requested from the
+            # kernel each time.
             environment = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 24), "MALLOC_TRIM_THRESHOLD_": str(1 << 26)}
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -54,13 +55,13 @@ class FrameLink:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env={**os.environ, **environment},
-                start_new_session=True,  # a Ctrl-C at the terminal is for the server, which ends this one
+                start_new_session=True,  # a Ctrl-C at the terminal is for the server, which ends this process
             )
             self._write(self._options)
             self._listening = asyncio.create_task(self._listen(self._process))
 
     def kill(self) -> None:
-        """End the process in the middle of what it does."""
+        """Kill the process in the middle of its work."""
         if self._process is not None:
             self._process.kill()
 

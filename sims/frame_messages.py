@@ -1,4 +1,4 @@
-"""What the process that draws and writes frames is told."""
+"""Messages to the process that draws and writes frames."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Take:
     Parameters
     ----------
     acquisition : int
-        Which of the detector's acquisitions this is.
+        Number of the detector's acquisition.
     triggers : Triggers
     lit : bool
         Whether there is beam.
@@ -38,12 +38,12 @@ class Take:
 
 @dataclass(frozen=True)
 class Flush:
-    """Make all frames readable that came before."""
+    """Make all earlier frames readable."""
 
 
 @dataclass(frozen=True)
 class Close:
-    """End the file."""
+    """Close the file."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Frames of the dual camera: a scene twice on one sensor, each time with noise of its own."""
+"""Frames of the dual camera: a scene twice on one sensor, each half with its own noise."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from sims.frame_messages import Take
 from sims.pair_scenes import SCENES, make_scene
 
 OFFSET_PX = (0.37, -0.62)
-"""By how much the scene is moved in the second half, along y and x."""
+"""Displacement of the scene in the second half, along y and x."""
 GAINS = (1.0, 0.96)
-"""Counts for each photon that is detected in either half."""
+"""Counts per detected photon in each half."""
 OFFSETS = (100.0, 103.0)
-"""Counts of either half without light."""
+"""Counts of each half without light."""
 READ_NOISE, ROW_NOISE = 2.0, 0.3
-"""Standard deviations in counts: of each pixel's reading, and of what all pixels of a row have in common in one frame."""
+"""Standard deviations in counts: of the reading of each pixel, and of the error that all pixels of a row share in one frame."""
 LIGHT_YIELD, SCINTILLATOR_BLUR_PX = 20.0, 1.0
-"""Photons of visible light for each X-ray quantum in the scintillator, and standard deviation of the light spot."""
+"""Photons of visible light per X-ray quantum in the scintillator, and standard deviation of the light spot."""
 
 _RESPONSE = 0.01  # standard deviation of the pixels' sensitivity
 _PATTERN = 1.0  # counts: standard deviation of the pixels' offsets
-_VIGNETTE = 0.3  # light that is missing in the corners
-_FRAME_S = 1 / 24  # time that passes in the scene from one frame to the next
+_VIGNETTE = 0.3  # fraction of the light that is missing in the corners
+_FRAME_S = 1 / 24  # time between two frames in the scene
 _PIXEL_UM = 6.5
 _MOST = np.iinfo(np.uint16).max
 
 
 @dataclass(frozen=True)
 class PairOptions:
-    """What the dual camera looks at.
+    """Scene, light and sensor of the dual camera.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class PairOptions:
     photons : float
         Mean photons per second and pixel of a half.
     sensor : pair of int
-        Rows and columns; the left half sees the scene, and the right half sees it again.
+        Rows and columns; the left half and the right half both show the scene.
     scintillator : bool
         Whether X-rays make the light in a scintillator before it is split.
     seed : int
@@ -69,11 +69,11 @@ class PairOptions:
 
     @property
     def frames_per_chunk(self) -> int:
-        """Frames in one chunk of the file; one, because more would be written anew with each frame that comes."""
+        """Number of frames in one chunk of the file: one, because a larger chunk would be rewritten with each new frame."""
         return 1
 
     def source(self) -> PairSource:
-        """Make what draws the frames."""
+        """Return the source that draws the frames."""
         return PairSource(self)
 
 
@@ -86,12 +86,12 @@ class PairSource:
 
     Notes
     -----
-    A pixel's counts are gain times (Poisson number of mean p S/<S>) plus Gaussian read noise plus offset: the noise of Eq. 1 of
-    the paper on denoising from one pair. S is the scene, p the photons a pixel. Behind a scintillator the mean of that Poisson
-    number is itself the blurred light of a Poisson number of X-ray quanta, the same for both halves. All pixels of a row
-    share a small error, as in sensors that read rows at a time. Pixels differ in sensitivity by 1 % and in offset by a
-    count; corners get less light. Frame n of a series shows the scene n/24 s after its beginning, whatever the rate. Numbers
-    depend on seed, acquisition, number and place alone.
+    A pixel's counts are gain times (Poisson number of mean p S/<S>) plus Gaussian read noise plus offset: the noise of Eq. 1
+    of the paper on denoising from one pair. S is the scene, p the photons per pixel. Behind a scintillator the mean of that
+    Poisson number is itself the blurred light of a Poisson number of X-ray quanta, the same for both halves. All pixels of a
+    row share a small error, as in sensors that read rows at a time. Pixels differ in sensitivity by 1 % and in offset by one
+    count; corners receive less light. Frame n of a series shows the scene n/24 s after its beginning, whatever the rate. The
+    counts depend only on seed, acquisition, number and place.
     """
 
     def __init__(self, options: PairOptions):
@@ -118,16 +118,17 @@ class PairSource:
         return self._options.sensor
 
     def truth(self, number: int, half: int = 0, place_um: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
-        """Return the scene that a half sees in a frame, without noise.
+        """Return the scene on one half in a frame, without noise.
 
         Parameters
         ----------
         number : int
-            Of the frame, from 1.
+            Number of the frame, from 1.
         half : int
             0 or 1.
         place_um : pair of float
-            Where the sample stage stands, (y, x). Farther out than a half is high or wide, there is no sample in the light.
+            Position of the sample stage, (y, x). If it is off by more than the height or width of a half, there is no sample
+            in the light.
 
         Returns
         -------
@@ -160,7 +161,7 @@ class PairSource:
     def _charge(
         self, rng: np.random.Generator, photons: float, number: int, place_um: tuple[float, float], blur_px: float
     ) -> np.ndarray:
-        """Photons that are detected in each pixel, shape (rows, columns), float32."""
+        """Return the photons detected in each pixel, shape (rows, columns), float32."""
         charge = np.zeros(self.shape, np.float32)
         if not photons:
             return charge
@@ -178,7 +179,7 @@ class PairSource:
         return charge
 
     def _seen(self, number: int, half: int, place_um: tuple[float, float]) -> np.ndarray:
-        """`truth`, which is kept where nothing moves."""
+        """Return `truth`, cached for a scene that does not move."""
         if self._scene.moves:
             return self.truth(number, half, place_um)
         if (place_um, half) not in self._kept:
@@ -188,7 +189,7 @@ class PairSource:
         return self._kept[place_um, half]
 
     def _read(self, charge: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Counts, as uint16 has them, for charges in photons."""
+        """Return the counts, uint16, for charges in photons."""
         counts = self._gain * charge + self._offset
         counts += READ_NOISE * rng.standard_normal(self.shape, np.float32)
         counts += ROW_NOISE * rng.standard_normal((self.shape[0], 1), np.float32)
@@ -200,7 +201,7 @@ class PairSource:
 
 
 def _spread(quanta: np.ndarray, offset_px: tuple[float, float]) -> np.ndarray:
-    """Light of X-ray quanta, blurred by the scintillator and moved; what leaves on one side comes in on the other."""
+    """Return the light of X-ray quanta, blurred by the scintillator and moved, with periodic boundaries."""
     down, right = scipy.fft.fftfreq(quanta.shape[0])[:, None], scipy.fft.rfftfreq(quanta.shape[1])[None, :]
     blur = np.exp(-2 * (np.pi * SCINTILLATOR_BLUR_PX) ** 2 * (down**2 + right**2))
     moved = np.exp(-2j * np.pi * (down * offset_px[0] + right * offset_px[1]))

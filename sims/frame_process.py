@@ -1,8 +1,8 @@
-"""A process that draws the detector's frames and writes them, so that neither keeps the server of PVs waiting.
+"""A process that draws and writes the detector's frames, so that neither delays the server of PVs.
 
-Run as ``python -m sims.frame_process``. It takes pickled messages from its standard input, the first being its
-`SourceOptions`, and answers with JSON, one report a line. When its input ends it is gone at once, its file unclosed, as is
-that of an IOC that died.
+Run as ``python -m sims.frame_process``. It takes pickled messages from its standard input, the first of which is its
+`SourceOptions`, and answers with JSON, one report per line. When its input ends it exits at once and leaves its file
+unclosed, like an IOC that died.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _IDLE_S = 0.05
 
 
 class FrameWorker:
-    """Does what the messages say.
+    """Executes the messages.
 
     Parameters
     ----------
     source : FrameSource
     frames_per_chunk : int
-        Of the files.
+        Frames in one chunk of the files.
     report : callable
-        Told of progress by keywords: `count` and `number` (frames that can be read, and the last one's trigger), `closed`,
-        `error`.
+        Called with keywords that report progress: `count` and `number` (number of readable frames, and the trigger of the
+        last one), `closed`, `error`.
     """
 
     def __init__(self, source: FrameSource, frames_per_chunk: int, report: Callable[..., None]):
@@ -48,11 +48,11 @@ class FrameWorker:
 
     @property
     def writing(self) -> bool:
-        """Whether a file is open, whose frames may have to be flushed."""
+        """Whether a file is open, so that frames may have to be flushed."""
         return self._writer is not None
 
     def handle(self, message: Message | None) -> None:
-        """Obey one message, or None when there is none; a file that cannot be written is given up, and that is reported."""
+        """Execute one message, or None if there is none; a file that cannot be written is abandoned, and that is reported."""
         if isinstance(message, Disk):
             self._full = message.full
             return
@@ -98,7 +98,7 @@ class FrameWorker:
 
 
 def main() -> None:
-    """Serve one parent until it is gone."""
+    """Serve one parent process until it exits."""
     incoming: BinaryIO = sys.stdin.buffer
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
     options: SourceOptions = pickle.load(incoming)

@@ -1,4 +1,4 @@
-"""What draws frames, as the process that writes them sees it."""
+"""The interface between a source of frames and the process that writes them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FrameSource(Protocol):
 
 
 class SourceOptions(Protocol):
-    """What such a process is told at its start; it is pickled."""
+    """Options of such a process at its start; they are pickled."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -29,7 +29,7 @@ class SourceOptions(Protocol):
 
     @property
     def frames_per_chunk(self) -> int:
-        """Frames in one chunk of the file."""
+        """Number of frames in one chunk of the file."""
 
     def source(self) -> FrameSource:
-        """Make what draws the frames."""
+        """Return the source that draws the frames."""

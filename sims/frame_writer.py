@@ -1,4 +1,4 @@
-"""Frames into an HDF5 file that others read while it grows, laid out as areaDetector's NDFileHDF5 does."""
+"""Writes frames into an HDF5 file that others read while it grows, laid out as by areaDetector's NDFileHDF5."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMES = "/entry/instrument/NDAttributes/NDArrayTimeStamp"
 EPOCH_1990_S = 631_152_000
 """1990-01-01 UTC, where EPICS time begins, in s since 1970."""
 CHUNK = 64
-"""Frames of the pixel detector in one chunk of the file, and numbers of frames of every detector."""
+"""Number of frames of the pixel detector in one chunk of the file, and of frame numbers of every detector."""
 _FLUSH_S = 0.1
 _BLOCK = 4096  # elements that bitshuffle compresses together
 
@@ -32,22 +32,22 @@ class FrameWriter:
     shape : pair of int
         Rows and columns of a frame.
     flush_s : float
-        Longest time in s for which frames that were appended stay unreadable while more are appended; a caller with
-        nothing to append calls `flush_when_due`.
+        Longest time in s for which appended frames stay unreadable while more are appended; a caller with nothing to append
+        calls `flush_when_due`.
     frames_per_chunk : int
         Frames in one chunk.
 
     Raises
     ------
     OSError
-        From here and from every method that writes: the file exists, its folder does not, or the disk is full.
+        From the constructor and from every method that writes: the file exists, its folder does not, or the disk is full.
 
     Notes
     -----
-    `/entry/data/data` is (N, H, W) uint16; beside it, one a frame, stand NDArrayUniqueId, int64, and NDArrayTimeStamp,
-    float64, s since 1990-01-01 UTC. Chunks are compressed here and handed to HDF5 as they are, which is twice as fast
-    as its own filters. A chunk that is not full when it must be readable is written again when more frames
-    have come; SWMR keeps the old one in the file, for readers that may be at it.
+    `/entry/data/data` is (N, H, W) uint16. Beside it are NDArrayUniqueId, int64, and NDArrayTimeStamp, float64, s since
+    1990-01-01 UTC, with one entry per frame. Chunks are compressed here and handed to HDF5 as they are, which is twice as
+    fast as its own filters. A chunk that must be readable before it is full is written again when more frames have arrived;
+    SWMR keeps the old one in the file for readers that may be using it.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int], flush_s: float = _FLUSH_S, frames_per_chunk: int = CHUNK):
@@ -76,19 +76,19 @@ class FrameWriter:
 
     @property
     def count(self) -> int:
-        """How many frames can be read by now: those that were flushed."""
+        """Number of frames that can be read by now, that is, that were flushed."""
         return self._flushed
 
     def append(self, frames: np.ndarray, numbers: np.ndarray, times: np.ndarray) -> None:
-        """Write frames; they count as soon as they are flushed.
+        """Write frames; they become readable when they are flushed.
 
         Parameters
         ----------
         frames : array, shape (n, H, W), uint16
         numbers : array, shape (n,), int64
-            The trigger that made each.
+            Number of the trigger of each frame.
         times : array, shape (n,), float64
-            When, in s since 1990-01-01 UTC.
+            Time of each frame, in s since 1990-01-01 UTC.
         """
         if not len(frames) == len(numbers) == len(times):
             raise ValueError(f"{len(frames)} frames came with {len(numbers)} numbers and {len(times)} times")
@@ -114,7 +114,7 @@ class FrameWriter:
         self.flush_when_due()
 
     def flush_when_due(self) -> None:
-        """Flush if something has waited for `flush_s`."""
+        """Flush if a frame has waited for `flush_s`."""
         if time.monotonic() >= self._flush_at:
             self.flush()
 
@@ -144,7 +144,7 @@ class FrameWriter:
 
     def _write(self, first: int, chunk: np.ndarray) -> None:
         if first >= self._frames.shape[0]:
-            # Room for the whole chunk; `flush` cuts it to the frames that there are.
+            # Space for the whole chunk; `flush` cuts it to the number of frames.
             self._frames.resize(first + len(self._chunk), axis=0)
         compressed = bitshuffle.compress_lz4(np.ascontiguousarray(chunk), _BLOCK)
         header = struct.pack(">qi", chunk.nbytes, _BLOCK * chunk.itemsize)

@@ -1,4 +1,4 @@
-"""The HDF5 plugin of the simulated detector: records that open a file, count what is in it and say what went wrong."""
+"""The HDF5 plugin of the simulated detector: records that open a file, count its frames and report errors."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class HdfPlugin(AsynGroup):
     ----------
     prefix : str
     options : SourceOptions
-        What the process that draws and writes frames is told.
+        Options of the process that draws and writes frames.
     faults : FileFaults
 
     Notes
     -----
-    Frames that came stay in a queue, however long, until they are drawn and written: none is dropped because the machine is slow.
+    Frames wait in a queue of unlimited length until they are drawn and written: none is dropped because the machine is slow.
     """
 
     locals().update(serve(*HDF_RECORDS))
@@ -60,7 +60,7 @@ class HdfPlugin(AsynGroup):
         }
 
     async def initialise(self) -> None:
-        """Fill the records, those too that a real plugin fills with the first frame: it need not be primed."""
+        """Fill the records, including those that a real plugin fills with the first frame: it need not be primed."""
         rows, columns = self._options.shape
         for name, size in (("ArraySize0", columns), ("ArraySize1", rows)):
             await self.post_pair(name, size)
@@ -73,7 +73,7 @@ class HdfPlugin(AsynGroup):
             await self.post(f"{name}_RBV", value)
 
     async def on_put(self, name: str, value: Any) -> Any:
-        """Act on the records that do something; refuse what is not simulated."""
+        """Act on the records that have an effect; refuse settings that are not simulated."""
         if name in self._actions:
             return await self._actions[name](value)
         if name in self._fixed and value != self._fixed[name]:
@@ -103,17 +103,17 @@ class HdfPlugin(AsynGroup):
             await self._close()
 
     async def flush(self) -> None:
-        """Make all frames readable that came so far."""
+        """Make all frames taken so far readable."""
         if self._open:
             await self._link.send(Flush())
 
     async def fill_disk(self, full: bool) -> None:
-        """Let writes fail, or succeed again; a file that is not open yet asks for itself."""
+        """Let writes fail, or succeed again; a file that is opened later asks for the state of the disk itself."""
         if self._open:
             await self._link.send(Disk(full))
 
     def kill_writer(self) -> None:
-        """Let the process that writes die in the middle of its file."""
+        """Kill the process that writes, in the middle of its file."""
         self._link.kill()
 
     async def _put_path(self, value: str) -> str:
@@ -158,7 +158,7 @@ class HdfPlugin(AsynGroup):
             await self.post_pair("Capture", "Capture")
 
     async def _close(self) -> None:
-        """End the file once all that came is written."""
+        """Close the file once all frames taken so far are written."""
         if self._open:
             self._open = False
             await self._ask(Close())

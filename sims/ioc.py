@@ -81,17 +81,17 @@ class SimulatedBeamline:
     Parameters
     ----------
     prefix : str
-        What all the PVs' names begin with.
+        Prefix of the names of all PVs.
     experiment : Experiment
     stage : Stage
     speed : float
-        Divides the times that devices take. Counts stay those of the full exposure.
+        Divides the times that devices take. Counts remain those of the full exposure.
     frames : FrameOptions
-        What the pixel detector looks at.
+        Options of the pixel detector.
     pairs : PairOptions
-        What the dual camera looks at.
+        Options of the dual camera.
     xray : XrayOptions
-        What the X-ray camera looks at.
+        Options of the X-ray camera.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class SimulatedBeamline:
 
     @property
     def pvdb(self) -> dict[str, Any]:
-        """PV names and what serves them."""
+        """PV names and the objects that serve them."""
         groups: tuple[PVGroup, ...] = (
             *self.mask_axes,
             *self.sample_axes,
@@ -240,7 +240,7 @@ class SimulatedBeamline:
         await self._report_current()
 
     async def _expose(self, seconds: float, lit: float) -> Counts:
-        """Expose with the stages where they are when counting ends."""
+        """Make an exposure with the stages at their positions when counting ends."""
         counts = self.experiment.expose(
             seconds,
             _position(self.mask_axes),
@@ -253,7 +253,7 @@ class SimulatedBeamline:
         return counts
 
     async def _expose_spectra(self, seconds: float, lit: float) -> list[Spectrum]:
-        """Expose the fluorescence detector with the mask where it is when counting ends."""
+        """Expose the fluorescence detector with the mask at its position when counting ends."""
         dead = self.spectrometer_faults.dead
         pencil_mm = _position(self.sample_axes) if self.pinhole.inserted.value else None
         return self.experiment.expose_spectra(seconds, _position(self.mask_axes), pencil_mm, lit=lit, dead=dead)
@@ -311,15 +311,14 @@ async def serve(
     xray: XrayOptions | None = None,
     announce: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve a simulated beamline until the process gets SIGTERM or SIGINT.
+    """Serve a simulated beamline until the process receives SIGTERM or SIGINT.
 
     Parameters
     ----------
     prefix, experiment, stage, speed, frames, pairs, xray
         See `SimulatedBeamline`.
     port : int
-        Port of the Channel Access server, which must be that of EPICS_CA_SERVER_PORT. Only the loopback
-        interface is used.
+        Port of the Channel Access server, which must be that of EPICS_CA_SERVER_PORT. Only the loopback interface is used.
     announce : callable
         Called once everything is served.
 
@@ -349,16 +348,16 @@ async def serve(
 
 
 class _Server(Context):
-    """caproto's server on exactly the port asked for, and without Nagle's algorithm.
+    """caproto's server on exactly the requested port, and without Nagle's algorithm.
 
-    By itself caproto would move on to another TCP port when the one asked for is in use, so that two simulations
-    answered for one. And its sockets would hold small packets back until the one before is acknowledged, 40 ms later:
-    one move of a fast simulation would take as long.
+    By default caproto moves on to another TCP port when the requested one is in use, so that two simulations would answer for
+    one. And its sockets hold small packets back until the one before is acknowledged, 40 ms later: one move of a fast
+    simulation takes that long.
     """
 
     async def _bind_tcp_sockets_with_consistent_port_number(self, make_socket: Any) -> tuple[int, dict[str, Any]]:
         port = self.ca_server_port
-        # asyncio switches Nagle's algorithm off where the protocol is named.
+        # asyncio switches Nagle's algorithm off if the protocol is named.
         server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.setblocking(False)
@@ -374,12 +373,12 @@ class _Server(Context):
 
 
 def _without_beacon_failures(record: logging.LogRecord) -> bool:
-    """Drop caproto's complaint that nobody hears its beacons: without a repeater there is nobody to hear them."""
+    """Drop caproto's complaint that its beacons reach nobody, which is normal without a repeater."""
     return "Failed to send beacon" not in record.msg
 
 
 def _mask_limits(experiment: Experiment) -> tuple[list[float], list[float]]:
-    """Return the stage's soft limits, low and high (y, x) in mm: the plate and two masks around it, out of the beam."""
+    """Return the stage's soft limits, low and high (y, x) in mm: the plate and two masks beyond it, out of the beam."""
     plate = experiment.plate.plate
     margin = [2 * size * plate.pixel_size_um / 1000.0 for size in plate.shape]
     low, high = plate.positions_mm.min(axis=0) - margin, plate.positions_mm.max(axis=0) + margin

@@ -1,4 +1,4 @@
-"""Whether there is light on the mask, and for how much of an exposure there was."""
+"""Whether there is light on the mask, and for which fraction of an exposure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mark:
-    """A moment from which the light is measured."""
+    """A time from which the light is measured."""
 
     time: float
     lit_s: float
@@ -42,7 +42,7 @@ class Light:
         return self._conditions["beam"]
 
     def set(self, **conditions: bool) -> None:
-        """Note that a shutter opened or closed, or that beam was lost or stored: `shutter`, `blade` or `beam`."""
+        """Note a change of `shutter`, `blade` or `beam`: a shutter opened or closed, or beam was lost or stored."""
         now = self._clock()
         if self.on:
             self._lit_s += now - self._since
@@ -56,10 +56,10 @@ class Light:
         return Mark(now, self._total(now), self._changes)
 
     def fraction_since(self, mark: Mark) -> float:
-        """Return the part of the time since the mark that had light, 0 to 1.
+        """Return the fraction of the time since the mark with light, 0 to 1.
 
-        Without a change in between it is exactly 0 or 1, so that the counts of an undisturbed exposure do not
-        depend on how precisely a busy computer kept the time.
+        Without a change in between it is exactly 0 or 1, so that the counts of an undisturbed exposure do not depend on how
+        precisely a busy computer kept the time.
         """
         if mark.changes == self._changes:
             return float(self.on)

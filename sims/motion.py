@@ -1,11 +1,11 @@
-"""How long a move takes and where the stage is meanwhile: pure kinematics, no clock."""
+"""Duration of a move and the stage's position during it: pure kinematics, no clock."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-_INSTANT_S = 1e-9  # a shorter ramp is none
+_INSTANT_S = 1e-9  # a shorter ramp counts as none
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Travel:
 
     @property
     def _effective_ramp_s(self) -> float:
-        """Seconds spent speeding up: less than the full ramp when the move is too short for it."""
+        """Seconds of acceleration: less than the full ramp if the move is too short for it."""
         if self.ramp_s < _INSTANT_S:
             return 0.0
         return min(self.ramp_s, math.sqrt(abs(self.goal - self.start) * self.ramp_s / self.velocity))
@@ -50,7 +50,7 @@ class Travel:
         return distance / self.velocity + ramp
 
     def position(self, elapsed_s: float) -> float:
-        """Return the position in mm after so many seconds."""
+        """Return the position in mm after a time in s."""
         duration = self.duration
         if elapsed_s >= duration:
             return self.goal
@@ -75,10 +75,10 @@ def legs(position: float, goal: float, approach: float) -> list[float]:
     Parameters
     ----------
     position, goal : float
-        Where the stage is and shall go, in mm.
+        Present and requested position of the stage, in mm.
     approach : float
-        The motor record's backlash distance (BDST) in mm: moves against its sign overshoot by this much and come
-        back, so that play in the drive is always taken up from the same side. 0: moves go straight.
+        The motor record's backlash distance (BDST) in mm: moves against its sign overshoot by this much and come back, so
+        that play in the drive is always taken up from the same side. 0: moves go straight.
     """
     if approach and (goal - position) * approach < 0:
         return [goal - approach, goal]
@@ -86,14 +86,13 @@ def legs(position: float, goal: float, approach: float) -> list[float]:
 
 
 def follow(stage: float, drive: float, play: float) -> float:
-    """Return where a stage ends up whose drive has some play.
+    """Return the final position of a stage whose drive has some play.
 
     Parameters
     ----------
     stage, drive : float
         Position of the stage before, and of its drive now, in mm.
     play : float
-        Lost motion in mm: the drive pushes the stage when it moves up, and lets it lag by this much when it moves
-        down.
+        Lost motion in mm: the drive pushes the stage when it moves up, and lets it lag by this much when it moves down.
     """
     return min(max(stage, drive), drive + play)

@@ -14,11 +14,11 @@ from sims.motion import Travel, follow, legs
 from sims.track import Track
 
 REFRESH_S = 0.1
-"""Seconds between readbacks of a moving stage. The end of a move is an event of its own, never a tick."""
+"""Seconds between readbacks of a moving stage. The end of a move is reported at once, independently of them."""
 
 
 class _Setpoint(PvpropertyDouble):
-    """A value that leaves the judgement of limits to its putter, which sets LVIO instead of refusing the put."""
+    """A setpoint whose client checks the limits, and sets LVIO instead of refusing the put."""
 
     async def verify_value(self, value: Any) -> Any:
         return await self.putter(self, value)
@@ -49,7 +49,7 @@ async def _put_home(fields: Any, instance: Any, value: int) -> int:
 async def _put_offset(fields: Any, instance: Any, value: float) -> None:
     change = value - instance.value
     await instance.write(value, verify_value=False)
-    # The limits last: an update of VAL after them would bring a client that watches both the limits from before.
+    # The limits are written last: an update of VAL after them would send the old limits to a client that watches both.
     await fields.parent.group._report(settled=True)
     await fields.parent.group._shift_limits(change)
     raise SkipWrite
@@ -90,23 +90,23 @@ class MotorRecord(PVGroup):
     velocity : float
         VELO at the start, mm/s.
     units : str
-        What stands for mm here and below: "deg" for a rotation.
+        Unit that replaces mm here and below: "deg" for a rotation.
     play_mm : float
-        Lost motion of the drive. The stage stays behind by this much after a move downwards, which the encoder on
-        the stage sees; a BDST larger than the play takes it up.
+        Lost motion of the drive. The stage stays behind by this much after a move downwards, which the encoder on the stage
+        sees; a BDST larger than the play takes it up.
     jitter_mm : float
-        Standard deviation of the encoder's error. Each move gets a new error, so a resting stage reads steady.
+        Standard deviation of the encoder's error. Each move has a new error, so the reading of a resting stage is steady.
     seed : sequence of int
-        Seed of the encoder's errors; the n-th move gets the same error whatever the clock does.
+        Seed of the encoder's errors; the n-th move has the same error whatever the timing.
     speed : float
         Divides travel times.
 
     Notes
     -----
-    A put to VAL with completion is answered at the end of the move. A put beyond the limits sets LVIO and moves
-    nothing, as the real record does; so does a put while SPMG is Stop, and one is refused while DISP is set. While SPMG is
-    Pause a move waits. A new VAL while moving redirects the stage; STOP halts it where it is and
-    sets VAL to that place. `track` tells where the drive was at any recent moment, by the event loop's clock.
+    A put to VAL with completion completes at the end of the move. A put beyond the limits sets LVIO and moves nothing, as the
+    real record does; so does a put while SPMG is Stop, and one is refused while DISP is set. While SPMG is Pause a move
+    waits. A new VAL while moving redirects the stage; STOP halts it where it is and sets VAL to that place. `track` gives the
+    position of the drive at any recent time, by the event loop's clock.
     """
 
     async def _put_value(self, instance: Any, value: float) -> None:
@@ -136,7 +136,7 @@ class MotorRecord(PVGroup):
         put=_put_value,
         doc="Desired position (VAL) in mm; its fields are those of a motor record",
     )
-    # A number, where caproto's own field is text.
+    # A number; caproto's own field is text.
     disabled = pvproperty(name=".DISP", value=0, doc="1: the record takes no commands (DISP)")
     motor.fields.stop.putter(_put_stop)
     motor.fields.stop_pause_move_go.putter(_put_switch)
@@ -165,7 +165,7 @@ class MotorRecord(PVGroup):
         super().__init__(prefix, **kwargs)
         self._limits, self._velocity, self._units = limits_mm, velocity, units
         self._play, self._jitter, self._seed, self._speed = play_mm, jitter_mm, seed, speed
-        self._drive = self._stage = 0.0  # dial positions in mm: of the drive, and of what it moves
+        self._drive = self._stage = 0.0  # dial positions in mm: of the drive, and of the stage that it moves
         self.track = Track()
         self._error = 0.0
         self._severity = 0
@@ -178,12 +178,12 @@ class MotorRecord(PVGroup):
 
     @property
     def stage_mm(self) -> float:
-        """Where the stage really is, whatever its encoder and offset say."""
+        """True position of the stage, whatever its encoder and offset say."""
         return self._stage
 
     @property
     def stalled(self) -> bool:
-        """Whether the drive is stuck: a stuck move goes on when this becomes false again, or ends with STOP."""
+        """Whether the drive is stuck: a stuck move continues when this becomes false again, or ends with STOP."""
         return self._stalled
 
     @stalled.setter
@@ -192,7 +192,7 @@ class MotorRecord(PVGroup):
         self.wake()
 
     def wake(self) -> None:
-        """Let a move under way notice that something has changed."""
+        """Notify a move under way that something has changed."""
         self._wake.set()
 
     @property
@@ -216,7 +216,7 @@ class MotorRecord(PVGroup):
         await fields.engineering_units.write(self._units)
         await self.motor.write_metadata(units=self._units)
         await fields.stop_pause_move_go.write("Go", verify_value=False)
-        # Its own: every write to another field would clear one that all share.
+        # A tuple of its own: a shared one would be cleared by every write to another field.
         fields.user_readback_value.alarm = ChannelAlarm()
         await fields.user_low_limit.write(self._limits[0])
         await fields.user_high_limit.write(self._limits[1])
@@ -228,7 +228,7 @@ class MotorRecord(PVGroup):
         await self._report()
 
     async def _redefine(self, value: float) -> None:
-        """Call the present place by another name, as VAL does while SET is 1."""
+        """Assign another value to the present position, as a put to VAL does while SET is 1."""
         await self.motor.field_inst.user_offset.write(value - self._drive)
 
     async def _shift_limits(self, change: float) -> None:
@@ -243,7 +243,7 @@ class MotorRecord(PVGroup):
             await self._finished()
 
     async def _go(self, dial: float) -> None:
-        """Start for a dial position, or redirect the present move to it, and wait for the end."""
+        """Start a move to a dial position, or redirect the present one to it, and wait for the end."""
         approach = self.motor.field_inst.bl_distance.value
         self._goals[:] = legs(self._drive, dial, approach)
         if self._moving:
@@ -305,7 +305,7 @@ class MotorRecord(PVGroup):
         self._stage = follow(self._stage, dial, self._play)
 
     async def _report(self, settled: bool = False) -> None:
-        """Publish the readbacks, and VAL too when the stage came to rest elsewhere than was asked."""
+        """Publish the readbacks, and also VAL if the stage came to rest elsewhere than requested."""
         fields = self.motor.field_inst
         offset = fields.user_offset.value
         if settled and abs(self.motor.value - (self._drive + offset)) > 1e-9:
@@ -313,7 +313,7 @@ class MotorRecord(PVGroup):
         dial = self._stage + self._error
         await fields.dial_readback_value.write(dial)
         status = AlarmStatus.STATE if self._severity else AlarmStatus.NO_ALARM
-        # Not verified: caproto would judge the alarm anew.
+        # Without verification, because caproto would determine the alarm anew.
         await fields.user_readback_value.write(dial + offset, verify_value=False, severity=self._severity, status=status)
 
 
@@ -322,6 +322,6 @@ _POSITION_FIELDS = ("RBV", "DRBV", "OFF", "HLM", "LLM", "BDST")
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:
-    """Wait for an event, at most so many seconds."""
+    """Wait for an event, for at most this many seconds."""
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)

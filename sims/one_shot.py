@@ -1,4 +1,4 @@
-"""Exposures of a simulated counter: begun by a trigger, ended by the clock or by a client."""
+"""Exposures of a simulated counter: a trigger starts them; the clock or a client ends them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sims.light import Light
 from sims.physics import Counts
 
 Expose = Callable[[float, float], Awaitable[Counts]]
-"""Counts for some seconds of which a part (0 to 1) has light."""
+"""Returns the counts of an exposure of some seconds, a fraction (0 to 1) of which has light."""
 
 
 class OneShot:
@@ -19,16 +19,16 @@ class OneShot:
     Parameters
     ----------
     busy : callable
-        Coroutine function that shows clients whether it counts.
+        Coroutine function that tells clients whether it is counting.
     measure : callable
-        Coroutine function that makes one measurement with `counts` and shows clients what came out.
+        Coroutine function that makes one measurement with `counts` and publishes the result.
     expose : callable
         Makes one exposure of the experiment.
     light : Light
     faults : Faults
         Says which triggers are lost or late.
     speed : float
-        Divides the time that counting takes; the counts stay those of the whole exposure.
+        Divides the counting time; the counts remain those of the whole exposure.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class OneShot:
         self._in_turn = asyncio.Lock()
 
     async def begin(self) -> None:
-        """Start to count, unless it counts already, and wait for the end."""
+        """Start to count, unless it is counting already, and wait for the end."""
         if self._counting and self._stop.is_set():
-            # It was told to stop a moment ago; this trigger is a new one.
+            # It was stopped a moment ago; this trigger is a new one.
             await asyncio.wait([self._counting])
         if not self._counting:
             self._stop.clear()
@@ -68,7 +68,7 @@ class OneShot:
         await self._stop.wait()
 
     async def counts(self, preset_s: float, delay_s: float = 0.0) -> Counts:
-        """Wait for the trigger, count, and return what was counted."""
+        """Wait for the trigger, count, and return the counts."""
         fault = await self._faults.next_trigger()
         if fault.lost:
             await self._stop.wait()
@@ -90,7 +90,7 @@ class OneShot:
                 await self._busy(False)
 
     async def _ended_within(self, seconds: float) -> bool:
-        """Wait, at most until a client ends the exposure; say whether that happened."""
+        """Wait until a client ends the exposure, or for this many seconds; return whether a client ended it."""
         if seconds <= 0:
             return False
         try:

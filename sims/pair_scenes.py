@@ -1,7 +1,7 @@
-"""What the dual camera looks at, as functions of position, so that the two halves can see it from places between pixels.
+"""Scenes for the dual camera, as functions of position, so that the two halves can sample them at places between pixels.
 
-A scene is drawn at rows `y` and columns `x`, each an array of positions in pixels from the scene's centre. It is 1 where it lets
-all light through and 0 where none.
+A scene is drawn at rows `y` and columns `x`, each an array of positions in pixels from the scene's centre. Its value is the
+transmission: 1 is transparent, 0 is opaque.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 Draw = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 """From y, shape (H,), x, shape (W,), and a time in s to an image, shape (H, W), float64."""
 
-_CELL_AREA = 1500.0  # pixels of the scene for each cell
-_BACKGROUND = 0.1  # between cells, and in lines of the bars
+_CELL_AREA = 1500.0  # pixels of the scene per cell
+_BACKGROUND = 0.1  # transmission between cells, and in lines of the bars
 _DRIFT_PX_S = 24.0  # of the flow: a pixel from frame to frame at 24 frames/s
 _WAVES = 80
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Something to look at.
+    """A scene to image.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Scene:
 
 
 def make_scene(name: str, shape: tuple[int, int], seed: int) -> Scene:
-    """Make a scene as large as a half of the frame, shape (rows, columns)."""
+    """Make a scene of the size of half a frame, shape (rows, columns)."""
     return SCENES[name](shape, np.random.default_rng((seed, 7)))
 
 
@@ -55,7 +55,7 @@ class _Cells:
         rows, columns = shape
         count = max(4, round(rows * columns / _CELL_AREA))
         self._drift = drift_px_s
-        # A cell that has left on one side comes in on the other, after it is out of sight.
+        # A cell that has left on one side enters again on the other, after it is out of sight.
         self._semiaxes = rng.uniform(7.0, 14.0, (count, 2))
         margin = 2 * self._semiaxes.max() + 4
         self._height, self._width = rows + margin, columns + margin
@@ -78,13 +78,13 @@ class _Cells:
             along = (np.cos(angle) * right + np.sin(angle) * down) / axes[0]
             beside = (np.cos(angle) * down - np.sin(angle) * right) / axes[1]
             radius = np.hypot(along, beside)
-            # An edge some two pixels wide.
+            # The edge is about two pixels wide.
             image[rows, columns] += brightness * np.clip((1 - radius) * axes.mean() / 2 + 0.5, 0, 1)
         return np.minimum(image, 1.0)
 
 
 def _bars(shape: tuple[int, int], rng: np.random.Generator) -> Scene:
-    """Groups of three bars as on a USAF target, from 12 to 1.5 pixels wide, upright and lying; exact means over pixels."""
+    """Groups of three bars as on a USAF target, 12 to 1.5 pixels wide, vertical and horizontal; exact means over pixels."""
     rows, columns = shape
     boxes: list[tuple[float, float, float, float]] = []
     widths = 12.0 * 2 ** (-np.arange(19) / 6)
@@ -111,7 +111,7 @@ def _bars(shape: tuple[int, int], rng: np.random.Generator) -> Scene:
 
 
 def _covered(centres: np.ndarray, begin: float, end: float) -> np.ndarray:
-    """Part of each pixel between two positions."""
+    """Return the part of each pixel between two positions."""
     return np.clip(np.minimum(centres + 0.5, end) - np.maximum(centres - 0.5, begin), 0, 1)
 
 

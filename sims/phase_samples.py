@@ -1,7 +1,7 @@
-"""Samples for coherent X-rays: what each point does to the wave's amplitude and phase.
+"""Samples for coherent X-rays: the change of the wave's amplitude and phase at each point.
 
-Numbers are for some 11 keV: gold turns the phase by 1.3 rad and takes 11 % of the amplitude per um, a polymer turns it by
-0.14 rad and takes next to nothing (Henke tables, https://henke.lbl.gov/optical_constants/).
+Numbers are for about 11 keV: gold shifts the phase by 1.3 rad and reduces the amplitude by 11 % per um; a polymer shifts it
+by 0.14 rad and absorbs almost nothing (Henke tables, https://henke.lbl.gov/optical_constants/).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-_GOLD, _POLYMER = 1.32 + 0.11j, 0.14 + 0.0002j  # phase and loss of amplitude per um
+_GOLD, _POLYMER = 1.32 + 0.11j, 0.14 + 0.0002j  # phase shift and loss of amplitude per um
 _STAR_UM, _FIBRES_UM = 0.6, 20.0  # height of the star; width of the bundle
 
 
@@ -18,7 +18,7 @@ def siemens_star(y_um: np.ndarray, x_um: np.ndarray, pixel_um: float, rng: np.ra
     """Return the optical path through a star of 36 gold spokes, 10 um in radius and 0.6 um high; the seed turns it."""
     radius, angle = np.hypot(y_um, x_um), np.arctan2(y_um, x_um) + rng.uniform(0, 2 * np.pi)
     period = np.maximum(2 * np.pi * radius / 36, 1e-9)
-    distance = (np.abs((angle * 36 / (2 * np.pi)) % 1 - 0.5) - 0.25) * period  # um from a spoke's edge
+    distance = (np.abs((angle * 36 / (2 * np.pi)) % 1 - 0.5) - 0.25) * period  # distance in um from a spoke's edge
     spokes = np.clip(distance / pixel_um + 0.5, 0, 1)
     ring = np.clip((10 - radius) / pixel_um + 0.5, 0, 1) * np.clip((radius - 0.3) / pixel_um + 0.5, 0, 1)
     return spokes * ring * _STAR_UM * _GOLD
@@ -43,18 +43,18 @@ PHASE_SAMPLES: dict[str, Callable[[np.ndarray, np.ndarray, float, np.random.Gene
 
 
 def make_phase_sample(name: str, pixels: int, pixel_um: float, seed: int = 0) -> np.ndarray:
-    """Return the factor by which each point of a sample changes the wave.
+    """Return the complex factor by which each point of a sample multiplies the wave.
 
     Parameters
     ----------
     name : str
         A name in `PHASE_SAMPLES`.
     pixels : int
-        Rows, and columns.
+        Number of rows and of columns.
     pixel_um : float
-        Size of one.
+        Size of a pixel.
     seed : int
-        Seed of whatever is random in the drawing.
+        Seed of the random parts of the drawing.
 
     Returns
     -------

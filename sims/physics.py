@@ -1,4 +1,4 @@
-"""The photons: a beam that drifts, and counters that see some of them. Pure functions of numbers and seeds."""
+"""The photons: a beam that drifts, and counters that detect part of it. Pure functions of their arguments and seeds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_MOST_PHOTONS = 1e12  # a second on one pixel; NumPy draws Poisson numbers up to some 1e18
+_MOST_PHOTONS = 1e12  # per second on one pixel; NumPy draws Poisson numbers up to about 1e18
 _WANDER, _EXPOSURE = 1, 2  # kinds of random streams, so that no two share a seed
 _SECOND_TONE = 3.618  # not a simple fraction: the wander does not repeat within a scan
 
@@ -25,9 +25,9 @@ class Beam:
     lifetime_s, top_up_s : float
         The current decays with this lifetime and is restored in this period.
     drift : float
-        Relative amplitude of the slow wander of the beam; the ring current does not show it, the monitor does.
+        Relative amplitude of the slow drift of the beam, which the monitor sees and the ring current does not.
     drift_period_s : float
-        Period of the slower part of the wander.
+        Period of the slower part of the drift.
     flicker : float
         Relative standard deviation of the flux from one exposure to the next.
     """
@@ -46,7 +46,7 @@ class Beam:
 
     @classmethod
     def steady(cls, photons: float = 1e4) -> Beam:
-        """Return a beam that neither decays, nor wanders, nor flickers."""
+        """Return a beam that neither decays, drifts nor flickers."""
         return cls(photons=photons, lifetime_s=math.inf, drift=0.0, flicker=0.0)
 
     def ring_current(self, time_s: float) -> float:
@@ -60,7 +60,7 @@ class Beam:
         ----------
         time_s : float
         seed : int
-            Seed of the wander's phases.
+            Seed of the drift's phases.
         """
         phases = np.random.default_rng((seed, _WANDER)).uniform(0, 2 * np.pi, 2)
         turns = 2 * np.pi * time_s / self.drift_period_s
@@ -75,15 +75,15 @@ class Counter:
     Parameters
     ----------
     efficiency : float
-        Quanta seen per incident photon, 0 to 1. The noise is that of these quanta, whatever the gain.
+        Detected quanta per incident photon, 0 to 1. The noise is that of these quanta, whatever the gain.
     gain : float
         Counts per quantum.
     dark_hz : float
         Counts per second without light.
     ceiling_hz : float
-        Highest frequency of the converter: counts are cut at this times the exposure.
+        Highest frequency of the converter: counts saturate at this frequency times the exposure.
     field : float
-        Area that it looks at, in units of the mask's area.
+        Area of the beam that it sees, in units of the mask's area.
     """
 
     efficiency: float
@@ -102,7 +102,7 @@ class Counter:
             raise ValueError(f"the dark_hz of a counter must be 0 or more, not {self.dark_hz!r}")
 
     def expected(self, photons: float) -> float:
-        """Return the expected counts, without dark ones, of so many photons per mask area."""
+        """Return the expected counts, without dark counts, for a number of photons per mask area."""
         return photons * self.field * self.efficiency * self.gain
 
     def counts(self, photons: float, seconds: float, rng: np.random.Generator, gain_factor: float = 1.0) -> float:
@@ -117,7 +117,7 @@ class Counter:
         rng : numpy.random.Generator
             Exactly two draws are taken from it.
         gain_factor : float
-            By how much the amplifier is set too sensitive.
+            Factor by which the amplifier is set too sensitive.
         """
         quanta = rng.poisson(photons * self.field * self.efficiency)
         dark = rng.poisson(self.dark_hz * seconds)
@@ -128,8 +128,9 @@ BUCKET = Counter(efficiency=0.9, dark_hz=200.0)
 """The bucket diode."""
 
 MONITOR = Counter(efficiency=0.225, dark_hz=50.0, ceiling_hz=1e12, field=4.0)
-"""The incident-beam monitor: thin, but on a beam four times as large as the mask, so it sees as many quanta as the
-bucket does without mask and sample (the open-beam ratio is 1). Its range is always set right: it never saturates."""
+"""The incident-beam monitor: thin, but in a beam four times as large as the mask, so it detects as many quanta as the bucket
+without mask and sample (the open-beam ratio is 1). Its range is always set correctly: it never saturates.
+"""
 
 SATURATED_GAIN = 1e4
 """Gain factor of an amplifier left on far too sensitive a range."""
@@ -137,14 +138,14 @@ SATURATED_GAIN = 1e4
 
 @dataclass(frozen=True)
 class Counts:
-    """What the counters hold after an exposure.
+    """The counts of the counters after an exposure.
 
     Parameters
     ----------
     bucket, monitor : float
         Counts, whole numbers.
     seconds : float
-        Time counted.
+        Counting time.
     """
 
     bucket: float
@@ -180,22 +181,22 @@ def expose(
     overlap : float
         Sum over the pixels of mask transmission times sample transmission.
     num_pixels : int
-        Pixels of a mask.
+        Number of pixels of a mask.
     seconds : float
-        Time counted.
+        Counting time.
     lit : float
-        Part of that time with light, 0 to 1.
+        Fraction of that time with light, 0 to 1.
     time_s : float
-        When the exposure begins, on the clock of the beam's drift.
+        Start of the exposure, on the clock of the beam's drift.
     index : int
-        Number of this exposure. With `seed` it alone chooses the random numbers, so a scan can be repeated.
+        Number of this exposure. It and `seed` alone determine the random numbers, so a scan can be repeated.
     seed : int
     saturated : bool
-        The diode's amplifier is set far too sensitive.
+        Whether the diode's amplifier is set to a range that is far too sensitive.
 
     Notes
     -----
-    The exposure is short against the drift, so the flux is that of its middle.
+    The exposure is short compared with the drift, so the flux is that at its middle.
     """
     rng = np.random.default_rng((seed, _EXPOSURE, index))
     flux = _flux(beam, time_s + seconds / 2, seed, rng)
@@ -206,7 +207,7 @@ def expose(
 
 
 def relative_flux(beam: Beam, seconds: float, time_s: float, index: int, seed: int) -> float:
-    """Return the flux of one exposure, relative to the nominal one, as `expose` has it."""
+    """Return the flux of one exposure, relative to the nominal one, as `expose` uses it."""
     return _flux(beam, time_s + seconds / 2, seed, np.random.default_rng((seed, _EXPOSURE, index)))
 
 

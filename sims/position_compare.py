@@ -1,4 +1,4 @@
-"""When a position-compare box triggers, and what it captures: arithmetic on the tracks of two drives."""
+"""The triggers of a position-compare box, and the positions that it captures: arithmetic on the tracks of two drives."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 from sims.track import Track
 
 _PER_UNIT = {"Enc1": 1000.0, "Enc2": 1000.0, "Enc3": 1.0}
-"""Counts of an encoder for each unit of its drive: um for drives in mm, degrees for a rotation."""
+"""Encoder counts per unit of the drive: um for drives in mm, degrees for a rotation."""
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What opens and closes the gate of one line, and the pulses within it.
+    """The conditions that open and close the gate of one line, and the pulses within it.
 
     Parameters
     ----------
     encoder : str or None
-        The encoder that is compared. None: the gate opens as soon as it is armed, and closes after so many pulses.
+        The encoder that is compared. None: the gate opens as soon as it is armed, and closes after `most` pulses.
     start_um, width_um : float
-        The gate opens when the encoder passes the start, in either direction, and closes `width_um` away from it; degrees, where
-        the encoder is a rotation's.
+        The gate opens when the encoder passes the start, in either direction, and closes `width_um` away from it; in degrees
+        for the encoder of a rotation.
     delay_s, step_s, width_s : float
         Time from the opening to the first pulse, between pulses, and the length of a pulse, which is the exposure.
     most : int
-        The gate closes after so many pulses; 0 for no limit.
+        The gate closes after this many pulses; 0 for no limit.
     """
 
     encoder: str | None
@@ -54,16 +54,16 @@ class Gate:
 
 @dataclass(frozen=True)
 class Pulses:
-    """Triggers and what was captured at each.
+    """Triggers and the positions captured at each.
 
     Parameters
     ----------
     starts, ends : array, shape (n,), float64
-        By the event loop's clock, s.
+        Start and end of each pulse by the event loop's clock, s.
     positions : mapping of str to array, shape (n,), float64
         Mean position of each encoder over the pulse, um or degrees, by Simpson's rule: exact for any constant acceleration.
     moved : mapping of str to array, shape (n,), float64
-        How far each encoder moved during the pulse, um or degrees.
+        Distance that each encoder moved during the pulse, um or degrees.
     """
 
     starts: np.ndarray
@@ -82,9 +82,9 @@ class PositionCompare:
     ----------
     gate : Gate
     tracks : mapping of str to Track
-        The drives that the encoders sit on, by the encoder's name.
+        The drives on which the encoders are mounted, by the encoder's name.
     armed : float
-        Clock time at which the box was armed.
+        Time at which the box was armed.
     speed : float
         Divides all times of the gate.
     """
@@ -92,7 +92,7 @@ class PositionCompare:
     def __init__(self, gate: Gate, tracks: Mapping[str, Track], armed: float, speed: float = 1.0):
         self._gate, self._tracks, self._speed = gate, tracks, speed
         self._seen = armed
-        self._next: float | None = None  # when the next pulse starts; None before the gate opens
+        self._next: float | None = None  # start of the next pulse; None before the gate opens
         self._pulses = 0
         self.closed = False
 
@@ -107,7 +107,7 @@ class PositionCompare:
         Parameters
         ----------
         now : float
-            Clock time, s. Everything up to it is settled by this call.
+            Clock time, s. All pulses that end before it are returned by this call or an earlier one.
         """
         gate = self._gate
         track = None if gate.encoder is None else self._tracks[gate.encoder]

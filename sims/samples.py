@@ -1,6 +1,6 @@
-"""Samples to image: drawn by program, or taken from any image file.
+"""Samples to image: drawn by program, or read from an image file.
 
-A sample is its transmission, 0 (opaque) to 1 (nothing there), one float32 for each mask pixel.
+A sample is represented by its transmission, 0 (opaque) to 1 (empty), one float32 for each mask pixel.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sims.canvas import Canvas
 
 
 def letters(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
-    """Draw the letters CAS, cut out of steel with a stencil's bridges; the seed changes nothing."""
+    """Draw the letters CAS, cut out of steel with a stencil's bridges; the seed has no effect."""
     width = 0.15
     c = canvas.arc((0.0, -0.62), (0.42, 0.27), (50, 310), width)
     a = (
@@ -33,7 +33,7 @@ def letters(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
 
 
 def gear(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
-    """Draw a metal gear with 14 teeth, a bore and five holes; the seed turns it."""
+    """Draw a metal gear with 14 teeth, a bore and five holes; the seed determines its angle."""
     turn = rng.uniform(0, 2 * np.pi)
     radius, angle = np.hypot(canvas.y, canvas.x), np.arctan2(canvas.y, canvas.x) + turn
     # A tooth narrows towards its tip, as involute teeth do.
@@ -74,7 +74,7 @@ def chromosomes(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
 
 
 def wires(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
-    """Draw a glass capillary with four wires of different metals in it."""
+    """Draw a glass capillary that contains four wires of different metals."""
     tilt = rng.uniform(-0.12, 0.12)
     across = canvas.x * np.cos(tilt) + canvas.y * np.sin(tilt)
     along = canvas.y * np.cos(tilt) - canvas.x * np.sin(tilt)
@@ -110,12 +110,12 @@ def make_sample(name: str, shape: tuple[int, int], seed: int = 0) -> np.ndarray:
     Parameters
     ----------
     name : str
-        A name in `SAMPLES`, in capitals or not, or the path of an image file: any format that Pillow reads, or an
-        NPY file. An image is made grey, stretched over the whole field and scaled to 0..1.
+        A name in `SAMPLES`, in upper or lower case, or the path of an image file: any format that Pillow reads, or an NPY
+        file. An image is converted to grey, stretched over the whole field and scaled to 0..1.
     shape : pair of int
         Rows and columns.
     seed : int
-        Seed of whatever is random in the drawing.
+        Seed of the random parts of the drawing.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def make_sample(name: str, shape: tuple[int, int], seed: int = 0) -> np.ndarray:
 
 
 def from_file(path: str | Path, shape: tuple[int, int]) -> np.ndarray:
-    """Return the transmission that an image file shows; see `make_sample`."""
+    """Return the transmission in an image file; see `make_sample`."""
     if not Path(path).is_file():
         raise ValueError(
             f"there is no sample {str(path)!r}: choose one of {', '.join(SAMPLES)}, or give the path of an image file"
@@ -151,7 +151,7 @@ def from_file(path: str | Path, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _load(path: Path) -> np.ndarray:
-    """Read a file as a grey image, shape (h, w), float64; whole numbers are divided by the largest that fits."""
+    """Read a file as a grey image, shape (h, w), float64; integers are divided by the maximum of their type."""
     try:
         if path.suffix == ".npy":
             pixels = np.load(path, allow_pickle=False)
@@ -161,7 +161,7 @@ def _load(path: Path) -> np.ndarray:
             with Image.open(path) as image:
                 deep = image.mode in ("I", "F") or image.mode.startswith("I;")
                 pixels = np.asarray(image if deep else image.convert("L"))
-                if image.mode == "I":  # Pillow's 32-bit integers stand for 16-bit files
+                if image.mode == "I":  # Pillow uses 32-bit integers for 16-bit files
                     pixels = pixels.astype(np.uint16)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"cannot read an image from {path}: {error}") from error
@@ -173,7 +173,7 @@ def _load(path: Path) -> np.ndarray:
 
 
 def _resampling(new: int, old: int) -> np.ndarray:
-    """Return the weights, shape (new, old), with which old pixels make new ones by the area that they share."""
+    """Return the weights, shape (new, old), that resample old pixels to new ones in proportion to the area that they share."""
     edges = np.arange(new + 1) * (old / new)
     left = np.maximum(edges[:-1, None], np.arange(old)[None, :])
     right = np.minimum(edges[1:, None], np.arange(1, old + 1)[None, :])

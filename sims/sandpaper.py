@@ -1,4 +1,4 @@
-"""Sandpaper in the beam: random speckles of one grain size, another place of the sheet for every exposure."""
+"""Sandpaper in the beam: random speckles of one grain size, at another place of the sheet for every exposure."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import numpy as np
 from beamline.mask_designs import make_plate
 from beamline.mask_plate import MaskPlate
 
-_THICKNESS = 3.0  # mean absorbance in its own standard deviations; the thinnest 0.1 % counts as nothing
+_THICKNESS = 3.0  # mean absorbance in its own standard deviations; the thinnest 0.1 % is taken as empty
 
 
 def sandpaper(num: int, size: int, seed: int, *, grain_px: float = 1.0, contrast: float = 0.3) -> np.ndarray:
-    """Make the transmissions of places of a sheet of sandpaper.
+    """Return the transmissions of several places of a sheet of sandpaper.
 
     Parameters
     ----------
     num : int
-        Places; each is drawn independently of the others.
+        Number of places; each is drawn independently of the others.
     size : int
         Rows and columns of a place, in pixels.
     seed : int
     grain_px : float
         Full width at half maximum of the speckles' autocorrelation, in pixels.
     contrast : float
-        Standard deviation over mean of the transmission.
+        Standard deviation of the transmission divided by its mean.
 
     Returns
     -------
     array, shape (num, size, size), float32
-        0 to 1. The absorbance is a Gaussian field: what many grains on top of each other absorb adds up.
+        0 to 1. The absorbance is a Gaussian field: the sum of the absorbances of many overlapping grains.
     """
     if not (grain_px > 0 and contrast > 0):
         raise ValueError(f"grain_px and contrast must be above 0, not {grain_px!r} and {contrast!r}")
@@ -43,5 +43,5 @@ def sandpaper(num: int, size: int, seed: int, *, grain_px: float = 1.0, contrast
 
 
 def sandpaper_plate(num: int, size: int, seed: int, pixel_size_um: float = 150.0) -> MaskPlate:
-    """Return places of a sheet as a plate, so that it can be scanned like one."""
+    """Return places of a sheet as a plate, so that it can be scanned like a mask plate."""
     return make_plate("sandpaper", sandpaper(num, size, seed), pixel_size_um, modulation_depth=1.0)

@@ -46,12 +46,12 @@ class ScalerRecord(PVGroup):
     faults : Faults
         Says which triggers are lost or late.
     speed : float
-        Divides the time that counting takes; the counts stay those of the full preset.
+        Divides the counting time; the counts remain those of the full preset.
 
     Notes
     -----
-    A put to CNT is answered when counting has ended. Writing 0 ends it early with the counts so far. The counts are
-    written before CNT returns to Done, so a client that reads after completion reads the new ones.
+    A put to CNT completes when counting has ended. Writing 0 ends it early with the counts so far. The counts are written
+    before CNT returns to Done, so a client that reads after completion reads the new ones.
     """
 
     scaler = pvproperty(name="", value=0.0, record="scaler", doc="Scaler record; see its fields CNT, TP, S1 to S3")

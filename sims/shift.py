@@ -1,25 +1,25 @@
-"""Moving an image by a fraction of a pixel, as geometry does it: pixels are squares, not points."""
+"""Moves an image by a fraction of a pixel geometrically: pixels are squares, not points."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_SHARP = 1e-6  # pixels; a narrower slope is none, and would lose its digits in a difference
+_SHARP = 1e-6  # pixels; a narrower slope is taken as zero, because a difference would lose its digits
 
 
 def shifted(image: np.ndarray, offset_px: tuple[float, float], slope_px: float = 0.0, outside: float | None = None) -> np.ndarray:
-    """Return the mean over each pixel of an image that was moved and whose edges slope.
+    """Return the mean over each pixel of an image that was moved and whose edges have a slope.
 
     Parameters
     ----------
     image : array, shape (H, W)
         Values of square pixels.
     offset_px : pair of float
-        By how much the image moves along y and x, in pixels.
+        Displacement of the image along y and x, in pixels.
     slope_px : float
         Width in pixels over which a step of the image rises.
     outside : float, optional
-        Value around the image. Default: its border pixels go on for ever.
+        Value around the image. Default: its border pixels are continued.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def shifted(image: np.ndarray, offset_px: tuple[float, float], slope_px: float =
 
 def _matrix(size: int, offset: float, slope: float, extend: bool) -> np.ndarray:
     """Return the (size, size) weights with which input pixels add to output pixels along one axis."""
-    offset = float(np.clip(offset, -size - 2, size + 2))  # farther away nothing changes any more
+    offset = float(np.clip(offset, -size - 2, size + 2))  # nothing changes at larger offsets
     reach = int(np.ceil(abs(offset) + slope)) + 1 if extend else 0
     sources = np.arange(-reach, size + reach)
     weights = _overlap(np.arange(size)[:, None] - offset - sources[None, :], slope)
@@ -45,7 +45,7 @@ def _matrix(size: int, offset: float, slope: float, extend: bool) -> np.ndarray:
 
 
 def _overlap(distance: np.ndarray, slope: float) -> np.ndarray:
-    """Return how much of a unit pixel with sloped edges lies in another one at some distance.
+    """Return the overlap of a unit pixel with sloped edges and another one at a given distance.
 
     It is the convolution of two unit boxes (a triangle) with a box as wide as the slope.
     """

@@ -1,4 +1,4 @@
-"""A two-button photon shutter: one PV opens it, one closes it, one says where it is."""
+"""A two-button photon shutter: one PV opens it, one closes it, one reports its state."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ _NO_YES = ("False", "True")
 
 
 def _enum(name: str, strings: tuple[str, ...], doc: str, **kwargs: Any) -> pvproperty:
-    """Make an enum PV whose value is its first string by default."""
+    """Make an enum PV whose default value is its first string."""
     kwargs.setdefault("value", strings[0])
     return pvproperty(name=name, dtype=ChannelType.ENUM, enum_strings=strings, doc=doc, **kwargs)
 
 
 class Shutter(PVGroup):
-    """A shutter that takes its time, and may stick.
+    """A shutter that takes time to move, and may stick.
 
     Parameters
     ----------
     prefix : str
     light : Light
-        Is told when the shutter opens and closes.
+        Notified when the shutter opens and closes.
     faults : Faults
     speed : float
         Divides the travel time.
 
     Notes
     -----
-    A command goes back to 0 when the blade has arrived or has failed to; a put with completion is answered then. A
-    new command takes over from one that is under way.
+    A command returns to 0 when the blade has arrived or has failed to; then a put with completion completes. A new command
+    takes over from one that is under way.
     """
 
     async def _put_open(self, instance: Any, value: str) -> None:
@@ -73,7 +73,7 @@ class Shutter(PVGroup):
         raise SkipWrite
 
     async def _move(self, to_open: bool) -> None:
-        # So that a second failure in a row shows as a change too.
+        # So that a second failure in succession is visible as a change too.
         await self.failed_to_open.write("False")
         await self.failed_to_close.write("False")
         await asyncio.sleep(TRAVEL_S / self._speed)

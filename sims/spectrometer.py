@@ -1,4 +1,4 @@
-"""A spectrometer of several detector elements: an MCA record for each, and the buttons that start them together."""
+"""A spectrometer with several detector elements: an MCA record for each, and the commands that start them together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sims.physics import Counts
 ELEMENTS = 4
 
 Expose = Callable[[float, float], Awaitable[list[Spectrum]]]
-"""Counts for some seconds of which a part (0 to 1) has light."""
+"""Returns the spectra of an exposure of some seconds, a fraction (0 to 1) of which has light."""
 
 
 class _Mca(PVGroup):
@@ -33,7 +33,7 @@ class _Rates(PVGroup):
 
 
 class SpectrometerFaults(PVGroup):
-    """Switches for what goes wrong with the spectrometer."""
+    """Switches for faults of the spectrometer."""
 
     dead_elements = pvproperty(
         name="DeadElements",
@@ -46,11 +46,11 @@ class SpectrometerFaults(PVGroup):
 
     @property
     def dead(self) -> frozenset[int]:
-        """The dead detector elements, from 0."""
+        """The dead detector elements, counted from 0."""
         return frozenset(number for number in range(ELEMENTS) if int(self.dead_elements.value) >> number & 1)
 
     async def use_up(self, switch: Any) -> bool:
-        """Whether a switch that counts down is on for this exposure."""
+        """Return whether a switch that counts down is on for this exposure."""
         if switch.value <= 0:
             return False
         await switch.write(switch.value - 1)
@@ -58,7 +58,7 @@ class SpectrometerFaults(PVGroup):
 
 
 class Spectrometer(PVGroup):
-    """A DXP system with several detector elements, as its clients see it.
+    """A DXP system with several detector elements, as seen by its clients.
 
     Parameters
     ----------
@@ -70,12 +70,12 @@ class Spectrometer(PVGroup):
         Says which triggers are lost or late.
     defects : SpectrometerFaults
     speed : float
-        Divides the time that counting takes; the counts stay those of the full preset.
+        Divides the counting time; the counts remain those of the full preset.
 
     Notes
     -----
-    A put to EraseStart is answered when counting has ended; the spectra are written before. StopAll ends it early with what was
-    counted so far.
+    A put to EraseStart completes when counting has ended and the spectra are written. StopAll ends counting early and keeps
+    the counts so far.
     """
 
     async def _start(self, instance: Any, value: int) -> None:

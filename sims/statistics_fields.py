@@ -1,4 +1,4 @@
-"""The records of areaDetector's statistics plugin (`Stats1:`, or `Current1:` of an electrometer) that buckets need."""
+"""The records of areaDetector's statistics plugin (`Stats1:`, or `Current1:` of an electrometer) that bucket detectors need."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def statistics_records(plugin: str, result: str, units: str) -> Iterator[Record]
     Parameters
     ----------
     plugin : str
-        Text before its records.
+        Prefix of its records.
     result : str
         Which of its results is simulated, such as Total.
     units : str
-        Of the result.
+        Units of the result.
     """
     yield Record(f"{plugin}EnableCallbacks", DISABLE_ENABLE, "Whether arrays come here")
     yield Record(f"{plugin}BlockingCallbacks", OFF_ON, "Whether the detector waits for the plugin; it always does")
@@ -27,7 +27,7 @@ def statistics_records(plugin: str, result: str, units: str) -> Iterator[Record]
 
 
 async def compute(group: AsynGroup, plugin: str, result: str, value: float) -> None:
-    """Give a plugin the next array, of which this is the result."""
+    """Update a plugin with the result for the next array."""
     if group.value(f"{plugin}EnableCallbacks") != "Enable":
         return
     if group.value(f"{plugin}ComputeStatistics") == "Yes":

@@ -1,4 +1,4 @@
-"""Where a drive was at any moment of the last while: what an encoder that never sleeps would have seen."""
+"""The position of a drive at any recent time, as an encoder records it continuously."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from sims.motion import Travel
 
-_KEPT = 512  # pieces of motion; a stage makes a few a line
+_KEPT = 512  # pieces of motion; a stage makes a few per line
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Motion from a moment on: along a travel, or none.
+    """Motion from a certain time on: along a travel, or at rest.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ class _Piece:
         Clock time in s.
     travel : Travel
     elapsed_s : float
-        How much of the travel was done by then.
+        Time of the travel that had elapsed by then.
     pace : float
-        Seconds of the travel per second of the clock; 0 for a drive that stands still.
+        Seconds of the travel per second of the clock; 0 for a drive at rest.
     """
 
     since: float
@@ -44,7 +44,7 @@ class Track:
     Parameters
     ----------
     position : float
-        Where it stands, mm.
+        Its initial position, mm.
     """
 
     def __init__(self, position: float = 0.0):
@@ -52,15 +52,15 @@ class Track:
         self.rest(-math.inf, position)
 
     def rest(self, time: float, position: float) -> None:
-        """Note that the drive stands still from a clock time on."""
+        """Note that the drive is at rest from a clock time on."""
         self._pieces.append(_Piece(time, Travel(position, position, 1.0, 0.0), 0.0, 0.0))
 
     def go(self, time: float, travel: Travel, elapsed_s: float, pace: float) -> None:
-        """Note that it moves from a clock time on, with so much of the travel done, so many times faster than the clock."""
+        """Note that it moves from a clock time on, `elapsed_s` into the travel and `pace` times as fast as the clock."""
         self._pieces.append(_Piece(time, travel, elapsed_s, pace))
 
     def position(self, time: float) -> float:
-        """Return where it was at a clock time, in mm."""
+        """Return the position at a clock time, in mm."""
         index = bisect_right(self._pieces, time, key=lambda piece: piece.since) - 1
         piece = self._pieces[max(index, 0)]
         return piece.position(max(time, piece.since)) if math.isfinite(piece.since) else piece.travel.start
@@ -68,7 +68,7 @@ class Track:
     def crossing(self, position: float, begin: float, end: float) -> float | None:
         """Return when the drive first left one side of a position for the other between two clock times.
 
-        A drive that stood at the position crosses it when it leaves; one that only arrives there doesn't.
+        A drive that was at the position crosses it when it leaves; a drive that only arrives there does not.
         """
         for start, stop in self._spans(begin, end):
             before, after = self.position(start) - position, self.position(stop) - position

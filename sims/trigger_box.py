@@ -1,4 +1,4 @@
-"""A box that triggers the detector where the stage is, and captures where that was: a Zebra's position compare."""
+"""A box that triggers the detector at certain positions of the stage and captures the positions: a Zebra's position compare."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sims.track import Track
 from sims.triggers import Triggers
 
 MOST = 10_000
-"""Triggers that one arming can capture; caproto warns of arrays that are larger."""
+"""Number of triggers that one arming can capture; caproto warns about larger arrays."""
 _TICK_S = 0.01
 _PUBLISH_S = 0.1
 _SECONDS, _UM = {"units": "s"}, {"units": "um", "precision": 6}
@@ -26,12 +26,12 @@ _SECONDS, _UM = {"units": "s"}, {"units": "um", "precision": 6}
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is connected to the box's output.
+    """A device connected to the output of the box.
 
     Parameters
     ----------
     trigger : callable
-        Coroutine function, told of triggers after they have happened.
+        Coroutine function, called with triggers after they have happened.
     line_ended : callable
         Coroutine function, called when a gate has closed.
     """
@@ -55,19 +55,19 @@ class TriggerBox(AsynGroup):
     ----------
     prefix : str
     y, x, angle : Track
-        The drives on which the encoders sit: Enc1 is y, Enc2 is x, Enc3 is the rotation.
+        The drives on which the encoders are mounted: Enc1 is y, Enc2 is x, Enc3 is the rotation.
     listener : Listener
     reading_error_um : callable
-        Told how many readings are made, returns the errors of y and x, shape (2, n), um.
+        Returns the errors of y and x for a number n of readings, shape (2, n), um.
     speed : float
         Divides times.
 
     Notes
     -----
     PC_ARM arms one gate. It opens when the compared encoder passes PC_GATE_START, in either direction; or at once, if
-    PC_GATE_SEL is Time (PC_GATE_START and PC_GATE_WID mean nothing then). Then pulses come
-    at a fixed rate, until PC_PULSE_MAX of them were made or the encoder is PC_GATE_WID away from the start. Then
-    the box publishes what it captured and PC_ARM_OUT falls to 0.
+    PC_GATE_SEL is Time (PC_GATE_START and PC_GATE_WID are ignored then). Pulses follow at a fixed rate, until there were
+    PC_PULSE_MAX of them or the encoder is PC_GATE_WID away from the start. Then the box publishes the captured positions and
+    PC_ARM_OUT falls to 0.
     """
 
     locals().update(
@@ -118,7 +118,7 @@ class TriggerBox(AsynGroup):
         self._settling = asyncio.Lock()
 
     async def on_put(self, name: str, value: Any) -> Any:
-        """Arm, disarm, reset; any other setting is kept for the next arming."""
+        """Arm, disarm, reset; all other settings take effect at the next arming."""
         if name not in ("PC_ARM", "PC_DISARM", "PC_COUNT_RESET"):
             return value
         if value and name == "PC_ARM":
@@ -148,7 +148,7 @@ class TriggerBox(AsynGroup):
         self._watching = asyncio.create_task(self._watch(self._compare))
 
     async def _disarm(self) -> None:
-        """Settle what has happened up to now, and end the gate."""
+        """Process all triggers up to now, and close the gate."""
         if self._compare is not None:
             await self._settle(self._compare)
             self._compare.closed = True
@@ -170,7 +170,7 @@ class TriggerBox(AsynGroup):
         await self.post("PC_ARM_OUT", 0)
 
     async def _settle(self, compare: PositionCompare) -> bool:
-        """Make the triggers that are due by now; say whether the gate has closed."""
+        """Make the triggers that are due by now; return whether the gate has closed."""
         async with self._settling:
             room = MOST - sum(part.shape[1] for part in self._captured)
             if not compare.closed:
@@ -196,7 +196,7 @@ class TriggerBox(AsynGroup):
         await self._listener.trigger(Triggers(numbers, times, y_um, x_um, exposure_s, moved_um, angles_deg, turned_deg))
 
     async def _publish(self) -> None:
-        """Fill the arrays, and say how much is in them last."""
+        """Fill the arrays, then publish their length."""
         rows = np.concatenate(self._captured, axis=1) if self._captured else np.zeros((5, 0))
         await self.PC_COUNTS.write(rows[0].astype(np.int32))
         for waveform, row in zip((self.PC_TIME, self.PC_ENC1, self.PC_ENC2, self.PC_ENC3), rows[1:], strict=True):

@@ -1,4 +1,4 @@
-"""Some triggers of the detector."""
+"""A group of triggers of the detector."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Triggers:
-    """What the detector and the physics know about triggers.
+    """Data about triggers for the detector and the physics.
 
     Parameters
     ----------
     numbers : array, shape (n,), int64
         Number of each over the whole scan, from 1.
     times : array, shape (n,), float64
-        When each began, s since 1970-01-01 UTC.
+        Start of each, s since 1970-01-01 UTC.
     y_um, x_um : array, shape (n,), float64
-        Where the stage was, mean over the exposure.
+        Position of the stage, mean over the exposure.
     exposure_s : float
         Length of the exposures.
     moved_um : array, shape (2, n), float64, optional
-        How far the stage moved during each, y and x. Default: it stood still.
+        Distance that the stage moved during each, y and x. Default: it stood still.
     angles_deg, turned_deg : array, shape (n,), float64, optional
-        Of the rotation: the angle, mean over the exposure, and how far it turned during each. Default: 0.
+        The angle of the rotation, mean over the exposure, and the angle that it turned during each. Default: 0.
     """
 
     numbers: np.ndarray

@@ -1,4 +1,4 @@
-"""The beam that a zone plate makes: how bright it is on the detector, and as a wave on the sample."""
+"""The beam of a zone plate: its intensity on the detector, and its wave on the sample."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Optics:
     ----------
     energy_kev : float
     diameter_um, outermost_zone_nm, central_stop_um : float
-        Of the zone plate, and of the stop before it.
+        Dimensions of the zone plate, and of the stop upstream of it.
     defocus_mm : float
-        How far behind the focus the sample stands.
+        Distance of the sample behind the focus.
     distance_mm : float
-        From sample to detector.
+        Distance from sample to detector.
     detector_pixel_um : float
     pixels : int
-        Rows, and columns, of the detector; an even number.
+        Number of rows and of columns of the detector; an even number.
     """
 
     energy_kev: float = 11.1
@@ -43,14 +43,14 @@ class Optics:
 
     @property
     def pixel_um(self) -> float:
-        """Size in um of a pixel of the sample: what the detector's width resolves."""
+        """Pixel size on the sample in um, given by the width of the detector."""
         return self.wavelength_um * self.distance_mm * 1000 / (self.pixels * self.detector_pixel_um)
 
     def probe(self) -> np.ndarray:
-        """Return the wave on the sample, shape (H, W), complex64, centred, its power 1.
+        """Return the wave on the sample, shape (H, W), complex64, centred, of power 1.
 
-        The lens's aperture, spread over the angles that it fills, is carried behind the focus by the paraxial
-        propagator exp(-i pi wavelength z nu^2) and transformed to space (Goodman, Introduction to Fourier Optics, section 3.10).
+        The lens's aperture, as a function of angle, is propagated behind the focus by the paraxial propagator exp(-i pi
+        wavelength z nu^2) and transformed to space (Goodman, Introduction to Fourier Optics, section 3.10).
         """
         size = self.pixels
         index = np.arange(size) - size // 2

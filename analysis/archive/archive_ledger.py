@@ -1,4 +1,4 @@
-"""Which runs the archiver is done with: a small SQLite file of its own, so that it never writes to the document log."""
+"""Which runs the archiver has finished: a small SQLite file of its own, so that it never writes to the document log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS acknowledged (uid TEXT PRIMARY KEY);
 
 
 class ArchiveLedger:
-    """The runs that are in Tiled and compared with the log, and those that were given up, and why.
+    """The runs that are in Tiled and compared with the log, and the runs that were given up, with the reason.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class ArchiveLedger:
         self._connection.executescript(_TABLES)
 
     def settle(self, uid: str, problem: str | None = None, *, lost: Mapping[str, str] | None = None) -> None:
-        """Note that the run is in Tiled and compared or, with a problem, given up.
+        """Note that the run is in Tiled and compared or, if there is a problem, given up.
 
         Parameters
         ----------
@@ -42,7 +42,7 @@ class ArchiveLedger:
         problem : str, optional
             Why it is given up.
         lost : dict, optional
-            What of it could not be stored as it was logged, and how it is instead.
+            The parts that could not be stored as they were logged, and how they are stored instead.
         """
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -56,7 +56,7 @@ class ArchiveLedger:
         return {uid for (uid,) in self._connection.execute("SELECT uid FROM runs")}
 
     def is_archived(self, uid: str) -> bool:
-        """Whether the run is in Tiled and was compared with the log; `not_as_logged` says what is otherwise."""
+        """Whether the run is in Tiled and was compared with the log; `not_as_logged` lists the differences."""
         return bool(self._connection.execute("SELECT 1 FROM runs WHERE uid = ? AND problem IS NULL", (uid,)).fetchone())
 
     def is_verified(self, uid: str) -> bool:
@@ -64,30 +64,30 @@ class ArchiveLedger:
         return self.is_archived(uid) and not self.not_as_logged(uid)
 
     def not_as_logged(self, uid: str) -> dict[str, str]:
-        """What of a run could not be stored as it was logged, and how it is instead."""
+        """The parts of a run that could not be stored as they were logged, and how they are stored instead."""
         row = self._connection.execute("SELECT what FROM not_as_logged WHERE uid = ?", (uid,)).fetchone()
         what: dict[str, str] = json.loads(row[0]) if row else {}
         return what
 
     def newest_not_as_logged(self, most: int) -> dict[str, dict[str, str]]:
-        """The runs of which something could not be stored as it was logged, the last ones."""
+        """The most recent runs with parts that could not be stored as they were logged."""
         rows = self._connection.execute("SELECT uid, what FROM not_as_logged ORDER BY rowid DESC LIMIT ?", (most,))
         return {uid: json.loads(what) for uid, what in rows}
 
     def problems(self) -> dict[str, str]:
-        """The runs that were given up, and why; without those that somebody has acknowledged."""
+        """The runs that were given up, with the reason, except those that somebody has acknowledged."""
         return self._given_up("NOT IN")
 
     def acknowledged(self) -> dict[str, str]:
-        """The runs that were given up, and why, and are to stay out of Tiled."""
+        """The runs that were given up, with the reason, and are to stay out of Tiled."""
         return self._given_up("IN")
 
     def acknowledge(self, uid: str) -> None:
-        """A run that was given up may stay out of Tiled."""
+        """Note that a run that was given up may stay out of Tiled."""
         self._connection.execute("INSERT OR IGNORE INTO acknowledged VALUES (?)", (uid,))
 
     def forget(self, uid: str) -> None:
-        """The run is to be brought in anew."""
+        """Note that the run is to be archived again."""
         self._connection.execute("DELETE FROM runs WHERE uid = ?", (uid,))
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """The archiver: the only writer to Tiled. Follows the document log and keeps Tiled equal to it.
 
-It trusts nothing. What it wrote of an ended run is read back and compared with the log; only then is the run settled. And
-there is one cure for everything that can go wrong (a server that died, an append that may or may not have been stored, this
-process killed): the run is removed from Tiled and written anew from the log. So nothing is stored twice, and order is kept.
+It trusts nothing. An ended run is read back from Tiled and compared with the log; only then is the run settled. There is one
+remedy for every failure (the server died, an append may or may not have been stored, this process was killed): the run is
+removed from Tiled and written again from the log. So nothing is stored twice, and the order is kept.
 
 Run it as `python -m analysis.archive.archiver --state-dir DIR --uri URI`; the key comes from the environment or the state
 directory.
@@ -34,10 +34,10 @@ from analysis.documents.status import StatusFile, StopRequest
 
 logger = logging.getLogger("ghostbeam.archiver")
 
-_EVERY_S = 0.03  # a flush takes some 25 ms; a row can be read from Tiled about 60 ms after it was logged (median)
+_EVERY_S = 0.03  # a flush takes about 25 ms; a row can be read from Tiled about 60 ms after it was logged (median)
 _CHORES_EVERY_S = 2.0
 _AFTER_A_PROBLEM_S = 0.5
-_SHOWN = 3  # runs in the status of which something is not stored as it was logged
+_SHOWN = 3  # runs listed in the status that have parts not stored as they were logged
 
 
 class Archiver:
@@ -50,7 +50,7 @@ class Archiver:
     uri, key : str
         The Tiled server and the key to it.
     beat : callable
-        Called whenever a run got further.
+        Called whenever a run has advanced.
     """
 
     def __init__(self, state_dir: Path, uri: str, key: str, beat: Callable[[], None] = lambda: None) -> None:
@@ -68,7 +68,7 @@ class Archiver:
         self._next_chores = 0.0
 
     def step(self) -> bool:
-        """Bring over what there is; True if it may rest now. Never raises: what is wrong stands in the figures."""
+        """Transfer new documents; return True if nothing more is to do now. Never raises: problems appear in the figures."""
         problems: list[str] = []
         try:
             with _noted(problems):
@@ -79,7 +79,7 @@ class Archiver:
             for log, container in ((self._raw, self._catalog.raw), (self._processed, self._catalog.processed)):
                 with _noted(problems):
                     more.append(log.step(container))
-            # What comes from runs that go on, and the last images of one that ended, needn't wait until it is read back.
+            # New documents of running scans, and the last images of one that ended, need not wait for the reading back.
             busy = any(more) or self._processed.growing
             with _noted(problems):
                 more.append(self._raw.verify(busy=busy) or self._processed.verify(busy=busy))
@@ -111,7 +111,7 @@ class Archiver:
         self._raw.bring_in_anew()
         self._processed.bring_in_anew()
         close_orphans(self._paths.raw)
-        # A live reconstruction is continued by the next worker; nobody continues any other.
+        # A live reconstruction is continued by the next worker; other reconstructions are not continued by anyone.
         close_orphans(self._paths.processed, which=lambda start: start.get("purpose") != "live")
 
     def _lose_connection(self) -> None:
@@ -124,16 +124,16 @@ class Archiver:
 
     @property
     def unsettled(self) -> int:
-        """How many runs are not yet verified."""
+        """Number of runs that are not yet verified."""
         return self._raw.unsettled + self._processed.unsettled
 
     @property
     def lag(self) -> int:
-        """How many logged documents are not yet taken."""
+        """Number of logged documents that are not yet archived."""
         return self._raw.lag + self._processed.lag
 
     def figures(self) -> dict[str, Any]:
-        """What `ghostbeam status` shows."""
+        """The figures that `ghostbeam status` shows."""
         given_up = self._ledger.problems()
         given_up |= {f"reference {identity}": problem for identity, problem in self._references.problems.items()}
         return {
@@ -152,7 +152,7 @@ class Archiver:
 
 @contextmanager
 def _noted(problems: list[str]) -> Iterator[None]:
-    """Nothing that goes wrong in one log, or with the archiver's own file, ends the work on the rest."""
+    """Note a failure: a problem in one log, or with the archiver's own file, does not stop the work on the rest."""
     try:
         yield
     except (ServerGone, CatalogError, httpx.TransportError):

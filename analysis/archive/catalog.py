@@ -1,7 +1,7 @@
 """The catalogue: a Tiled server with three containers, `raw`, `processed` and `masks`.
 
 The embedded server keeps its catalogue and its tables in SQLite and its arrays in files; in production the same configuration
-names PostgreSQL and Redis. DuckDB is never used for tables: rows are lost while a reader reads.
+names PostgreSQL and Redis. DuckDB is never used for tables: it loses rows while a reader is reading.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class CatalogError(RuntimeError):
 
 @dataclass(frozen=True)
 class ServerStorage:
-    """Where a Tiled server keeps things; everything defaults to SQLite and files below the state directory.
+    """Where a Tiled server stores its data; everything defaults to SQLite and files below the state directory.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def api_key(state_dir: Path | str) -> str:
     Raises
     ------
     CatalogError
-        If the variable holds something that Tiled would not take.
+        If the variable holds something that Tiled would not accept.
     """
     if key := os.environ.get(API_KEY_VARIABLE):
         if not key.isalnum():
@@ -71,12 +71,12 @@ def api_key(state_dir: Path | str) -> str:
 
 
 def api_key_file(state_dir: Path | str) -> Path:
-    """Where the key lies if it doesn't come from the environment."""
+    """The file of the key, if the key does not come from the environment."""
     return Path(state_dir).absolute() / "tiled" / "api_key"
 
 
 def server_configuration_path(state_dir: Path | str) -> Path:
-    """Where the server's configuration lies."""
+    """The file of the server's configuration."""
     return Path(state_dir).absolute() / "tiled" / "config.yml"
 
 
@@ -102,7 +102,7 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
         ],
         "routers": [ROUTER, "analysis.views.page.router:router"],
         "streaming_cache": {"uri": storage.streaming_cache},
-        # Without them `run.documents()` and `run.export("run.h5")` answer 406.
+        # Without them `run.documents()` and `run.export("run.h5")` return status 406.
         "media_types": {
             "BlueskyRun": {
                 "application/json-seq": "bluesky_tiled_plugins.exporters:json_seq_exporter",
@@ -111,17 +111,17 @@ def write_server_configuration(state_dir: Path | str, storage: ServerStorage | N
         },
     }
     if storage.tables is None:
-        # The file keeps this mode. In the other one a reader makes appends fail with "database is locked".
+        # The file keeps this mode. In the other mode a reader makes appends fail with "database is locked".
         with contextlib.closing(sqlite3.connect(private_file(folder / "tables.db"))) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-    # Databases in production may have passwords in their addresses.
+    # The addresses of production databases may contain passwords.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         yaml.safe_dump(configuration, file, sort_keys=False)
 
 
 def profile_folder(state_dir: Path | str) -> Path:
-    """Where the Tiled profile lies, for the variable TILED_PROFILES."""
+    """The folder of the Tiled profile, for the variable TILED_PROFILES."""
     return Path(state_dir).absolute() / "tiled" / "profiles"
 
 
@@ -137,7 +137,7 @@ def write_client_profile(state_dir: Path | str, uri: str) -> None:
 
 
 def is_healthy(uri: str, *, timeout_s: float = 2.0) -> bool:
-    """Whether a Tiled server answers there."""
+    """Whether a Tiled server answers at this address."""
     try:
         return httpx.get(f"{uri.rstrip('/')}/healthz", timeout=timeout_s).status_code == httpx.codes.OK
     except httpx.HTTPError:
@@ -172,7 +172,7 @@ def connect(uri: str, key: str) -> Catalog:
     CatalogError
         If no server answers there, or it refuses the key.
     """
-    # Tiled's own client would try for minutes, also where a stopped server takes connections; a busy one is slow.
+    # Tiled's own client would retry for minutes, even if a stopped server accepts connections; a busy server is slow.
     if not is_healthy(uri, timeout_s=10.0):
         raise CatalogError(f"no Tiled server answers at {uri}. Start the services with `ghostbeam up`.")
     try:
@@ -193,7 +193,7 @@ def connect(uri: str, key: str) -> Catalog:
 
 
 def _make_container(root: Any, name: str, **description: Any) -> None:
-    """Make a container unless it is there, or another client is a moment earlier."""
+    """Make a container, unless it exists or another client makes it at the same time."""
     if name in root:
         return
     try:

@@ -1,7 +1,8 @@
 """How each column of a run's streams is stored in Tiled: as numbers, as an array, as text, or not at all.
 
-A column begins as its descriptor announces it. Where a value comes that doesn't fit, the column goes one step further, and the
-run is written anew from the log: so a column that keeps what it promised is stored as always, and an odd one stops nothing.
+A column is first stored as its descriptor announces it. If a value does not fit, the column moves on to its next way of
+storage, and the run is written again from the log. So a regular column is stored in the usual way, and an irregular one does
+not stop the archiver.
 
 =========  ============================================================================
 storage    what it holds
@@ -10,10 +11,10 @@ float      a column of float64; None comes back as NaN
 int        a column of int64
 uint       an array of uint64: a table has no such column
 bool       a column of booleans
-text       a column of text; None is a missing one
-array      an array node with one entry an event, all of one shape and type
-json       a column of text: each value as JSON, whatever it is
-file       where the data are lies in files that stream or datum documents announce
+text       a column of text; None for a missing value
+array      an array node with one entry per event, all of one shape and type
+json       a column of text: each value as JSON, whatever its type
+file       a reference: the data are in files that stream or datum documents announce
 left out   nothing
 =========  ============================================================================
 """
@@ -43,15 +44,15 @@ _STEPS = {
     "file": ("file", LEFT_OUT),
 }
 _ANYTHING = ("json", LEFT_OUT)
-_FAILURES = 2  # the first one may have another cause
+_FAILURES = 2  # the first failure may have another cause
 
 
 class ColumnUnfit(Exception):
-    """Columns are to be stored otherwise from now on: the run must be written anew."""
+    """The storage of some columns has changed: the run must be written again."""
 
 
 class ColumnFailed(Exception):
-    """One column could not be stored or not read back, as it seems."""
+    """One column, it appears, could not be stored or read back."""
 
     def __init__(self, stream: str, key: str, problem: str) -> None:
         super().__init__(f"{stream}/{key}: {problem}")
@@ -65,15 +66,15 @@ class Column:
     Attributes
     ----------
     key : str
-        As the documents have it.
+        Name in the documents.
     name : str
-        As Tiled has it.
+        Name in Tiled.
     data_key : dict
         From the descriptor.
     steps : tuple of str
         The ways to store it, the present one first.
     reason : str
-        Why it isn't stored as it was announced; empty if it is.
+        Why it is not stored as it was announced; empty if it is.
     """
 
     key: str
@@ -85,11 +86,11 @@ class Column:
 
     @property
     def storage(self) -> str:
-        """How it is stored now."""
+        """The present way to store it."""
         return self.steps[0]
 
     def step_on(self, reason: str, fits: Callable[[str], bool] = lambda storage: True) -> None:
-        """Store it in the next way that fits, and say why."""
+        """Change to the next way of storage that fits, and note the reason."""
         self.reason = self.reason or reason
         steps = self.steps[1:] or (LEFT_OUT,)
         while len(steps) > 1 and not fits(steps[0]):
@@ -97,7 +98,7 @@ class Column:
         self.steps = steps
 
     def fail(self, reason: str) -> bool:
-        """It could not be stored or read back; the second time it is stored otherwise from now on, and True comes back."""
+        """Note that it could not be stored or read back; the second time, change its storage and return True."""
         self.failures += 1
         if self.failures < _FAILURES:
             return False
@@ -107,12 +108,12 @@ class Column:
 
 
 class Layout:
-    """How the streams and columns of one run are stored; it remembers over several attempts to write the run.
+    """How the streams and columns of one run are stored; kept over several attempts to write the run.
 
     Parameters
     ----------
     changed : dict, optional
-        What `changed` of an earlier layout of this run gave.
+        The `changed` of an earlier layout of this run.
     """
 
     def __init__(self, changed: Mapping[str, Mapping[str, str]] | None = None) -> None:
@@ -122,7 +123,7 @@ class Layout:
         self._columns: dict[str, dict[str, Column]] = {}
 
     def open(self, descriptor: Mapping[str, Any]) -> None:
-        """Take in a descriptor; what its stream has already stays."""
+        """Add a descriptor; columns that its stream already has stay as they are."""
         stream = str(descriptor["name"])
         if stream not in self.names:
             self.names.update(stored_names([stream], self.names.values()))
@@ -143,11 +144,11 @@ class Layout:
         return self._columns.get(stream, {}).get(key)
 
     def files(self) -> list[Column]:
-        """All columns that lie in files."""
+        """All columns whose data are in files."""
         return [column for columns in self._columns.values() for column in columns.values() if column.storage == "file"]
 
     def converted(self) -> dict[str, str]:
-        """What is stored otherwise than it was announced, and loses nothing by that: how, by stream and key."""
+        """Columns that are stored differently from their announcement without loss: how, by stream and key."""
         said = {stream: f"called {name}" for stream, name in self.names.items() if name != stream}
         for stream, columns in self._columns.items():
             for column in columns.values():
@@ -158,7 +159,7 @@ class Layout:
         return said
 
     def changed(self) -> dict[str, dict[str, str]]:
-        """How each column is stored that is not stored as it was announced, by stream and key."""
+        """Storage of each column that is not stored as it was announced, by stream and key."""
         said = {
             stream: {column.key: column.storage for column in columns.values() if column.reason}
             for stream, columns in self._columns.items()
@@ -166,7 +167,7 @@ class Layout:
         return {stream: columns for stream, columns in said.items() if columns}
 
     def left_out(self) -> dict[str, str]:
-        """What is not stored, and why, by stream and key."""
+        """Columns that are not stored, with the reason, by stream and key."""
         return {
             f"{stream}/{column.key}": f"left out: {column.reason}"
             for stream, columns in self._columns.items()
@@ -176,7 +177,7 @@ class Layout:
 
 
 def fits(storage: str, value: Any) -> bool:
-    """Whether a column that is stored so holds this value as it is (for an array: as its first entry)."""
+    """Whether a column with this storage holds this value unchanged (for an array: as its first entry)."""
     if storage == "float":
         return value is None or isinstance(value, float) or (isinstance(value, int) and _is_float(value))
     if storage == "int":
@@ -200,12 +201,12 @@ def fits(storage: str, value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A value of an event; an array without dimensions is the number in it."""
+    """The value in an event; an array without dimensions becomes the number in it."""
     return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def as_array(value: Any) -> np.ndarray | None:
-    """An array, or list, of numbers as an array; None if it isn't one."""
+    """An array or list of numbers as an array; None if it is neither."""
     if not isinstance(value, np.ndarray | list | tuple):
         return None
     try:
@@ -225,7 +226,7 @@ def as_dtype(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray | None:
 
 
 def same_numbers(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays hold the same numbers, exactly, whatever their types: 2**53 + 1 is no float64. NaN is NaN."""
+    """Whether two arrays hold exactly the same numbers, whatever their types: 2**53 + 1 is no float64. NaN equals NaN."""
     if a.shape != b.shape:
         return False
     if a.dtype == b.dtype:
@@ -236,7 +237,7 @@ def same_numbers(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def as_json(value: Any) -> str | None:
-    """A value as JSON; None, which is no text, for one that is missing."""
+    """A value as JSON; None, which is no text, for a missing one."""
     if value is MISSING:
         return None
     return json.dumps(value, default=_listed)

@@ -29,18 +29,18 @@ _BYTES_AT_ONCE = 32_000_000
 
 @dataclass
 class Comparison:
-    """What reading a run back gave.
+    """Result of reading a run back.
 
     Attributes
     ----------
     differences : list of str
-        What is stored otherwise than it should be.
+        Parts that are stored differently from what they should be.
     failed : list of (stream, key, what is wrong)
         The columns among them.
     lost : dict
-        What could not be stored as it was logged, and how it is instead, by its place.
+        Parts that could not be stored as they were logged, and how they are stored instead, by their place.
     compared : dict
-        How many documents of each kind were compared.
+        Number of compared documents of each kind.
     """
 
     differences: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Comparison:
     compared: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def fail(self, stream: str, key: str, what: str) -> None:
-        """Note a column that isn't as it should be."""
+        """Note a column that is not as it should be."""
         self.differences.append(f"stream {stream}: {key} {what}")
         self.failed.append((stream, key, what))
 
@@ -66,12 +66,12 @@ def compare(node: Any, layout: Layout, records: Iterable[Record], folders: Seque
     records : iterable of Record
         The run's documents in the log.
     folders : sequence of Path
-        Where its files of frames may lie.
+        Folders in which its files of frames may be.
 
     Raises
     ------
     httpx.TransportError
-        If the server is gone. Whatever else goes wrong is a difference.
+        If the server is gone. Any other failure counts as a difference.
     """
     return _Reading(node, layout, folders).run(records)
 
@@ -83,13 +83,15 @@ class _Reading:
         self._folders = folders
         self._result = Comparison()
         self._descriptors: dict[str, dict[str, Any]] = {}  # by uid
-        self._events: dict[str, list[dict[str, Any]]] = defaultdict(list)  # of each stream, to be compared
+        self._events: dict[str, list[dict[str, Any]]] = defaultdict(list)  # of each stream, still to be compared
         self._bytes = 0
         self._streams: dict[str, _Stream] = {}
         self._resources: dict[str, dict[str, Any]] = {}  # stream resources by uid
-        self._announced: dict[tuple[str, str], int] = defaultdict(int)  # data in files, of each stream and key
+        self._announced: dict[tuple[str, str], int] = defaultdict(int)  # number of entries in files, of each stream and key
         self._hdf5: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        """Data in HDF5 files: of each stream and key, the stream resources by uid with how much was announced of each."""
+        """Data in HDF5 files: for each stream and key, the stream resources by uid with the announced number of entries of
+        each.
+        """
 
     def run(self, records: Iterable[Record]) -> Comparison:
         for record in records:
@@ -174,11 +176,12 @@ class _Reading:
             path = f"{doc['name']}/data_keys/{column.key}"
             expected = storable(doc["data_keys"][column.key], path, self._result.lost, not_finite_as_none=True)
             there = (stored.get("data_keys") or {}).get(column.name, {})
-            # what the writer adds, such as dtype_numpy, is no difference; it translates two former spellings of that
+            # Entries that the writer adds, such as dtype_numpy, are no difference; it translates two former spellings of
+            # them.
             for former in ("dtype_str", "dtype_descr"):
                 expected.pop(former, None)
             for entry in ("shape", "external"):
-                if expected.get(entry) is None:  # the writer replaces it by what is empty
+                if expected.get(entry) is None:  # the writer replaces it by an empty value
                     expected.pop(entry, None)
             if not all(same(value, there.get(key)) for key, value in expected.items()):
                 return False
@@ -202,13 +205,13 @@ class _Reading:
         except Exception as error:
             what = f"cannot be read by Tiled from its files ({type(error).__name__}: {error})"[:300]
         if what:
-            if stream in self._streams:  # an unreadable part spoils the reading of the rest
+            if stream in self._streams:  # an unreadable part prevents the reading of the rest
                 self._result.fail(stream, column.key, what)
             else:
                 self._result.lost[f"{stream}/{column.key}"] = what
 
     def _wrong_with_files(self, part: Any, counts: dict[str, int]) -> str | None:
-        if not counts:  # of a kind that only Tiled reads
+        if not counts:  # of a kind that only Tiled can read
             part[0:1], part[part.shape[0] - 1 :]
             return None
         stored = {_path(asset.data_uri) for source in part.data_sources() for asset in source.assets}
@@ -233,7 +236,7 @@ class _Reading:
 
 
 class _Stream:
-    """What Tiled holds of one event stream, compared in order, some rows at a time."""
+    """The content of Tiled for one event stream, compared in order, some rows at a time."""
 
     def __init__(self, node: Any, stream: str, layout: Layout, result: Comparison) -> None:
         self._stream = stream
@@ -300,14 +303,14 @@ class _Stream:
 
 
 def unpacked(name: str, doc: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
-    """A document as itself, an event page as its events."""
+    """A document as itself; an event page as its events."""
     if name == "event_page":
         return (("event", dict(event)) for event in unpack_event_page(cast(Any, doc)))
     return ((name, doc),)
 
 
 def _descriptor_parts(doc: dict[str, Any], *, first: bool) -> list[str]:
-    """The parts of a descriptor that are stored; of a later one of the same stream it is the configuration alone."""
+    """The stored parts of a descriptor; for a later descriptor of the same stream, only the configuration."""
     if first:
         return [part for part in doc if part not in ("name", "object_keys", "run_start")]
     return [part for part in ("uid", "time", "configuration") if part in doc]

@@ -1,6 +1,7 @@
-"""FastAPI reads the signature of every dependency of a route again for each request, once the application overrides one of them.
+"""Caches what FastAPI reads from the signatures of a route's dependencies.
 
-Tiled's application does. That was a quarter of the time of an append to Tiled (22 ms; 16 ms with what is here).
+Without it, FastAPI reads them again for each request once the application overrides a dependency, as Tiled's application
+does. That took a quarter of the time of an append to Tiled (22 ms; 16 ms with this cache).
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import fastapi.dependencies.utils
 
 
 def read_signatures_once() -> None:
-    """Keep what FastAPI found in the signature of each dependency, in this process."""
+    """Cache the signature of each dependency that FastAPI reads, for this process."""
     fastapi.dependencies.utils.get_dependant = remembering(fastapi.dependencies.utils.get_dependant)
 
 
 def remembering(get_dependant: Callable[..., Any]) -> Callable[..., Any]:
-    """`get_dependant` that is called once for the same arguments; requests only read what it returns."""
+    """Return a `get_dependant` that is called once for the same arguments; requests only read its result."""
     found: dict[Any, Any] = {}
 
     def remembered(**asked: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The entries of an array in Tiled as rows of a detector's file: an entry may be several of them."""
+"""The entries of an array in Tiled as rows of a detector's file: an entry may consist of several rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MIMETYPE = "application/x-hdf5"
 
 
 class FrameEntries:
-    """The data set of an array that Tiled serves. A context manager.
+    """The data set behind an array that Tiled serves. A context manager.
 
     Parameters
     ----------
@@ -24,18 +24,18 @@ class FrameEntries:
     dataset : str
         The data set in it.
     allowed : sequence of Path
-        Folders in which, or below which, the file may lie.
+        Folders in which, or below which, the file may be.
     shape : tuple of int
-        Of one entry: (H, W), or (n, H, W) where a scan point is n frames.
+        Shape of one entry: (H, W), or (n, H, W) if a scan point has n frames.
     dtype : dtype
-        What the data set must be of.
+        Required type of the data set.
     patience_s : float
-        How long to wait for what is not there yet.
+        How long to wait for data that are not there yet.
 
     Raises
     ------
     FramesUnreadable
-        If the file cannot be read; `FramesRefused` if it may not be, or is not what it should be.
+        If the file cannot be read; `FramesRefused` if reading it is not allowed, or its content is not as expected.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class FrameEntries:
         Raises
         ------
         FramesUnreadable
-            If they don't appear in time, or are damaged.
+            If they do not appear in time, or are damaged.
         """
         return self._file.read(first * self._rows, last * self._rows).reshape(last - first, *self._shape)
 
     def __len__(self) -> int:
-        """How many entries are in the file now."""
+        """Number of entries that are in the file now."""
         return len(self._file) // self._rows
 
     def __enter__(self) -> Self:

@@ -1,7 +1,7 @@
-"""How the Tiled server reads HDF5 files, a detector's also while they are written: in place, and none but those it may.
+"""How the Tiled server reads HDF5 files, also while a detector writes them: in place, and only those that it may read.
 
-Tiled's own adapter opens whatever a file links to, waits for ever on one whose end is lost, and answers with an error that says
-nothing. Here the file's fault is the answer.
+Tiled's own adapter opens every file that a file links to, waits for ever on a file whose end is lost, and returns an error
+without information. This adapter returns the fault of the file instead.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from analysis.archive.frame_entries import FrameEntries
 from analysis.documents.frames import FramesRefused, FramesUnreadable
 
 _ALL = NDSlice(...)
-_PATIENCE_S = 2.0  # a client waits for an answer
-_LARGEST_ANSWER = 300_000_000  # bytes; Tiled sends no more, and would look only after they have been read
+_PATIENCE_S = 2.0  # a client is waiting for the answer
+_LARGEST_ANSWER = 300_000_000  # bytes; Tiled sends no more, and would check only after reading them
 
 
 class FramesAdapter(Adapter[ArrayStructure]):
     """One data set of a detector's file, with as many entries as were announced. Made by `frames_adapter`.
 
-    Of several files each has the entries of one chunk (`analysis.archive.large_arrays`), or all that are in it but for the last
-    one, which may still be written.
+    If there are several files, each holds the entries of one chunk (`analysis.archive.large_arrays`), or all its entries are
+    used, except for those of the last file, which may still be written.
     """
 
     structure_family = StructureFamily.array
@@ -44,7 +44,7 @@ class FramesAdapter(Adapter[ArrayStructure]):
 
     @classmethod
     def from_catalog(cls, data_source: DataSource[ArrayStructure], node: Any, /, dataset: str, **_: Any) -> FramesAdapter:
-        """Tiled's way of making one for each request."""
+        """Tiled's way to make an adapter for each request."""
         uris = [asset.data_uri for asset in data_source.assets]
         return cls(data_source.structure, uris, dataset, metadata=node.metadata_, specs=node.specs)
 
@@ -54,7 +54,7 @@ class FramesAdapter(Adapter[ArrayStructure]):
         Raises
         ------
         ShapeMismatchError
-            If it cannot be read; Tiled gives its text to the client.
+            If it cannot be read; Tiled passes the message on to the client.
         """
         structure = self.structure()
         first, *rest = NDSlice(*slice).expand_for_shape(structure.shape)
@@ -91,7 +91,7 @@ class FramesAdapter(Adapter[ArrayStructure]):
         return np.concatenate(parts) if parts else self._of_file(self._uris[0], 0, 0)
 
     def _counts(self) -> tuple[int, ...]:
-        """Entries of each file."""
+        """Number of entries in each file."""
         whole = []
         for uri in self._uris[:-1]:
             with self._opened(uri) as file:
@@ -118,5 +118,5 @@ class FramesAdapter(Adapter[ArrayStructure]):
 
 
 def frames_adapter(allowed: Sequence[Path]) -> type[FramesAdapter]:
-    """Return the adapter of a server that may read HDF5 files in these folders, and below them."""
+    """Return the adapter for a server that may read HDF5 files in and below these folders."""
     return type("FramesAdapter", (FramesAdapter,), {"allowed": tuple(allowed)})

@@ -1,4 +1,4 @@
-"""Metadata on their way through JSON: what it can't hold, and whether what came back is what was logged."""
+"""Metadata converted to JSON and back: values that JSON cannot hold, and whether the result is the logged value."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 import numpy as np
 
-_SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # whole numbers that Tiled's JSON and msgpack hold
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # integers that Tiled's JSON and msgpack can hold
 
 
 def storable(value: Any, path: str, changed: dict[str, str], *, not_finite_as_none: bool = False) -> Any:
-    """A part of a document as JSON can hold it.
+    """A part of a document in a form that JSON can hold.
 
-    Tuples and arrays become lists. NaN, infinity, whole numbers of more than 64 bits and bytes become text, and keys too.
+    Tuples and arrays become lists. NaN, infinity, integers of more than 64 bits and bytes become text, and so do keys.
 
     Parameters
     ----------
     value : object
         A document or a part of one; not changed.
     path : str
-        Where it stands, such as "start".
+        Its place, such as "start".
     changed : dict
-        Is told, by path, what became something else.
+        Receives the converted values, by path.
     not_finite_as_none : bool
-        Whether NaN and infinity become None, where a schema takes numbers and nothing else.
+        Whether NaN and infinity become None, where a schema accepts only numbers.
     """
     if isinstance(value, Mapping):
         table = {}
@@ -54,7 +54,7 @@ def storable(value: Any, path: str, changed: dict[str, str], *, not_finite_as_no
 
 
 def same(logged: Any, stored: Any) -> bool:
-    """Whether a stored value is the logged one, to the last bit of every number; NaN is NaN, lists and tuples are the same."""
+    """Whether a stored value equals the logged one, to the last bit of every number; NaN equals NaN, and lists equal tuples."""
     if isinstance(logged, np.ndarray | np.generic):
         logged = logged.tolist()
     if isinstance(logged, Mapping):
@@ -67,7 +67,7 @@ def same(logged: Any, stored: Any) -> bool:
         return logged is stored
     if isinstance(logged, float) and math.isnan(logged):
         return isinstance(stored, float) and math.isnan(stored)
-    return bool(logged == stored)  # Python compares a whole number and a float exactly
+    return bool(logged == stored)  # Python compares an integer and a float exactly
 
 
 def _kind(value: Any) -> str:

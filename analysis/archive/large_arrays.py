@@ -1,4 +1,4 @@
-"""Arrays above 1 MB, such as the object of a ptychographic scan: in HDF5 files that Tiled serves in place."""
+"""Arrays above 1 MB, such as the object of a ptychographic scan, in HDF5 files that Tiled serves in place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tiled.structures.data_source import Asset, DataSource, Management
 from analysis.archive.frame_entries import MIMETYPE
 
 LARGE = 1_000_000
-"""Bytes of an entry from which on it goes into a file. Tiled's websocket drops a subscriber to whom it sends more at once."""
+"""Size in bytes from which an entry is stored in a file. Tiled's websocket drops a subscriber if it sends more at once."""
 
 _DATASET = "entries"
 
@@ -22,18 +22,18 @@ _DATASET = "entries"
 class LargeArrays:
     """The files of one run: for each array a folder, with a file for all entries that were stored together.
 
-    A file has its name when it is whole, and is never changed: no reader waits for its writer, and what a killed writer leaves is
-    no such file.
+    A file gets its final name when it is complete, and is never changed. So no reader waits for the writer, and a killed
+    writer leaves no incomplete file under that name.
 
     Parameters
     ----------
     folder : Path
-        Of the run. What is in it is removed.
+        Folder of the run. Its former content is removed.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
-        self._counts: dict[tuple[str, str], list[int]] = {}  # entries in each file of an array
+        self._counts: dict[tuple[str, str], list[int]] = {}  # number of entries in each file of an array
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def write(self, stream: str, column: str, array: np.ndarray, dims: tuple[str, ...]) -> DataSource[ArrayStructure]:
@@ -42,7 +42,7 @@ class LargeArrays:
         Parameters
         ----------
         stream, column : str
-            Which array, by the names that it has in Tiled.
+            The array's names in Tiled.
         array : ndarray
             The entries, (n, ...).
         dims : tuple of str
@@ -51,7 +51,7 @@ class LargeArrays:
         Returns
         -------
         DataSource
-            All entries so far as Tiled describes them, but with the new file alone: it knows the others.
+            Tiled's description of all entries so far, but with only the new file: Tiled knows the others.
         """
         counts = self._counts.setdefault((stream, column), [])
         path = self._folder / stream / column / f"{len(counts):06d}.h5"

@@ -1,7 +1,7 @@
 """Brings the runs of one document log into one container of the catalogue, and keeps them equal to the log.
 
-What it wrote of an ended run is read back and compared with the log; only then is the run settled. Whatever goes wrong, the run
-is written anew.
+An ended run is read back from Tiled and compared with the log; only then is the run settled. After any failure the run is
+written again.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from analysis.documents.log import LogDamage, LogReader, Record, RunState
 logger = logging.getLogger("ghostbeam.archiver")
 
 _DOCUMENTS_AT_ONCE = 500
-_OVERDUE_S = 0.7  # after its last turn; then every other turn is that of a run that waited so long
-_VERIFIED_WITHIN_S = 10.0  # of its end, however much there is to write; reading back a run takes 0.3 to 1.3 s
-_TRIES = 5  # with a server that answers; then the run is left to `ghostbeam recover`
+_OVERDUE_S = 0.7  # after its last turn; then every second turn goes to a run that has waited this long
+_VERIFIED_WITHIN_S = 10.0  # after its end, however much there is to write; reading back a run takes 0.3 to 1.3 s
+_TRIES = 5  # with a server that answers; after that the run is left to `ghostbeam recover`
 
 
 class ServerGone(Exception):
@@ -43,11 +43,11 @@ class LogArchiver:
     reader : LogReader
         The log.
     ledger : ArchiveLedger
-        What is settled already.
+        The runs that are already settled.
     beat : callable
-        Called whenever a run got further, so that a long step does not look like a hanging one.
+        Called whenever a run has advanced, so that a long step is not mistaken for a hanging archiver.
     folders : sequence of Path
-        Where the runs' files of frames may lie.
+        Folders in which the runs' files of frames may be.
     """
 
     def __init__(self, reader: LogReader, ledger: ArchiveLedger, beat: Callable[[], None], folders: Sequence[Path] = ()) -> None:
@@ -58,36 +58,37 @@ class LogArchiver:
         self.rewritten = 0
         self._ledger = ledger
         self._settled = ledger.settled()
-        # What was read before this is read again run by run, and only of runs that are not settled.
+        # Documents up to this position are read again run by run, and only for runs that are not settled.
         self.position = reader.last_position()
-        # Unsettled runs; the archive is None where the run must be written (anew) from its start.
+        # Unsettled runs; the archive is None if the run must be written (again) from its start.
         self._archives: dict[str, RunArchive | None] = {
             run.uid: None for run in reader.runs() if run.uid not in self._settled and run.first <= self.position
         }
         self._layouts: dict[str, Layout] = defaultdict(Layout)  # of unsettled runs
-        self._waiting: dict[str, list[Record]] = defaultdict(list)  # read and not yet written
+        self._waiting: dict[str, list[Record]] = defaultdict(list)  # read but not yet written
         self._written: dict[str, float] = {}  # when each unsettled run was last written, monotonic
-        self._served_overdue = False  # by the last turn
-        # As long as its last turn took, unless many documents wait: positions of a fly scan are stored in larger portions.
+        self._served_overdue = False  # in the last turn
+        # At least as long as the last turn took, unless many documents wait: the positions of a fly scan are stored in larger
+        # portions.
         self._rests_until: dict[str, float] = {}
-        self._stored: dict[str, int] = defaultdict(int)  # documents of each unsettled run that were written
-        self._whole: dict[str, float] = {}  # when each run was written to its end, those that are to be verified, monotonic
+        self._stored: dict[str, int] = defaultdict(int)  # number of written documents of each unsettled run
+        self._whole: dict[str, float] = {}  # when each run that is still to be verified was completely written, monotonic
         self._failures: dict[str, int] = defaultdict(int)
         self._not_before: dict[str, float] = {}
 
     @property
     def lag(self) -> int:
-        """How many documents are logged and not yet written."""
+        """Number of documents that are logged but not yet written."""
         return max(0, self.reader.last_position() - self.position) + self._unwritten
 
     @property
     def unsettled(self) -> int:
-        """How many runs are under way or wait to be written anew."""
+        """Number of runs that are being written or wait to be written again."""
         return len(self._archives)
 
     @property
     def growing(self) -> bool:
-        """Whether a run is under way, or waits to be written anew."""
+        """Whether a run is being written, or waits to be written again."""
         return len(self._archives) > len(self._whole)
 
     @property
@@ -95,7 +96,7 @@ class LogArchiver:
         return sum(map(len, self._waiting.values()))
 
     def forget_connection(self) -> None:
-        """The server was gone: every run under way is written anew, since nobody knows what it stored last."""
+        """The connection was lost: all runs under way are written again, because it is unknown what was stored last."""
         self._archives = dict.fromkeys(self._archives)
         self._waiting.clear()
         self._whole.clear()
@@ -103,8 +104,9 @@ class LogArchiver:
     def step(self, container: Any) -> bool:
         """Read the next documents, write those of one run, and return whether there is more to do at once.
 
-        The run is the one of which fewest documents were written so far, or, every other time, one that waited too long. So what
-        comes now and then, such as the images of a slow reconstruction, doesn't wait until all other runs have been written.
+        It takes the run with the fewest documents written so far or, every second time, one that has waited too long. So
+        occasional documents, such as the images of a slow reconstruction, need not wait until all other runs have been
+        written.
 
         Raises
         ------
@@ -126,14 +128,14 @@ class LogArchiver:
         return more or len(due) > 1
 
     def verify(self, *, busy: bool) -> bool:
-        """Read back the run that ended first of those not yet verified; return whether there was one.
+        """Read back the run that ended first among those not yet verified; return whether there was one.
 
-        While there is else to do, `busy`, only a run that ended a while ago is.
+        While there is other work, `busy`, only a run that ended some time ago is read back.
 
         Raises
         ------
         ServerGone
-            As `step` does.
+            As in `step`.
         """
         uid = next(iter(self._whole), None)
         if uid is None or (busy and time.monotonic() < self._whole[uid] + _VERIFIED_WITHIN_S):
@@ -151,7 +153,7 @@ class LogArchiver:
         return True
 
     def bring_in_anew(self) -> None:
-        """Take up the runs again that were settled, and that somebody has struck from the ledger since then."""
+        """Resume settled runs that somebody has removed from the ledger since then."""
         for uid in self._settled - self._ledger.settled():
             self._settled.discard(uid)
             if self.reader.state(uid) is not RunState.UNKNOWN:
@@ -168,7 +170,7 @@ class LogArchiver:
             if not record.run:
                 logger.error("document %s of the log is damaged, nothing tells whose it is: %s", record.position, record.damage)
                 continue
-            # what is to be written anew is read again then
+            # runs that must be written again are then read from the log again
             if self._archives.setdefault(record.run, None) is not None:
                 self._waiting[record.run].append(record)
         if records:
@@ -182,7 +184,7 @@ class LogArchiver:
         return uid in self._waiting and (hurry or time.monotonic() >= self._rests_until.get(uid, 0.0))
 
     def _next_of(self, due: list[str]) -> str:
-        """Return whose turn it is of runs that are due."""
+        """Return the next of the runs that are due."""
         long_ago = time.monotonic() - _OVERDUE_S
         overdue = [uid for uid in due if self._written.get(uid, 0.0) < long_ago]
         self._served_overdue = bool(overdue) and not self._served_overdue
@@ -202,7 +204,7 @@ class LogArchiver:
         if ended:
             self._whole[uid] = time.monotonic()
         else:
-            self._failures.pop(uid, None)  # only failures in a row tell that it cannot be stored
+            self._failures.pop(uid, None)  # only consecutive failures show that it cannot be stored
 
     @contextmanager
     def _written_anew_if_it_fails(self, uid: str) -> Iterator[None]:
@@ -221,7 +223,7 @@ class LogArchiver:
             self._note_failure(uid, error)
 
     def _blame(self, uid: str, columns: list[tuple[str, str, str]]) -> None:
-        """Note which columns failed; once one is stored otherwise the next attempt is a first one."""
+        """Note which columns failed; once one of them is stored differently, the next attempt counts as the first."""
         layout = self._layouts[uid]
         found = [(layout.column(stream, key), what) for stream, key, what in columns]
         if any([column.fail(what) for column, what in found if column is not None]):
@@ -254,7 +256,7 @@ class LogArchiver:
 
 
 def _write(archive: RunArchive, records: Any) -> bool:
-    """Write documents in time-sliced batches; says whether the run's stop document was among them."""
+    """Write documents in time-sliced batches; return whether the run's stop document was among them."""
     ended = False
     for number, record in enumerate(records, start=1):
         archive.write(record.name, record.doc)

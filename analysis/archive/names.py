@@ -6,13 +6,14 @@ import re
 import uuid
 from collections.abc import Iterable
 
-# What Tiled takes as a part of an address and as a column alike; its tables begin a name with a letter.
+# Characters that Tiled accepts both in an address and as a column; in its tables a name begins with a letter.
 _PLAIN = re.compile(r"[A-Za-z][\w .:-]*")
 _NOT_PLAIN = re.compile(r"[^\w .:-]")
 _LONGEST_BYTES = 50
-"""PostgreSQL takes 63, and a column of timestamps has `ts_` in front."""
+"""PostgreSQL allows 63 bytes, and the column of timestamps has the prefix `ts_`."""
 
-# `time` and `seq_num` are columns of every stream's table, `ts_KEY` is when KEY was read, `internal` the table itself.
+# `time` and `seq_num` are columns of every stream's table, `ts_KEY` holds the timestamps of KEY, `internal` is the table
+# itself.
 _COLUMNS = ("time", "seq_num")
 _RESERVED = ("ts_", "internal")
 
@@ -27,7 +28,7 @@ def checked_uid(uid: str) -> str:
     Raises
     ------
     BadName
-        If not: as a part of an address it might lead anywhere in the catalogue.
+        If not: as a part of an address it might point anywhere in the catalogue.
     """
     try:
         if str(uuid.UUID(uid)) == uid:
@@ -38,15 +39,15 @@ def checked_uid(uid: str) -> str:
 
 
 def stored_names(keys: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
-    """Under which name each stream, or each data key of one stream, is stored: its own wherever that goes.
+    """The name under which each stream, or each data key of one stream, is stored: its own name if possible.
 
-    Names that Tiled does not take have `_` for each character that it refuses, and `_` behind where another name has that place:
-    to a table, `i0` and `I0` are the same.
+    In names that Tiled does not accept, each invalid character is replaced by `_`, and `_` is appended if the name is taken
+    already: in a table, `i0` and `I0` are the same.
 
     Parameters
     ----------
     keys : iterable of str
-        As the documents have them.
+        Names in the documents.
     taken : iterable of str
         Names that are in use.
 

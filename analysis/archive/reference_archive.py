@@ -1,4 +1,4 @@
-"""Bringing references, such as mask sets, into Tiled, beside the runs."""
+"""Copies references, such as mask sets, to Tiled, beside the runs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _WAIT_AT_MOST_S = 60.0
 
 
 class ReferenceArchive:
-    """The references of a store, on their way into the containers of their kinds.
+    """Copies the references of a store to the containers of their kinds.
 
-    One that cannot be stored is tried again, less and less often, for as long as it isn't there.
+    A reference that cannot be stored is tried again, at increasing intervals, until it is stored.
 
     Parameters
     ----------
     store : ReferenceStore
-        Where they are.
+        The references.
     is_gone : callable
-        Says whether an error means that the server is gone.
+        Tells whether an error means that the server is gone.
     """
 
     def __init__(self, store: ReferenceStore, is_gone: Callable[[BaseException], bool]) -> None:
@@ -37,10 +37,10 @@ class ReferenceArchive:
         self._not_before: dict[ReferenceName, float] = {}
         self._next_look = 0.0
         self.problems: dict[str, str] = {}
-        """Why a reference isn't in Tiled, by its identity."""
+        """Why a reference is not in Tiled, by its identity."""
 
     def step(self, root: Any) -> bool:
-        """Bring in one that is due; returns whether there was one. Raises only what means that the server is gone."""
+        """Copy one reference that is due; return whether there was one. Raises only errors that mean that the server is gone."""
         now = time.monotonic()
         if now < self._next_look:
             return False

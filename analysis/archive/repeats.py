@@ -8,12 +8,13 @@ from contextlib import contextmanager
 import stamina
 
 _ATTEMPTS = 3
-"""A server that answers with an internal error closes the connection, which shows with the next request alone. So what the server
-cannot do takes three attempts until that is what the client says, and not that the server is gone."""
+"""A server with an internal error closes the connection, which is noticed only at the next request. So three attempts are
+needed until the client reports the internal error rather than a lost server.
+"""
 
 
 @contextmanager
 def few_repeats() -> Iterator[None]:
-    """Let requests of this process be repeated twice, and at once; Tiled's client would go on for more than a minute."""
+    """Limit this process to two immediate retries per request; Tiled's client would retry for more than a minute."""
     with stamina.set_testing(True, attempts=_ATTEMPTS):
         yield

@@ -1,4 +1,4 @@
-"""Writing one run from the document log into Tiled, and reading it back to compare."""
+"""Writes one run from the document log to Tiled, and reads it back for comparison."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OF_FILES = ("resource", "datum", "datum_page", "stream_resource", "stream_datum
 
 
 class RunArchive:
-    """One run on its way into a Tiled container.
+    """One run that is being written to a Tiled container.
 
     Parameters
     ----------
@@ -36,14 +36,14 @@ class RunArchive:
     uid : str
         The run's uid.
     layout : Layout, optional
-        How its columns are stored, as former attempts found out; by default as its descriptors announce them.
+        Storage of its columns as found in former attempts; by default as its descriptors announce them.
     folders : sequence of Path
-        Where its files of frames may lie. Its arrays above 1 MB go into files below the first of them.
+        Folders in which its files of frames may be. Its arrays above 1 MB go into files below the first of them.
 
     Raises
     ------
     BadName
-        If the uid is no UUID.
+        If the uid is not a UUID.
     """
 
     def __init__(self, container: Any, uid: str, layout: Layout | None = None, folders: Sequence[Path] = ()) -> None:
@@ -60,7 +60,7 @@ class RunArchive:
 
     @property
     def replaced(self) -> int:
-        """How many former copies of the run were removed when it was written."""
+        """Number of former copies of the run that were removed when it was written."""
         return 0 if self._writer is None else self._writer.replaced
 
     def write(self, name: str, doc: dict[str, Any]) -> None:
@@ -69,9 +69,9 @@ class RunArchive:
         Raises
         ------
         ColumnUnfit
-            If a column must be stored otherwise: write the run anew with the same layout.
+            If a column must be stored differently: write the run again with the same layout.
         ColumnFailed
-            If Tiled didn't take one of its columns.
+            If Tiled did not accept one of its columns.
         """
         if name == "start":
             arrays = LargeArrays(self._folders[0] / "arrays" / self.uid) if self._folders else None
@@ -103,7 +103,7 @@ class RunArchive:
         return compare(self.container[self.uid], self.layout, records, self._folders)
 
     def mark_compared(self, comparison: Comparison) -> None:
-        """Record in the run's metadata that it was read back, and what is not as it was logged."""
+        """Record in the run's metadata that it was read back, and which parts are not stored as they were logged."""
         metadata = {
             "verified_against_log": not comparison.lost,
             "compared": dict(comparison.compared),
@@ -114,7 +114,7 @@ class RunArchive:
         self.container[self.uid].update_metadata(metadata=metadata, drop_revision=True)
 
     def _descriptor(self, doc: dict[str, Any]) -> dict[str, Any]:
-        """A descriptor with its stream and its keys called as they are stored, and without what is left out."""
+        """A descriptor with the stored names of its stream and keys, and without the parts that are left out."""
         columns = [column for column in self.layout.columns(doc["name"]) if column.key in doc["data_keys"]]
         columns = [column for column in columns if column.storage != LEFT_OUT]
         names = {column.key: column.name for column in columns}
@@ -165,7 +165,7 @@ class RunArchive:
             self._normalizer(name, doc)
 
     def _check_file(self, resource: dict[str, Any]) -> None:
-        """Leave a column out if its file may not be read, or is another detector's."""
+        """Leave a column out if reading its file is not allowed, or the file belongs to another detector."""
         for column in self.layout.files():
             if column.key == resource["data_key"] and resource.get("mimetype") == MIMETYPE:
                 try:
@@ -176,7 +176,7 @@ class RunArchive:
 
     @contextmanager
     def _files_may_be_odd(self) -> Iterator[None]:
-        """Leave out all columns that lie in files if the documents of files make no sense: nobody knows which is whose."""
+        """Leave out all columns in files if their documents are inconsistent: it is unknown which file belongs to which."""
         try:
             yield
         except (httpx.HTTPError, ColumnFailed, ColumnUnfit):
@@ -184,16 +184,16 @@ class RunArchive:
         except Exception as error:
             files = self.layout.files()
             if not files:
-                return  # what else is in the run doesn't need these documents
+                return  # the rest of the run does not need these documents
             for column in files:
                 column.step_on(f"the documents of its files cannot be understood ({type(error).__name__}: {error})"[:300])
             raise ColumnUnfit(str(error)) from error
 
 
 def read_back(container: Any, reader: LogReader, uid: str, folders: Sequence[Path]) -> list[str]:
-    """Compare a run that was stored and compared before with the log once more; returns what is damaged, in words.
+    """Compare a stored run, already compared before, with the log once more; return the damage in words.
 
-    `folders` are those where its files of frames may lie.
+    `folders` are those in which its files of frames may be.
     """
     try:
         node = container[uid]

@@ -1,4 +1,4 @@
-"""The files of a run as nodes of Tiled: how much of them the stream datums announce."""
+"""The files of a run as nodes of Tiled, with the lengths that the stream datums announce."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from analysis.archive.write_request import Node, WriteRequest
 
 @dataclass
 class _File:
-    """What is known of the data of one key; its consolidator makes Tiled's description of them."""
+    """The known properties of the data of one key; its consolidator makes Tiled's description of them."""
 
     node: Node
     stream: str
@@ -30,18 +30,18 @@ class _File:
 
 
 class RunFiles:
-    """The data keys of a run that lie in files.
+    """The data keys of a run whose data are in files.
 
     Parameters
     ----------
     request : WriteRequest
-        Takes what is to be written.
+        Collects what is to be written.
     """
 
     def __init__(self, request: WriteRequest) -> None:
         self._request = request
         self._resources: dict[str, Any] = {}
-        self._datums: dict[str, Any] = {}  # not yet announced, of each stream resource one
+        self._datums: dict[str, Any] = {}  # not yet announced, one for each stream resource
         self._files: dict[Node, _File] = {}
         self._of_resource: dict[str, _File] = {}
 
@@ -79,19 +79,19 @@ class RunFiles:
         if waiting is not None:
             try:
                 datum = concatenate_stream_datums(waiting, datum)
-            except ValueError:  # they don't follow one another
+            except ValueError:  # they are not contiguous
                 self._announce(waiting)
         self._datums[uid] = datum
 
     def announce(self) -> None:
-        """Tell how much there is by the stream datums taken so far."""
+        """Announce the lengths given by the stream datums taken so far."""
         datums = list(self._datums.values())
         self._datums.clear()
         for datum in datums:
             self._announce(datum)
 
     def close(self) -> None:
-        """Note what else is known of the data, at the end of the run."""
+        """Store further properties of the data at the end of the run."""
         for file in self._files.values():
             if file.consolidator.metadata:
                 self._request.set_metadata(file.node, file.consolidator.metadata)
@@ -100,13 +100,13 @@ class RunFiles:
         file = self._of_resource[datum["stream_resource"]]
         with blamed(file.stream, file.column):
             patch = file.consolidator.consume_stream_datum(datum)
-            file.consolidator._seqnums_to_indices_map.clear()  # grows by an entry a frame, and nothing reads it
+            file.consolidator._seqnums_to_indices_map.clear()  # grows by one entry per frame, and nothing reads it
             self._request.extend_registered(file.node, file.consolidator.get_data_source(), patch, file.whose)
 
 
 @contextmanager
 def blamed(stream: str, column: Column | None) -> Iterator[None]:
-    """What goes wrong in here is the column's fault, unless the server is gone."""
+    """Attribute errors in this block to the column, unless the server is gone."""
     try:
         yield
     except (httpx.TransportError, ColumnFailed):

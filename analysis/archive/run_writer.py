@@ -1,8 +1,8 @@
-"""Writing one run into Tiled as bluesky-tiled-plugins does, but at once, columns as a `Layout` says, and numbers unchanged.
+"""Writes one run to Tiled, like bluesky-tiled-plugins, but immediately, in the storage of a `Layout`, with exact numbers.
 
-The plugin writes when a count is reached or the run stops, never by time; it cuts large numbers, takes a column's type from the
-first values, repeats appends, which can double rows, gives up the whole run where one column is odd, and takes some ten requests
-to begin a run.
+The plugin writes when a count is reached or the run stops, never by time. It truncates large numbers, takes a column's type
+from the first values, repeats appends, which can duplicate rows, gives up the whole run if one column is irregular, and needs
+about ten requests to begin a run.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from analysis.archive.run_files import RunFiles, blamed
 from analysis.archive.write_request import Node, WriteRequest
 
 _TABLE_TYPES = {"float": pyarrow.float64(), "int": pyarrow.int64(), "bool": pyarrow.bool_(), "text": pyarrow.string()}
-_NODES = ("array", "uint")  # what isn't a column of the table
+_NODES = ("array", "uint")  # nodes that are not columns of the table
 
 
 class Normalizer(RunNormalizer):
-    """bluesky-tiled-plugins' translation of former kinds of documents, here only for those of files.
+    """bluesky-tiled-plugins' translation of former kinds of documents, here only for documents of files.
 
-    It doesn't refuse what breaks the documents' schemas: odd documents are archived as they are. Configurations too: the plugin
-    would add types to their data keys, which devices need not give.
+    It does not refuse documents that violate the schemas: such documents are archived as they are. Neither does it change
+    configurations, to whose data keys the plugin would add types, which devices need not give.
     """
 
     def descriptor(self, doc: Any) -> None:
-        """Pass a descriptor on, its configuration as it is."""
+        """Pass a descriptor on, its configuration unchanged."""
         self._configuration = doc.get("configuration", {})
         super().descriptor({**doc, "configuration": {}})
 
@@ -49,28 +49,28 @@ class Normalizer(RunNormalizer):
 
 
 class RunWriter(DocumentRouter):
-    """Writes the documents of one run, all that was taken since the last flush in one request.
+    """Writes the documents of one run; all documents since the last flush go into one request.
 
     Parameters
     ----------
     container : tiled.client.container.Container
         `raw` or `processed`.
     layout : Layout
-        How each column is stored.
+        Storage of each column.
     large_arrays : LargeArrays, optional
-        Where arrays above 1 MB go; into Tiled itself if it isn't given.
+        Where arrays above 1 MB go; by default into Tiled itself.
 
     Attributes
     ----------
     replaced : int
-        How many former copies of the run were removed.
+        Number of former copies of the run that were removed.
 
     Raises
     ------
     ColumnUnfit
-        From any method: the layout has changed, write the run anew.
+        From any method: the layout has changed; write the run again.
     ColumnFailed
-        From any method: Tiled did not take this column.
+        From any method: Tiled did not accept this column.
     """
 
     def __init__(self, container: Any, layout: Layout, large_arrays: LargeArrays | None = None) -> None:
@@ -83,11 +83,11 @@ class RunWriter(DocumentRouter):
         self._names: dict[str, str] = {}  # uid of each descriptor -> stored name of its stream
         self._streams: dict[str, str] = {}  # stored name of each stream -> name
         self._descriptors: dict[str, dict[str, Any]] = {}  # by stored name of the stream, the first of each
-        self._updates: dict[str, list[dict[str, Any]]] = defaultdict(list)  # of their configuration
+        self._updates: dict[str, list[dict[str, Any]]] = defaultdict(list)  # updates of their configuration
         self._events: dict[str, list[dict[str, Any]]] = defaultdict(list)  # not yet stored, by stored name of the stream
-        self._parts: dict[Node, None] = {}  # nodes of data that were made, in order
+        self._parts: dict[Node, None] = {}  # nodes made for data, in order
         self._types: dict[tuple[str, str], tuple[np.dtype[Any], tuple[int, ...]]] = {}  # of the entries of each array node
-        self._entries: dict[tuple[str, str], int] = {}  # how many of them there are
+        self._entries: dict[tuple[str, str], int] = {}  # number of these entries
         self._files = RunFiles(self._request)
 
     def flush(self) -> None:
@@ -100,7 +100,7 @@ class RunWriter(DocumentRouter):
         self.replaced += self._request.send()
 
     def start(self, doc: Any) -> None:
-        """Make the run's container, without what was stored of the run before."""
+        """Make the run's container; remove what was stored of the run before."""
         self._uid = doc["uid"]
         self._request.remove((self._uid,))
         self._request.container((self._uid,), {"start": doc}, [Spec("BlueskyRun", version="3.0")])
@@ -123,17 +123,17 @@ class RunWriter(DocumentRouter):
         self._events[self._names[doc["descriptor"]]].append(doc)
 
     def stream_resource(self, doc: Any) -> None:
-        """Take what names a file."""
+        """Take a document that names a file."""
         self._files.open(doc)
 
     def stream_datum(self, doc: Any) -> None:
-        """Take how much there is in a file."""
+        """Take a document that announces data in a file."""
         name = self._names[doc["descriptor"]]
         columns = self._layout.columns(self._streams[name])
         self._files.extend(doc, (self._uid, name), self._streams[name], self._descriptors[name], columns)
 
     def stop(self, doc: Any) -> None:
-        """Store what is left, and the stop document."""
+        """Store the rest, and the stop document."""
         self.flush()
         notes = doc.pop("_run_normalizer_notes", [])
         self._files.close()
@@ -154,7 +154,7 @@ class RunWriter(DocumentRouter):
         self._write_table(name, columns, values, events)
 
     def _check(self, stream: str, columns: list[Column], values: dict[str, list[Any]]) -> None:
-        """Let columns whose values don't fit take their next step, all at once: each costs writing the run anew."""
+        """Change the storage of columns whose values do not fit, all at once: each change requires writing the run again."""
         unfit = []
         for column in columns:
             for value in values[column.name]:
@@ -178,7 +178,7 @@ class RunWriter(DocumentRouter):
         return array.shape == shape and as_dtype(array, dtype) is not None
 
     def _write_array(self, name: str, stream: str, column: Column, values: list[Any]) -> None:
-        """Make the node of an array with these entries, or extend it by them."""
+        """Make the node of an array with these entries, or append them to it."""
         if column.storage == "uint":
             array = np.array(values, dtype=np.uint64)
         else:
@@ -203,7 +203,7 @@ class RunWriter(DocumentRouter):
         self._parts[node] = None
 
     def _write_table(self, name: str, columns: list[Column], values: dict[str, list[Any]], events: list[dict[str, Any]]) -> None:
-        """Append rows to the table of a stream, which is made if it isn't there."""
+        """Append rows to the table of a stream; make the table if it does not exist."""
         types = {"seq_num": pyarrow.int64(), "time": pyarrow.float64()}
         data: dict[str, list[Any]] = {"seq_num": [e["seq_num"] for e in events], "time": [e["time"] for e in events]}
         for column in columns:
@@ -226,13 +226,13 @@ class RunWriter(DocumentRouter):
 
 
 def _dims(shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Names of an array's axes. One name for one length, as the plugin gives, would make a square image unreadable for xarray."""
+    """Names of an array's axes. The plugin gives one name for one length, which makes a square image unreadable for xarray."""
     names = ("y", "x") if len(shape) == 3 else tuple(f"axis{number}" for number in range(1, len(shape)))
     return ("time", *(f"{name}_{size}" for name, size in zip(names, shape[1:], strict=True)))
 
 
 def _entry_type(array: np.ndarray, value: Any, column: Column) -> np.dtype[Any]:
-    """The type of an array node: that of the first array. Lists have none: they are of the announced type, if they fit it."""
+    """The type of an array node: that of the first array. Lists have no type: they take the announced one, if they fit it."""
     if not isinstance(value, np.ndarray):
         announced = np.dtype(_announced_type(column))
         if announced.kind in "biuf" and as_dtype(array, announced) is not None:
@@ -263,7 +263,7 @@ def _timestamp(event: dict[str, Any], name: str) -> float | None:
 
 
 def _described(value: Any, column: Column) -> str:
-    """What was odd about a value, in words."""
+    """A description of an irregular value."""
     announced = "a file" if column.storage == "file" else column.data_key.get("dtype")
     if value is MISSING:
         return "is missing in an event"

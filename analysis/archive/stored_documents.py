@@ -1,6 +1,6 @@
-"""The documents of a stored run, made from its tables and arrays: however long the run is, little of it is in memory.
+"""The documents of a stored run, made from its tables and arrays with little memory, however long the run is.
 
-Tiled can make them itself (`run.documents()`), but turns every array into lists for that, and sends nothing before it has all.
+Tiled can make them itself (`run.documents()`), but it converts every array to lists and sends nothing before it has them all.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from analysis.archive.catalog import CatalogError
 
 _ROWS_AT_ONCE = 1000
 _BYTES_AT_ONCE = 16_000_000  # of arrays, in one page
-# How the archiver notes at a data key that it is stored otherwise than it was announced.
+# How the archiver marks a data key that is stored differently from its announcement.
 _LOGGED_AS, _STORED_AS = "logged_as", "stored_as"
 
 
 def stored_documents(run: Any) -> Generator[tuple[str, dict[str, Any]], None, None]:
     """Names and documents of a run.
 
-    Start, descriptors and stop are those that were logged. Events come as pages, those of several streams in the order of the
-    pages' first times; of each stream in order. Values are those that were logged: numbers exact (but tables know no -0.0),
-    arrays as arrays. Frames, and whatever else lies in files, come as a stream resource that names the file, and one stream
-    datum. Uids of events, stream resources and stream datums are new. A column that the archiver has left out is missing.
+    Start, descriptors and stop are the logged ones. Events are returned as pages: in order within each stream, and pages of
+    several streams in the order of their first times. Values are the logged ones: numbers exact (but tables do not
+    distinguish -0.0), arrays as arrays. Frames and other data in files are returned as a stream resource that names the file,
+    and one stream datum. Uids of events, stream resources and stream datums are new. A column that the archiver has left out
+    is missing.
 
     The table of each stream, without arrays, is in memory as a whole; arrays are read block by block, and frames not at all.
 
@@ -68,9 +69,9 @@ class _Stream:
     name : str
         Its name.
     node : BlueskyEventStream
-        In Tiled.
+        Its node in Tiled.
     run : str
-        Uid of the run.
+        The run's uid.
     """
 
     def __init__(self, name: str, node: Any, run: str) -> None:
@@ -84,14 +85,14 @@ class _Stream:
         tables = [parts[key].read() for key in keys if _is_table(key)]
         self._columns = {key: table[key].to_numpy() for table in tables for key in table.columns}
         lengths = [len(part) for part in (*self._columns.values(), *self._arrays.values())]
-        self._rows = min(lengths, default=0)  # a run that goes on may have got further in one part than in another
+        self._rows = min(lengths, default=0)  # parts of a running scan may have different lengths
         self.times: np.ndarray = self._columns.get("time", np.empty(0))
 
     def pages(self) -> Iterator[tuple[int, int]]:
-        """From which row to which each page goes: so far that its arrays are small enough, and of one descriptor."""
+        """First row and end (exclusive) of each page: short enough that its arrays are small, and with a single descriptor."""
         row_bytes = sum(array.dtype.itemsize * int(np.prod(array.shape[1:])) for array in self._arrays.values())
         rows = min(_ROWS_AT_ONCE, max(1, _BYTES_AT_ONCE // max(1, row_bytes)))
-        # a block of an array that ends within a chunk makes the server read that chunk twice
+        # if a page ends within a chunk of an array, the server reads that chunk twice
         chunk = max((array.chunks[0][0] for array in self._arrays.values()), default=1)
         rows -= rows % chunk if rows >= chunk else 0
         cuts = sorted({*range(0, self._rows, rows), *self._begins(), self._rows})
@@ -123,13 +124,13 @@ class _Stream:
         }
 
     def files(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Stream resource and stream datum of each data key that lies in a file."""
+        """Stream resource and stream datum of each data key whose data are in a file."""
         descriptor = self.descriptors[0]
         for name, part in self._files.items():
             key = self._data_keys[name].get(_LOGGED_AS, name)
             (source,) = part.data_sources()
             structure, entry = part.structure(), self._data_keys[name]["shape"]
-            joined = len(structure.shape) == len(entry) > 0  # entries one after the other along the first axis
+            joined = len(structure.shape) == len(entry) > 0  # entries are joined along the first axis
             count = structure.shape[0] // entry[0] if joined else structure.shape[0]
             resource = f"stream-resource-{descriptor['uid']}-{key}"
             chunk = {"chunk_shape": [structure.chunks[0][0]]} if count else {}
@@ -157,7 +158,7 @@ class _Stream:
                 )
 
     def _begins(self) -> list[int]:
-        """The first row of each descriptor; events are stored without theirs, so that times decide."""
+        """The first row of each descriptor; events are stored without their descriptors, so their times decide."""
         times = [descriptor["time"] for descriptor in self.descriptors[1:]]
         return [0, *np.maximum.accumulate(np.searchsorted(self.times[: self._rows], times)).tolist()]
 

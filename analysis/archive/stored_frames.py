@@ -1,4 +1,4 @@
-"""Whether Tiled gives the frames of an ended run as they are in the detector's file."""
+"""Whether Tiled returns the frames of an ended run as they are in the detector's file."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tiled.client.utils import ClientError
 from analysis.archive.frame_entries import FrameEntries
 from analysis.documents.frames import FramesRefused, FramesUnreadable, checked_path, path_of
 
-_FRAMES = 5  # of each run: the first, the last, and some at random; the numbers of all
+_FRAMES = 5  # of each run: the first, the last, and some at random; of the numbers, all
 _NUMBERS_AT_ONCE = 1_000_000
 
 
 def difference(part: Any, resource: Mapping[str, Any], folders: Sequence[Path], begin: int, end: int) -> str | None:
-    """Compare what Tiled serves of one key with the file; say in words what differs.
+    """Compare what Tiled serves for one key with the file; describe the difference.
 
-    The first frame, the last, and some between, and the numbers of all are compared.
+    The first frame, the last, some in between, and all numbers are compared.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def difference(part: Any, resource: Mapping[str, Any], folders: Sequence[Path], 
     resource : mapping
         The stream resource that names the file.
     folders : sequence of Path
-        Where the file may lie.
+        Folders in which the file may be.
     begin, end : int
         The entries in Tiled that this file holds.
 
@@ -58,7 +58,7 @@ def difference(part: Any, resource: Mapping[str, Any], folders: Sequence[Path], 
 
 
 def _compared(count: int, entry: tuple[int, ...], seed: str) -> list[tuple[int, int]]:
-    """From where to where entries are compared."""
+    """The ranges of entries that are compared."""
     if not entry:
         return [(first, min(first + _NUMBERS_AT_ONCE, count)) for first in range(0, count, _NUMBERS_AT_ONCE)]
     ends = {0, count - 1} if count else set()
@@ -67,12 +67,12 @@ def _compared(count: int, entry: tuple[int, ...], seed: str) -> list[tuple[int, 
 
 
 class FileOwners:
-    """Which detector writes each file of a run: two in one file would overwrite each other's frames.
+    """Which detector writes each file of a run: two detectors writing one file would overwrite each other's frames.
 
     Parameters
     ----------
     folders : sequence of Path
-        Where files may lie.
+        Folders in which files may be.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -80,12 +80,12 @@ class FileOwners:
         self._owners: dict[Path, str] = {}
 
     def check(self, resource: Mapping[str, Any], data_key: Mapping[str, Any]) -> None:
-        """Note whose file a stream resource names; `data_key` is its entry in the descriptor.
+        """Note the owner of the file that a stream resource names; `data_key` is its entry in the descriptor.
 
         Raises
         ------
         FramesRefused
-            If the file is another detector's, or may not be read.
+            If the file belongs to another detector, or reading it is not allowed.
         """
         path = checked_path(path_of(resource), self._folders)
         detector = str(data_key.get("object_name", resource["data_key"]))

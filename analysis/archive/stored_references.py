@@ -1,4 +1,4 @@
-"""References in Tiled: a container each, with its arrays as they are and the rest as metadata."""
+"""References in Tiled: one container each, with its arrays unchanged and the rest as metadata."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NOT_CONTENT = ("name", "identity", "runs")
 
 
 def store_reference(root: Any, reference: Reference) -> None:
-    """Write a reference into the container of its kind, unless it is there whole."""
+    """Write a reference into the container of its kind, unless it is already there completely."""
     folder, identity = FOLDERS[reference.kind], reference.identity
     if folder not in root:
         root.create_container(folder, metadata={"description": f"{reference.kind} under the hash of their content"})
@@ -18,7 +18,7 @@ def store_reference(root: Any, reference: Reference) -> None:
     if identity in container:
         if set(container[identity]) == set(reference.arrays):
             return
-        container.delete_contents([identity], recursive=True, external_only=False)  # an archiver ended in between
+        container.delete_contents([identity], recursive=True, external_only=False)  # an archiver was stopped while writing it
     metadata = {"name": reference.name, "identity": identity, "runs": list(reference.runs), **reference.attributes}
     node = container.create_container(identity, metadata=metadata)
     for name, array in reference.arrays.items():

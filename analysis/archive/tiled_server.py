@@ -1,6 +1,6 @@
 """The embedded Tiled server as a process: `python -m analysis.archive.tiled_server --state-dir DIR --port N`.
 
-`tiled serve config` would do the same, but prints the API key, so that it ends up in a log, and a line for every request.
+`tiled serve config` would do the same, but it prints the API key, which then appears in a log, and a line for every request.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 import sys
 from pathlib import Path
 
-import tiled.adapters.zarr  # noqa: F401  # takes half a second to load, for which the first image would wait
+import tiled.adapters.zarr  # noqa: F401  # takes half a second to load, which would delay the first image
 import uvicorn
 from tiled.commandline._catalog import init
 from tiled.config import Config, parse_configs
@@ -26,8 +26,9 @@ from analysis.archive.frames_adapter import frames_adapter
 from analysis.archive.read_key import token_secret
 
 _NICENESS = 10
-"""While images of several methods come, the server takes all that it can get of a core. They are computed first: with two cores
-that makes more images of Noise2Ghost, and those of the other methods come hardly later (decision 0017)."""
+"""While several methods produce images, the server would use all it can get of a core. The computation of the images has
+priority: with two cores this gives more images of Noise2Ghost, and delays those of the other methods hardly (decision 0017).
+"""
 
 _LOGGING = {
     "version": 1,
@@ -61,7 +62,7 @@ def main() -> None:
             port=arguments.port,
             log_config=_LOGGING,
             access_log=False,
-            ws_per_message_deflate=False,  # compressing noisy images for each subscriber takes a tenth of the server's time
+            ws_per_message_deflate=False,  # compressing noisy images for each subscriber would take a tenth of the server's time
         )
     )
     server.run()
@@ -70,13 +71,13 @@ def main() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Yields to other processes once it serves; until then they may all be waiting for it."""
+    """Gives way to other processes once it serves; until then they may all be waiting for it."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
         await super().startup(sockets)
         niceness = min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
-        for thread in os.listdir("/proc/self/task"):  # Linux has a niceness for each thread
+        for thread in os.listdir("/proc/self/task"):  # Linux has a niceness per thread
             with contextlib.suppress(ProcessLookupError):
                 os.setpriority(os.PRIO_PROCESS, int(thread), niceness)
         yield_session(niceness)
@@ -91,7 +92,7 @@ def _serve_frames(configuration: Config) -> None:
 
 
 def _make_catalogue(configuration: Config) -> None:
-    """Make the catalogue's tables if they aren't there. Tiled would start another process for that, which takes seconds."""
+    """Make the catalogue's tables if they do not exist. Tiled would start another process for that, which takes seconds."""
     (tree,) = configuration.trees
     assert tree.args is not None, "written by write_server_configuration"
     tree.args["init_if_not_exists"] = False
@@ -99,10 +100,10 @@ def _make_catalogue(configuration: Config) -> None:
 
 
 def yield_session(niceness: int) -> None:
-    """Make the session of this process as nice as that, if the process leads it; else it may be somebody's terminal.
+    """Set the niceness of this process's session if the process leads it; otherwise it may be somebody's terminal.
 
-    Where Linux shares the processor among sessions first, and then among the processes of each (`sched_autogroup_enabled`, the
-    usual setting), the niceness of a process counts within its session alone.
+    If Linux divides the processor first among sessions, and then among the processes of each (`sched_autogroup_enabled`, the
+    usual setting), the niceness of a process counts only within its session.
     """
     if os.getsid(0) == os.getpid():
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Writing to a container of Tiled: several steps in one request, to the route of `write_route`."""
+"""Writes to a container of Tiled: several steps in one request to the route of `write_route`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tiled.utils import safe_json_dump
 from analysis.archive.columns import Column, ColumnFailed
 
 ROUTER = "analysis.archive.write_route:router"
-"""What `routers:` in the server's configuration says."""
+"""The entry `routers:` in the server's configuration."""
 
 _LARGEST_CHUNK = 100_000_000  # bytes; Tiled sends no more than 300 MB at once
 
 Node = tuple[str, ...]
-"""Where a node lies below the container: the run, the stream, the part."""
+"""The place of a node below the container: the run, the stream, the part."""
 
 
 def write_url(container: str) -> str:
@@ -34,12 +34,12 @@ def write_url(container: str) -> str:
 
 
 class WriteRequest:
-    """Steps that are collected, and sent together.
+    """Steps that are collected and sent together.
 
     Parameters
     ----------
     container : tiled.client.container.Container
-        Below which everything is written.
+        Everything is written below it.
     """
 
     def __init__(self, container: Any) -> None:
@@ -49,7 +49,7 @@ class WriteRequest:
         self._columns: list[tuple[str, Column] | None] = []
 
     def remove(self, node: Node) -> None:
-        """Remove a node with all that is below it, if it is there."""
+        """Remove a node with everything below it, if it exists."""
         self._add("remove", node)
 
     def container(self, node: Node, metadata: Mapping[str, Any], specs: list[Spec]) -> None:
@@ -84,11 +84,11 @@ class WriteRequest:
         self._add("rows", node, data=rows)
 
     def register(self, node: Node, source: DataSource[Any], metadata: Mapping[str, Any], whose: Any) -> None:
-        """Make a node of data that lie in a file."""
+        """Make a node of data that are in a file."""
         self._create(node, source.structure_family, metadata, source=source, whose=whose)
 
     def extend_registered(self, node: Node, source: DataSource[Any], patch: Any, whose: Any) -> None:
-        """Tell how much there is in the file of a node now; `patch` is what is new, if it is an array."""
+        """Announce the present length of a node's file; `patch` is the new part, if it is an array."""
         where = None if patch is None else {"shape": patch.shape, "offset": patch.offset}
         self._add("extend_registered", node, whose=whose, json=safe_json_dump({"data_source": source}), patch=where)
 
@@ -97,18 +97,18 @@ class WriteRequest:
         self._add("set_metadata", node, json=safe_json_dump(metadata))
 
     def close(self, node: Node) -> None:
-        """Tell those who follow a node that nothing more comes."""
+        """Announce to the subscribers of a node that it is complete."""
         self._add("close", node)
 
     def send(self) -> int:
-        """Carry out the steps; returns how many nodes were there that were to be removed.
+        """Carry out the steps; return how many existing nodes were removed.
 
         A request that failed is never repeated: part of it may have been stored.
 
         Raises
         ------
         ColumnFailed
-            If Tiled didn't take a column.
+            If Tiled did not accept a column.
         httpx.TransportError
             If the server is gone.
         """

@@ -1,7 +1,7 @@
 """A route of the Tiled server: several steps of writing a run, in order and in one request.
 
-Tiled's own routes take one node a request. Most of what a request costs is finding the node and checking the key, so that the
-first estimate of a reconstruction would cost some twelve requests, and each further one three.
+Tiled's own routes handle one node per request, and most of the time of a request is spent on finding the node and checking
+the key. The first estimate of a reconstruction would take about twelve requests, and each further one three.
 """
 
 # No `from __future__ import annotations`: FastAPI reads the annotations of the route.
@@ -55,11 +55,11 @@ async def write(
     scopes: Annotated[Any, Depends(get_current_scopes)],
     _: Annotated[None, Security(check_scopes, scopes=_SCOPES)],
 ) -> dict[str, int]:
-    """Carry out steps below the container `path`, in the order of the request, each as Tiled's own route for it would.
+    """Carry out steps below the container `path`, in the order of the request, each like Tiled's own route for it.
 
     The body is a msgpack list of steps {"do": name, "node": path below the container, ...}; the methods of `_Steps` are their
-    names. The answer tells how many nodes were removed. The step that fails is named in the answer, with status 422; what came
-    before it stays stored.
+    names. The answer gives the number of nodes that were removed. If a step fails, the answer has status 422 and names it;
+    the steps before it remain stored.
     """
     container = await get_entry(
         path,
@@ -86,7 +86,7 @@ async def write(
 
 
 class _Steps:
-    """What is done below a container, with the nodes that were found so far."""
+    """The steps below a container, with a cache of the nodes found so far."""
 
     def __init__(self, container: Any) -> None:
         self.removed = 0
@@ -104,7 +104,7 @@ class _Steps:
         self._found: dict[tuple[str, ...], Any] = {(): container}
 
     async def remove(self, node: tuple[str, ...]) -> None:
-        """Remove the node and all below it, if it is there."""
+        """Remove the node and everything below it, if it exists."""
         try:
             there = await self._find(node)
         except NoEntry:
@@ -129,7 +129,7 @@ class _Steps:
             self._found[node] = made
 
     async def entries(self, node: tuple[str, ...], data: bytes) -> None:
-        """Fill an array, its data in the type and order of the node."""
+        """Fill an array; its data have the type and order of the node."""
         array = await self._find(node)
         decode = default_deserialization_registry.dispatch(StructureFamily.array, _ARRAY)
         await array.write(_ARRAY, decode, array, data)
@@ -147,20 +147,20 @@ class _Steps:
         await table.append_partition(APACHE_ARROW_FILE_MIME_TYPE, decode, table, data, 0)
 
     async def extend_registered(self, node: tuple[str, ...], json: bytes, patch: dict[str, Any] | None) -> None:
-        """Change what is known of a node's file; `json` is the body of Tiled's own request for it."""
+        """Update the description of a node's file; `json` is the body of Tiled's own request for it."""
         registered = await self._find(node)
         source = PutDataSourceRequest.model_validate_json(json).data_source
         source.id = registered.node.data_sources[0].id
         await registered.put_data_source(source, None if patch is None else ArrayPatch(**patch))
 
     async def set_metadata(self, node: tuple[str, ...], json: bytes) -> None:
-        """Replace entries of a node's metadata; its former ones are not kept."""
+        """Replace entries of a node's metadata; earlier versions are not kept."""
         there = await self._find(node[:-1])
-        there = await _child(there, node[-1])  # not as it was before a former step
+        there = await _child(there, node[-1])  # an earlier step may have changed it
         await there.replace_metadata(metadata={**there.metadata(), **orjson.loads(json)}, drop_revision=True)
 
     async def close(self, node: tuple[str, ...]) -> None:
-        """Tell those who follow the node that nothing more comes."""
+        """Announce to the subscribers of the node that it is complete."""
         await (await self._find(node)).close_stream()
 
     async def _find(self, node: tuple[str, ...]) -> Any:
@@ -170,7 +170,7 @@ class _Steps:
 
 
 async def _child(container: Any, key: str) -> Any:
-    """What `lookup_adapter` of a container gives for one key, at half the price: that makes its query anew each time."""
+    """What `lookup_adapter` of a container returns for one key, at half the cost: that function builds its query each time."""
     async with container.context.session() as database:
         node = (await database.execute(_CHILD, {"parent": container.node.id, "key": key})).unique().scalar()
     if node is None:

@@ -1,4 +1,4 @@
-"""Documents: the log that holds them, what those of a ghost-imaging scan mean, and those of a reconstruction.
+"""Documents: the log that holds them, the meaning of those of a ghost-imaging scan, and those of a reconstruction.
 
-Everything that is stored or reconstructed goes over the document log (`analysis.documents.log`).
+Everything that is stored or reconstructed passes through the document log (`analysis.documents.log`).
 """

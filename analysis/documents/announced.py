@@ -22,14 +22,14 @@ class AnnouncedRows:
     Parameters
     ----------
     folders : sequence of Path
-        Where the file may lie.
+        Folders in which the file may be.
     shape : tuple of int
-        Of a row: (H, W), or () for a number.
+        Shape of a row: (H, W), or () for a number.
 
     Attributes
     ----------
     rows : int
-        How many were announced.
+        Number of announced rows.
     problem : str or None
         Why some of them could not be read.
     """
@@ -49,7 +49,7 @@ class AnnouncedRows:
         Raises
         ------
         RunRefused
-            If they lie in another file than those before.
+            If they are in a different file from those before.
         """
         if self._resource is not None and datum.resource["uid"] != self._resource["uid"]:
             raise RunRefused(f"{datum.key} lies in more than one file, here {datum.resource['uri']}: write one file a run")
@@ -79,7 +79,7 @@ class AnnouncedRows:
             raise ValueError(str(error)) from error
 
     def _blocks(self, first: int, last: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows first to last - 1 at once; one by one, and without waiting any more, once something could not be read."""
+        """Rows first to last - 1 at once; after a failure one by one, and without further waiting."""
         if self.problem is None:
             try:
                 yield self._opened().read(first, last), np.arange(first, last)
@@ -87,7 +87,7 @@ class AnnouncedRows:
             except FramesUnreadable as error:
                 self.problem = str(error)
                 self.close()
-                self._file = None  # the next one doesn't wait
+                self._file = None  # the next read does not wait
         for row in range(first, last):
             try:
                 yield self._opened().read(row, row + 1), np.array([row])
@@ -106,13 +106,13 @@ class AnnouncedRows:
         return self._file
 
     def close(self) -> None:
-        """Close the file; it is opened again when it is read."""
+        """Close the file; it is opened again at the next read."""
         if self._file is not None:
             self._file.close()
 
 
 def _runs_of(rows: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Ranges that cover sorted numbers, few rows that aren't asked for among them."""
+    """Ranges that cover sorted numbers and contain few rows that are not requested."""
     if not len(rows):
         return
     edges = np.flatnonzero(np.diff(rows) > WINDOW) + 1

@@ -1,4 +1,4 @@
-"""Rows of a run that are ready to be reconstructed: realizations, frames, pairs or whatever its technique measures."""
+"""Rows of a run that are ready for reconstruction: realizations, frames, pairs or other rows, depending on the technique."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Batch:
     number : ndarray, int64, (B,)
         Sequence number, or number of the trigger, of each row.
     columns : mapping of str to ndarray, (B, ...)
-        What was measured; which columns there are is the technique's own.
+        The measured values; the columns depend on the technique.
     received : ndarray, int64, (B,)
-        Rows received up to and including this one, used or not.
+        Number of rows received up to and including this one, used or not.
     """
 
     number: np.ndarray
@@ -36,7 +36,7 @@ class Batch:
 
     @classmethod
     def join(cls, batches: Sequence[Batch]) -> Batch | None:
-        """One batch of several; None of none."""
+        """One batch made of several; None if there are none."""
         if not batches:
             return None
         if len(batches) == 1:

@@ -1,6 +1,7 @@
-"""What a document must look like to be logged: readers rely on it, so that none of them has to look again.
+"""The requirements that a document must meet to be logged: readers rely on them, so that none has to check again.
 
-Names of streams and data become parts of addresses in Tiled, and so does a run's uid: all are held to what is harmless there.
+Names of streams and data become parts of addresses in Tiled, and so does a run's uid: they may only contain harmless
+characters.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _IN_ADDRESSES = frozenset("/\\?#%")
 
 
 _RANGE = "a table with the whole numbers start and stop"
-_KINDS: dict[str, tuple[type, ...]] = {  # of what is as `plain` gives it back
+_KINDS: dict[str, tuple[type, ...]] = {  # types as `plain` returns them
     "text": (str,),
     "a table": (dict,),
     "a list": (list,),
@@ -70,14 +71,14 @@ def check_kind(name: Any) -> None:
 
 
 def check_document(name: str, doc: Mapping[str, Any]) -> None:
-    """Raise unless a document has what one of its name must have.
+    """Raise unless a document has the entries that its kind requires.
 
     Parameters
     ----------
     name : str
         A name that `check_kind` lets pass.
     doc : mapping
-        The document, as `plain` gives it back.
+        The document, as `plain` returns it.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def check_run_uid(uid: Any) -> None:
 
 
 def keys_of_events(descriptor: Mapping[str, Any]) -> frozenset[str]:
-    """The data keys that each event of a descriptor has: all but those whose data come as stream documents."""
+    """The data keys in each event of a descriptor: all except those whose data come as stream documents."""
     data_keys = descriptor["data_keys"]
     return frozenset(key for key in data_keys if not str(data_keys[key].get("external", "")).startswith("STREAM:"))
 

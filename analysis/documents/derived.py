@@ -1,7 +1,7 @@
-"""Derived runs: a reconstruction as a Bluesky run, with one event an estimate.
+"""Derived runs: a reconstruction as a Bluesky run, with one event per estimate.
 
-Uids of descriptors and events follow from the run's uid, so that a derived run that a killed process left open is continued by
-another one as if nothing had happened.
+Uids of descriptors and events follow from the run's uid, so that another process can continue a derived run that a killed
+process left open, without any difference.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ _NUMBERS = {
     "received": "<i8",
     "rejected": "<i8",
 }
-"""Numbers of every estimate's event, whatever its technique, and their types."""
+"""The numbers in every estimate's event, whatever the technique, and their types."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a reconstruction stands after its last row.
+    """The state of a reconstruction after its last row.
 
     Attributes
     ----------
     used : int
         Rows used so far: the update point.
     number_last : int
-        Number of the last one used.
+        Number of the last row used.
     received : int
-        Received up to that one, used or not.
+        Rows received up to that one, used or not.
     """
 
     used: int = 0
@@ -61,24 +61,24 @@ class Standing:
 
 @dataclass
 class Progress:
-    """What is in the log of a derived run.
+    """The documents of a derived run that are in the log.
 
     Attributes
     ----------
     started, described, ended : bool
         Whether its start, descriptor and stop documents are there.
     events : int
-        Its estimates.
+        Number of its estimates.
     restart : int
-        How often another process took it over; -1 before the first one began.
+        How often another process has taken it over; -1 before the first process began.
     finished : bool
         Whether the final estimate is there.
     update_points : list of int
-        Rows at each estimate that isn't final.
+        Rows at each estimate except the final one.
     rows_described : bool
-        Whether the descriptor of what is made of single rows is there.
+        Whether the descriptor of the results for single rows is there.
     rows : dict of str to int
-        Rows of each stream resource that were announced.
+        Number of announced rows of each stream resource.
     """
 
     started: bool = False
@@ -93,7 +93,7 @@ class Progress:
 
     @classmethod
     def of(cls, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Progress:
-        """Read it from the documents of the derived run."""
+        """Build it from the documents of the derived run."""
         progress = cls()
         for name, doc in documents:
             if name == "start":
@@ -140,25 +140,25 @@ def derived_start(
     raw_start : mapping
         Start document of the run that is reconstructed.
     recipe : Recipe
-        What was asked for.
+        The requested reconstruction.
     uid : str
         The derived run's own uid.
     purpose : str
         "live" (made by a worker, and continued by the next one) or "replay".
     rows : str
-        What the rows of the run are called; estimates have a column of that name.
+        Name of the rows of the run; estimates have a column of that name.
     metadata : mapping, optional
-        What the technique says of the run.
+        The technique's description of the run.
     remarks : sequence of str
-        What people should know before they look at the estimates.
+        What users should know before they look at the estimates.
     options : mapping, optional
-        The options with all their defaults, when they are known; else those of the recipe.
+        The options with all their defaults, if they are known; otherwise those of the recipe.
     threads : int
         Threads of the numerical libraries.
     recipes : sequence of Recipe
-        All recipes that this run is reconstructed by.
+        All recipes with which this run is reconstructed.
     attempt : int
-        How many derived runs of this recipe were refused before.
+        Number of earlier derived runs of this recipe that were refused.
     refused : str, optional
         The kind of reference without which the run cannot be reconstructed, such as "mask_set".
     """
@@ -197,15 +197,15 @@ class DerivedRun:
     Parameters
     ----------
     emit : callable
-        Gets each document as `(name, doc)`, for example a LogWriter.
+        Receives each document as `(name, doc)`, for example a LogWriter.
     start : dict
-        Its start document, from `derived_start`; not written again if the run had been begun.
+        Its start document, from `derived_start`; not written again if the run has begun already.
     quantities : mapping of str to Quantity
-        Every array and figure of its estimates.
+        All arrays and figures of its estimates.
     expected : int, optional
         Rows that the raw run should have.
     progress : Progress, optional
-        What another process wrote of it.
+        The part that another process has written.
     """
 
     def __init__(
@@ -232,7 +232,7 @@ class DerivedRun:
         self.progress.restart += 1
 
     def store_rows(self, series: Mapping[str, Quantity], folder: Path) -> RowFile:
-        """Return what stores single rows in a file in this folder; closed with the run."""
+        """Return the writer that stores single rows in a file in this folder; it is closed with the run."""
         self.rows = RowFile(
             folder / f"{self.uid}.h5",
             self._emit,
@@ -244,12 +244,12 @@ class DerivedRun:
         return self.rows
 
     def estimate(self, estimate: Estimate, standing: Standing, *, final: bool, elapsed_s: float) -> None:
-        """Write one event, unless the final estimate had been written already.
+        """Write one event, unless the final estimate has been written already.
 
         Raises
         ------
         ValueError
-            If the estimate holds something that was not declared, or of another shape.
+            If the estimate contains something undeclared or of a different shape.
         """
         values = {name: _value(name, quantity, estimate) for name, quantity in self._quantities.items()}
         if undeclared := {*estimate.arrays, *estimate.figures} - values.keys():
@@ -295,16 +295,16 @@ class DerivedRun:
     def close(
         self, ledger: Ledger | None = None, *, failure: str | None = None, options: Mapping[str, Any] | None = None
     ) -> None:
-        """Write the stop document, and close the file of single rows if there is one.
+        """Write the stop document, and close the file of single rows, if any.
 
         Parameters
         ----------
         ledger : Ledger, optional
-            What became of every row.
+            What happened to every row.
         failure : str, optional
             Why there is no final estimate.
         options : mapping, optional
-            The options as really used, values chosen from the data included.
+            The options as actually used, including values chosen from the data.
         """
         if self.rows is not None:
             self.rows.close()
@@ -367,17 +367,17 @@ class DerivedRun:
 
 
 def array_keys(data_keys: Mapping[str, Any]) -> list[str]:
-    """The arrays of a derived run, from its descriptor's data keys: the one to look at first."""
+    """The arrays of a derived run, from its descriptor's data keys; the main image comes first."""
     return [key for key, data_key in data_keys.items() if data_key["dtype"] == "array" and len(data_key["shape"]) > 0]
 
 
 def quality_figures(data_keys: Mapping[str, Any]) -> list[str]:
-    """The figures of quality of a derived run, from its descriptor's data keys; the one that counts most first."""
+    """The figures of quality of a derived run, from its descriptor's data keys; the most important one comes first."""
     return [key for key, data_key in data_keys.items() if data_key.get("lower_is_better") is not None]
 
 
 def is_useless(data_key: Mapping[str, Any], value: float | None) -> bool:
-    """Whether a figure of quality says that its image is no better than a flat one; what is not known says nothing."""
+    """Whether a figure of quality shows that its image is no better than a flat one; an unknown figure shows nothing."""
     limit = data_key.get("useless_from")
     if limit is None or value is None or math.isnan(value):
         return False
@@ -385,7 +385,7 @@ def is_useless(data_key: Mapping[str, Any], value: float | None) -> bool:
 
 
 def failed_checks(data_keys: Mapping[str, Any], figures: Mapping[str, Any]) -> list[str]:
-    """What people are warned of in an estimate, a sentence for each of its checks that failed."""
+    """The warnings for an estimate, one sentence for each of its checks that failed."""
     said = []
     for key, data_key in data_keys.items():
         limit, value = data_key.get("doubtful_from"), figures.get(key)

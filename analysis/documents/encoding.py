@@ -1,6 +1,7 @@
-"""Documents as bytes: what `encode` takes, `decode` gives back as it was.
+"""Documents as bytes: `decode` returns exactly what `encode` was given.
 
-msgpack, because floats stay exact (NaN and infinity too, which JSON turns into null), with an extension type for arrays.
+msgpack is used because floats stay exact (also NaN and infinity, which JSON turns into null), with an extension type for
+arrays.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 from analysis.documents.plain import NotPlain, plain
 
 _ARRAY = 1  # msgpack extension type: an ndarray as (dtype, shape, bytes)
-LARGEST_BYTES = 500_000_000  # half of what SQLite can take
-_HEADER_BYTES = 1024  # more than dtype and shape ever take
+LARGEST_BYTES = 500_000_000  # half of SQLite's limit
+_HEADER_BYTES = 1024  # more than dtype and shape ever need
 
 
 class LogError(RuntimeError):
@@ -25,7 +26,7 @@ class LogError(RuntimeError):
 
 @dataclass(frozen=True)
 class ArrayLeftOut:
-    """Stands for an array that was not asked for."""
+    """Placeholder for an array that was not requested."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -39,18 +40,18 @@ def encode(doc: Mapping[str, Any], name: str = "document") -> bytes:
     doc : mapping
         The document; not changed. `analysis.documents.plain` says what may be in it and what is converted.
     name : str
-        What to call it in an error.
+        Its name in error messages.
 
     Raises
     ------
     LogError
-        If `decode` would not give back what is in it; the message says where it is.
+        If `decode` would not return its content unchanged; the message says where.
     """
     return pack(plain_document(doc, name), name)
 
 
 def plain_document(doc: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The document as it will come back. Raises LogError as `encode` does."""
+    """The document as `decode` will return it. Raises LogError as `encode` does."""
     if not isinstance(doc, Mapping):
         raise LogError(f"a document cannot be logged: a {name} must be a table, not of type {type(doc).__name__}")
     try:
@@ -72,14 +73,14 @@ def pack(doc: dict[str, Any], name: str) -> bytes:
 
 
 def decode(body: bytes, *, arrays: bool = True) -> dict[str, Any]:
-    """The document that `encode` made these bytes from.
+    """Decode the document from bytes made by `encode`.
 
     Parameters
     ----------
     body : bytes
         From `encode`.
     arrays : bool
-        Whether arrays are wanted; else each is replaced by an `ArrayLeftOut`.
+        Whether to decode arrays; otherwise each is replaced by an `ArrayLeftOut`.
 
     Raises
     ------
@@ -88,9 +89,9 @@ def decode(body: bytes, *, arrays: bool = True) -> dict[str, Any]:
     """
     hook: Callable[[int, bytes], Any] = _decode_array if arrays else _leave_out_array
     try:
-        # Logs of former versions hold keys that are whole numbers.
+        # Logs of former versions contain keys that are integers.
         doc: dict[str, Any] = msgpack.unpackb(body, ext_hook=hook, strict_map_key=False)
-    except Exception as error:  # msgpack, NumPy and Python each have errors of their own for bytes that make no sense
+    except Exception as error:  # msgpack, NumPy and Python each have their own errors for invalid bytes
         raise LogError(f"it cannot be decoded ({type(error).__name__}: {error})") from error
     if not isinstance(doc, dict):
         raise LogError(f"it is of type {type(doc).__name__}, not a table")

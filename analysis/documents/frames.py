@@ -1,10 +1,10 @@
-"""Frames that are still in their HDF5 file: read row by row, also while the detector writes them.
+"""Frames in their HDF5 file, read row by row, also while the detector writes them.
 
-A run's documents say where the file is, and how many frames have been flushed; the pixels are nowhere else. That number is
-trusted, never the length of the data set, which may be longer than frames were taken. Memory is bounded by what is asked for at
-once and one chunk of the file.
+A run's documents give the location of the file and the number of frames that have been flushed; the pixels are only in the
+file. The reader trusts that number, never the length of the data set, which may exceed the number of frames. Memory is
+limited to the rows requested at once and one chunk of the file.
 
-Files come from elsewhere: they must lie in an allowed folder, and what makes HDF5 read other files is refused.
+The files come from outside: they must be in an allowed folder, and constructs that make HDF5 read other files are refused.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from analysis.documents.own_data import DataElsewhere, own_dataset
 T = TypeVar("T")
 
 PATIENCE_S = 5.0
-"""How long a file, or frames that were announced, may take to appear: file servers show new data late."""
+"""How long a file, or announced frames, may take to appear: file servers show new data late."""
 
 _FOLDERS_FILE = "frame_folders.json"
 _POLL_S = 0.05
-_LARGEST_CHUNK = 2**28  # bytes, unpacked: one chunk is in memory, however few frames are asked for
-# HDF5 reads an index that is just being written again, and doubles the pause each time: 25 times take 0.03 s. Its own limit
-# of 100 means for ever, where the end of a file is lost.
+_LARGEST_CHUNK = 2**28  # bytes, unpacked: one chunk is in memory, however few frames are requested
+# HDF5 retries to read an index that is being rewritten, and doubles the pause each time: 25 attempts take 0.03 s. Its own
+# limit of 100 would mean for ever if the end of a file is lost.
 _READ_ATTEMPTS = 25
 
 
@@ -41,11 +41,11 @@ class FramesUnreadable(RuntimeError):
 
 
 class FramesRefused(FramesUnreadable):
-    """Frames that are not read, since the file is none that may be read."""
+    """Frames that are not read, because reading the file is not allowed."""
 
 
 class FrameFile:
-    """One data set of an HDF5 file, a row for each frame. A context manager.
+    """One data set of an HDF5 file, with one row per frame. A context manager.
 
     Parameters
     ----------
@@ -54,20 +54,20 @@ class FrameFile:
     dataset : str
         The data set in it, (N, ...): pixels (N, H, W), or a number for each frame (N,).
     allowed : sequence of Path
-        Folders in which, or below which, the file may lie.
+        Folders in which, or below which, the file may be.
     shape : tuple of int, optional
-        What one row must be like: (H, W), or () for a number.
+        Required shape of one row: (H, W), or () for a number.
     dtype : dtype, optional
-        What it must be of.
+        Its required type.
     patience_s : float
-        How long to wait for what is not there yet.
+        How long to wait for data that are not there yet.
 
     Raises
     ------
     FramesRefused
-        If the file may not be read, or is not what it should be.
+        If reading the file is not allowed, or its content is not as expected.
     FramesUnreadable
-        If it isn't there, or cannot be read.
+        If it does not exist, or cannot be read.
     """
 
     def __init__(
@@ -86,12 +86,12 @@ class FrameFile:
         self._expected = (shape, None if dtype is None else np.dtype(dtype))
         self._patience_s = patience_s
         self._data: h5py.Dataset | None = None
-        self._refreshed_for = 0  # frames that were announced when the data set was last refreshed
+        self._refreshed_for = 0  # number of announced frames when the data set was last refreshed
         data = self._patiently(self._opened)
         self.shape: tuple[int, ...] = data.shape[1:]
         self.dtype: np.dtype = data.dtype
         self.chunk: int = data.chunks[0] if data.chunks else 1
-        """Rows that the file holds together."""
+        """Number of rows that the file stores together."""
 
     @classmethod
     def of(
@@ -113,23 +113,23 @@ class FrameFile:
         )
 
     def read(self, first: int, last: int) -> np.ndarray:
-        """Read rows first to last - 1, which were announced; (last - first, ...).
+        """Read the announced rows first to last - 1; (last - first, ...).
 
         Raises
         ------
         FramesUnreadable
-            If they don't appear in time, or are damaged.
+            If they do not appear in time, or are damaged.
         """
         if not 0 <= first <= last:
             raise ValueError(f"there are no frames {first} to {last - 1}")
         return self._patiently(lambda: self._rows(first, last))
 
     def __len__(self) -> int:
-        """How many rows the data set has by now, whether they were announced or not."""
+        """Number of rows in the data set now, announced or not."""
         return self._patiently(lambda: len(self._opened()))
 
     def close(self) -> None:
-        """Close the file; it is opened again when it is read."""
+        """Close the file; it is opened again at the next read."""
         if self._data is not None:
             self._data.file.close()
             self._data = None
@@ -149,7 +149,7 @@ class FrameFile:
             except (FramesRefused, MemoryError):
                 self.close()
                 raise
-            except Exception as error:  # whatever half a file makes of HDF5
+            except Exception as error:  # whatever an incomplete file causes in HDF5
                 self.close()
                 if time.monotonic() >= deadline:
                     raise FramesUnreadable(f"{self}: {_in_words(error)}") from error
@@ -205,7 +205,7 @@ class FrameFile:
         return rows
 
     def _check_stored(self, data: h5py.Dataset, first: int, last: int) -> None:
-        """HDF5 itself makes zeros of chunks that were never written, or lie behind the end of the file."""
+        """Check that chunks exist: HDF5 returns zeros for chunks that were never written or lie beyond the end of the file."""
         size = self.path.stat().st_size
         if data.chunks is None:
             places = [(data.id.get_offset(), data.nbytes)]
@@ -226,7 +226,7 @@ class FrameFile:
 
 
 def frame_folders(state_dir: Path | str) -> list[Path]:
-    """The folders in which a detector's files may lie: `frames` in the state directory, and those that `allow_frames` named."""
+    """The folders in which a detector's files may be: `frames` in the state directory, and those given to `allow_frames`."""
     state_dir = Path(state_dir)
     try:
         named = json.loads((state_dir / _FOLDERS_FILE).read_text())
@@ -236,12 +236,12 @@ def frame_folders(state_dir: Path | str) -> list[Path]:
 
 
 def row_folder(state_dir: Path | str) -> Path:
-    """Where reconstructions store what they make of single rows: a folder that readers of frames may read too."""
+    """The folder in which reconstructions store their results for single rows; readers of frames may read it too."""
     return frame_folders(state_dir)[0] / "derived"
 
 
 def allow_frames(state_dir: Path | str, folder: Path | str) -> None:
-    """Let the readers of a state directory read frames in a folder elsewhere too."""
+    """Allow the readers of a state directory to read frames in another folder too."""
     state_dir, folder = Path(state_dir), Path(folder).absolute()
     if folder not in frame_folders(state_dir):
         named = [str(known) for known in (*frame_folders(state_dir)[1:], folder)]
@@ -251,12 +251,12 @@ def allow_frames(state_dir: Path | str, folder: Path | str) -> None:
 
 
 def checked_path(path: Path, folders: Sequence[Path | str]) -> Path:
-    """Where a file really lies, if it lies in one of these folders, or below it.
+    """The real path of a file, if it is in or below one of these folders.
 
     Raises
     ------
     FramesRefused
-        If it doesn't.
+        If it is not.
     """
     real = path.resolve()
     if not any(real.is_relative_to(Path(folder).resolve()) for folder in folders):
@@ -271,7 +271,7 @@ def path_of(resource: Mapping[str, Any]) -> Path:
     Raises
     ------
     FramesRefused
-        If it is no file of this machine's.
+        If it is not a file on this machine.
     """
     uri = urlparse(resource["uri"])
     if uri.scheme != "file" or uri.netloc not in ("", "localhost"):
@@ -280,7 +280,7 @@ def path_of(resource: Mapping[str, Any]) -> Path:
 
 
 def row_shape(data_key: Mapping[str, Any]) -> tuple[int, ...]:
-    """What one row of the file is like by the descriptor's entry: (H, W), or () for a number; a leading 1 counts the frame."""
+    """The shape of one row of the file by the descriptor's entry: (H, W), or () for a number; a leading 1 counts the frame."""
     shape = tuple(data_key["shape"])
     return shape[1:] if len(shape) in (1, 3) and shape[0] == 1 else shape
 
@@ -288,11 +288,11 @@ def row_shape(data_key: Mapping[str, Any]) -> tuple[int, ...]:
 def _open_while_written(path: Path) -> h5py.File:
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_libver_bounds(h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_LATEST)
-    # h5py does not have this function of the library that it brings along.
+    # h5py does not expose this function of the library that it contains.
     set_attempts = ctypes.CDLL(h5py.h5p.__file__).H5Pset_metadata_read_attempts
     set_attempts.argtypes = [ctypes.c_int64, ctypes.c_uint]
     set_attempts(access.id, _READ_ATTEMPTS)
-    # As a reader beside a writer first: after a killed writer a plain reader may be refused.
+    # First open it as a reader beside a writer: after a writer was killed, a plain reader may be refused.
     return h5py.File(h5py.h5f.open(bytes(path), h5py.h5f.ACC_RDONLY | h5py.h5f.ACC_SWMR_READ, fapl=access))
 
 

@@ -1,4 +1,4 @@
-"""The gap ledger: what became of every row (realization, frame) that a run should have had."""
+"""The gap ledger: what happened to every row (realization, frame) that a run should have had."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ MAX_DETAILS = 100
 
 @dataclass
 class Ledger:
-    """Counts of a run's rows and why some are not used.
+    """Counts of a run's rows, and why some are not used.
 
     Attributes
     ----------
     expected : int or None
-        As many as the start document announces.
+        The number that the start document announces.
     received : int
         Distinct numbers that arrived.
     used : int
-        Rows that the estimate is made of.
+        Rows that contribute to the estimate.
     rejected : Counter
-        Received and not used, by reason (a key of the technique's `reasons`).
+        Rows received but not used, by reason (a key of the technique's `reasons`).
     missing : int
-        Emitted by the plan and not received.
+        Emitted by the plan but not received.
     not_acquired : int
-        Announced by the start document, and never emitted: the scan ended early.
+        Announced by the start document but never emitted: the scan ended early.
     duplicates : int
         Rows that repeat a number with the same content.
     conflicts : int
-        Rows that repeat a number with other content; the earlier one counts.
+        Rows that repeat a number with different content; the earlier one counts.
     foreign : int
         Events whose descriptor belongs to no stream of this run.
     revised : bool
-        A document came so late that estimates before the final one were made without it.
+        A document arrived so late that estimates before the final one were made without it.
     details : list of (int, str)
         The first hundred (number, reason), "missing" being a reason here.
     normalisation : dict
-        What the data were corrected with.
+        The quantities with which the data were corrected.
     remarks : list of str
-        What people should know of it, in sentences.
+        What users should know about it, in sentences.
     doubts : list of str
-        What seems wrong with the data, in sentences with what mends it.
+        What seems wrong with the data and how to mend it, in sentences.
     """
 
     expected: int | None = None
@@ -62,12 +62,12 @@ class Ledger:
     doubts: list[str] = field(default_factory=list)
 
     def reject(self, number: int, reason: str) -> None:
-        """One received row is not used."""
+        """Note that one received row is not used."""
         self.rejected[reason] += 1
         self.note(number, reason)
 
     def note(self, number: int, reason: str) -> None:
-        """Remember one number, while there is room."""
+        """Record one number, while there is room."""
         if len(self.details) < MAX_DETAILS:
             self.details.append((number, reason))
 

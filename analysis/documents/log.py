@@ -1,14 +1,15 @@
 """The document log: every Bluesky document, once, in order, on the local disk, before anything else sees it.
 
-One SQLite file in write-ahead-log mode, one row a document. Appending takes some 0.05 ms and cannot wait for a server; what was
-appended survives `kill -9`. Any number of processes read from any position, at any time.
+One SQLite file in write-ahead-log mode, one row a document. Appending takes about 0.05 ms and never waits for a server;
+appended documents survive `kill -9`. Any number of processes read from any position, at any time.
 
-There are two such files, `raw.db` (written by sessions) and `processed.db` (written by reconstructions), because SQLite has one
-writer's lock a file: a reconstruction that is stopped while it holds the lock must never stop a scan.
+There are two such files, `raw.db` (written by sessions) and `processed.db` (written by reconstructions), because SQLite has
+one write lock per file: a reconstruction that is suspended while it holds the lock must never stop a scan.
 
-What is in the log can be read, and stays what it was: the writer refuses documents that readers could make nothing of
-(`analysis.documents.checks`) or that would come back as something else (`analysis.documents.plain`), and every row has a
-checksum. A row that can't be read all the same makes no read fail: `analysis.documents.log_reader` says how it is told of.
+Everything in the log is readable and unchanged: the writer refuses documents that readers could not use
+(`analysis.documents.checks`) or that would not be returned unchanged (`analysis.documents.plain`), and every row has a
+checksum. If a row still cannot be read, reading the others does not fail: `analysis.documents.log_reader` describes how it is
+reported.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _CHECKPOINT_EVERY_S = 1.0
 
 @dataclass
 class _OpenRun:
-    """A run that this writer writes: its entry in the table of runs, and the number of its newest document."""
+    """A run that this writer writes: its entry in the table of runs, and the number of its last document."""
 
     row: RunRow
     number: int
@@ -58,7 +59,7 @@ class _OpenRun:
 
 @dataclass(frozen=True)
 class _Parent:
-    """What documents refer to, a descriptor or a resource: its run, and the data keys of a descriptor's events."""
+    """A document that others refer to, a descriptor or a resource: its run, and the data keys of a descriptor's events."""
 
     run: str
     keys: frozenset[str] | None
@@ -70,7 +71,7 @@ class LogWriter:
     Parameters
     ----------
     path : Path
-        The SQLite file, made (with its folder) if it isn't there.
+        The SQLite file; it and its folder are made if they do not exist.
 
     Raises
     ------
@@ -83,16 +84,16 @@ class LogWriter:
         self._open: dict[str, _OpenRun] = {}  # runs that this writer began or adopted
         self._parents: dict[str, _Parent] = {}  # by uid of the descriptor or resource
         self._unstored_stops: dict[str, dict[str, Any]] = {}
-        self._taken: set[str] = set()  # runs that another process ended, or went on with
-        # The RunEngine calls from its own thread, and a session may be closed from another.
+        self._taken: set[str] = set()  # runs that another process has ended or continued
+        # The RunEngine calls this from its own thread, and a session may be closed from another one.
         self._lock = threading.Lock()
         self._process = this_process()
         self._connection = make(self.path)
-        # Moving pages from the write-ahead log into the file waits for the disk, some milliseconds: never in the thread that
-        # appends.
+        # Moving pages from the write-ahead log into the file waits for the disk for some milliseconds: never do it in the
+        # thread that appends.
         self._connection.execute("PRAGMA wal_autocheckpoint = 0")
         self._closed = threading.Event()
-        # A thread and a connection of its own, made here so that what goes wrong is the caller's to hear.
+        # It has a thread and a connection of its own, made here so that errors reach the caller.
         self._housekeeping = threading.Thread(
             target=self._keep_house, args=(connect(self.path),), name=f"checkpoint {self.path.name}", daemon=True
         )
@@ -104,8 +105,9 @@ class LogWriter:
         Raises
         ------
         LogError
-            If it could not be stored: the disk is full, it is no such document, it is not data, it belongs to no run that this
-            process writes, or another process has ended the run. Other documents, and other runs, are not affected.
+            If it could not be stored: the disk is full, it is not a valid document, it contains something that is not data,
+            it belongs to no run that this process writes, or another process has ended the run. Other documents, and other
+            runs, are not affected.
         """
         try:
             check_kind(name)
@@ -122,7 +124,7 @@ class LogWriter:
                 raise LogError(f"run {run} has already begun: each run needs its own uid")
             if name != "start" and run not in self._open:
                 if name == "stop" and self._is_unheard_of(run):
-                    return  # a RunEngine sends it all the same
+                    return  # a RunEngine sends it nevertheless
                 raise LogError(f"a {name} document belongs to run {run}, which is not open in {self.path}")
             try:
                 self._append(run, name, body)
@@ -153,7 +155,7 @@ class LogWriter:
             self._open[run] = _OpenRun(row, last_number(self._connection, run))
             query = "SELECT name, body FROM documents WHERE run = ? AND name IN ('descriptor', 'resource', 'stream_resource')"
             for name, body in self._connection.execute(query, (run,)).fetchall():
-                # One that makes no sense is passed over: its events are refused then, as those of an unknown descriptor.
+                # A damaged descriptor is skipped: its events are then refused, like those of an unknown descriptor.
                 with contextlib.suppress(LogError, KeyError, TypeError, AttributeError):
                     self._learn(run, name, decode(body, arrays=False))
 
@@ -194,7 +196,7 @@ class LogWriter:
         return position
 
     def _is_unheard_of(self, run: str) -> bool:
-        """Whether its start document was refused, so that it never was, or it is told already that it is another process's."""
+        """Whether the run does not exist because its start document was refused, or is known to be another process's."""
         with self._told():
             return run in self._taken or self._stored(run) is None
 
@@ -215,7 +217,7 @@ class LogWriter:
         return run_row(found)[0] if found else None
 
     def _run_of(self, name: str, doc: dict[str, Any]) -> str:
-        """The run of a document; raises LogError if it refers to something unknown, or isn't as what it refers to says."""
+        """The run of a document; raises LogError if the document refers to something unknown, or does not agree with it."""
         if name == "start":
             return str(doc["uid"])
         if name in ("event", "event_page", "stream_datum"):
@@ -244,7 +246,7 @@ class LogWriter:
         return parent
 
     def _learn(self, run: str, name: str, doc: dict[str, Any]) -> None:
-        """Note what later documents refer to; forget a run that has ended."""
+        """Note what later documents may refer to; forget a run that has ended."""
         if name == "descriptor":
             self._parents[doc["uid"]] = _Parent(run, keys_of_events(doc))
         elif name in ("resource", "stream_resource"):
@@ -254,7 +256,7 @@ class LogWriter:
             self._parents = {uid: parent for uid, parent in self._parents.items() if parent.run != run}
 
     def _end_without(self, doc: Any, error: LogError) -> None:
-        """A stop document was refused: the run ends nevertheless, or it would stay open as long as this process runs."""
+        """End a run whose stop document was refused; otherwise it would stay open as long as this process runs."""
         run = doc.get("run_start") if isinstance(doc, Mapping) else None
         if isinstance(run, str) and run in self._open:
             stop = {"uid": str(uuid.uuid4()), "time": time.time(), "run_start": run, "exit_status": "fail", "num_events": {}}
@@ -263,10 +265,10 @@ class LogWriter:
     def _keep_house(self, connection: sqlite3.Connection) -> None:
         with contextlib.closing(connection):
             while not self._closed.wait(_CHECKPOINT_EVERY_S):
-                # A full disk or a busy file is no reason to stop: what is in the write-ahead log is safe there.
+                # A full disk or a busy file is no reason to stop: the content of the write-ahead log is safe.
                 with contextlib.suppress(sqlite3.Error, OSError):
                     checkpoint(connection, self.path)
-                # Try again to end the runs whose stop documents the disk had no room for.
+                # Try again to end the runs whose stop documents did not fit on the disk.
                 for run, doc in list(self._unstored_stops.items()):
                     with contextlib.suppress(LogError):
                         self("stop", doc)

@@ -1,8 +1,8 @@
-"""The SQLite file of a document log: where it is, its tables, and how damaged rows are recognized.
+"""The SQLite file of a document log: its location, its tables, and how damaged rows are recognized.
 
-Each row carries a checksum, and its number within its run, so that a row that a faulty disk changed or lost is noticed. Of a run
-the log notes which process writes it. SQLite's write-ahead log works between processes of one machine only; so a process that
-doesn't run here writes no more.
+Each row carries a checksum and its number within its run, so that rows changed or lost by a faulty disk are noticed. For each
+run, the log notes which process writes it. SQLite's write-ahead log works only between processes of one machine; so a process
+that does not run on this machine no longer writes.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class RunRow:
 
     @cached_property
     def checksum(self) -> int:
-        """Of everything in the row."""
+        """Checksum of everything in the row."""
         writer = self.writer
         return zlib.crc32(repr((self.uid, self.first, self.stop, writer.pid, writer.started_ticks, writer.boot)).encode())
 
@@ -89,7 +89,7 @@ RUN_COLUMNS = "uid, first, stop, pid, started_ticks, boot, runs.checksum"
 
 
 def run_row(columns: tuple[Any, ...]) -> tuple[RunRow, bool]:
-    """A row of `RUN_COLUMNS`, and whether it is as it was written."""
+    """A row of `RUN_COLUMNS`, and whether it is unchanged since it was written."""
     uid, first, stop, pid, ticks, boot, checksum = columns
     row = RunRow(uid, first, stop, Process(pid, ticks, boot))
     return row, row.checksum == checksum
@@ -105,7 +105,8 @@ def save_run(connection: sqlite3.Connection, row: RunRow) -> None:
 def save_document(connection: sqlite3.Connection, row: RunRow, number: int, name: str, body: bytes) -> int | None:
     """Append a document, the `number`-th of its run, from 1.
 
-    Returns its position; None, and nothing is stored, if the run's entry in the table of runs is not as in `row` any more.
+    Returns its position. If the run's entry in the table of runs is no longer as in `row`, nothing is stored and None is
+    returned.
     """
     logged_at = time.time()
     columns = (row.uid, number, name, logged_at, checksum_of(row.uid, number, name, logged_at, body), body)
@@ -119,7 +120,7 @@ def save_document(connection: sqlite3.Connection, row: RunRow, number: int, name
 
 
 def last_number(connection: sqlite3.Connection, run: str) -> int:
-    """The number of a run's newest document."""
+    """The number of a run's last document."""
     query = "SELECT number FROM documents WHERE run = ? ORDER BY position DESC LIMIT 1"
     (number,) = connection.execute(query, (run,)).fetchone() or (0,)
     if number is None:  # of a former version
@@ -128,34 +129,34 @@ def last_number(connection: sqlite3.Connection, run: str) -> int:
 
 
 def last_position(connection: sqlite3.Connection) -> int:
-    """The position of the newest document that there ever was; 0 for a new log."""
+    """The position of the newest document that ever existed; 0 for a new log."""
     (position,) = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'documents'").fetchone() or (0,)
     return int(position)
 
 
 def checksum_of(run: str, number: int, name: str, logged_at: float, body: bytes) -> int:
-    """Of a row of the table of documents."""
+    """Checksum of a row of the table of documents."""
     return zlib.crc32(body, zlib.crc32(f"{run}/{number}/{name}/{logged_at!r}".encode()))
 
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Hold the log's write lock; everything or nothing of what happens in the block is stored."""
+    """Hold the log's write lock; all or none of the changes in the block are stored."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
-    except BaseException:  # Ctrl-C too: the lock would keep everybody from writing
+    except BaseException:  # also Ctrl-C: the lock would keep everybody from writing
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
 
 
 def checkpoint(connection: sqlite3.Connection, path: Path) -> None:
-    """Move what is in the write-ahead log into the file, and restart the write-ahead log if it has become long.
+    """Move the content of the write-ahead log into the file, and restart the write-ahead log if it has become long.
 
-    The first waits for nobody, and never gets to the end while others write. So what little is left then is moved while writers
-    wait, some milliseconds. Readers are in SQLite's way for as long as they read some rows, and are waited for that long.
+    The first step waits for nobody, and never reaches the end while others write. The small rest is then moved while writers
+    wait for some milliseconds. A reader blocks SQLite only while it reads some rows; the second step waits for it.
     """
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     if path.with_name(f"{path.name}-wal").stat().st_size > LARGEST_WAL_BYTES:
@@ -164,12 +165,12 @@ def checkpoint(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def make(path: Path) -> sqlite3.Connection:
-    """Open a log's file for writing; make it, for its owner alone, if it isn't there.
+    """Open a log's file for writing; if it does not exist, make it, accessible only to its owner.
 
     Raises
     ------
     LogError
-        If it can't be opened or is of another version.
+        If it cannot be opened or is of another version.
     """
     try:
         private_folder(path.parent)
@@ -183,12 +184,12 @@ def make(path: Path) -> sqlite3.Connection:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a log's file as both readers and writers need it.
+    """Open a log's file for readers and writers.
 
     Raises
     ------
     LogError
-        If it can't be opened or is of another version.
+        If it cannot be opened or is of another version.
     """
     connection = None
     try:
@@ -197,8 +198,8 @@ def connect(path: Path) -> sqlite3.Connection:
         if version == 1:
             _upgrade(connection)
             version = SCHEMA_VERSION
-        # NORMAL survives the death of any process; only a power cut may cost the last documents. FULL would wait for the disk on
-        # every document, inside the RunEngine.
+        # NORMAL survives the death of any process; only a power cut may lose the last documents. FULL would wait for the disk
+        # on every document, inside the RunEngine.
         connection.execute("PRAGMA synchronous = NORMAL")
     except sqlite3.Error as error:
         if connection is not None:
@@ -207,7 +208,7 @@ def connect(path: Path) -> sqlite3.Connection:
     if version not in (0, SCHEMA_VERSION):
         connection.close()
         raise LogError(f"the document log {path} is of version {version}; this ghostbeam reads version {SCHEMA_VERSION}")
-    connection.text_factory = _text  # text that a faulty disk made no text is told by the checksum
+    connection.text_factory = _text  # text made invalid by a faulty disk is detected by the checksum
     return connection
 
 
@@ -219,7 +220,7 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     """Version 1 had neither checksums nor numbers, and identified processes by their start time. Its rows are not changed."""
     with transaction(connection):
         if connection.execute("PRAGMA user_version").fetchone()[0] != 1:
-            return  # somebody else was faster
+            return  # another process was faster
         connection.execute("ALTER TABLE documents ADD COLUMN number INTEGER")
         connection.execute("ALTER TABLE documents ADD COLUMN checksum INTEGER")
         rows = connection.execute("SELECT uid, first, stop, pid, process_started FROM runs").fetchall()

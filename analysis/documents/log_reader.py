@@ -1,10 +1,10 @@
-"""Reading the document log, whatever a disk, or a writer of another version, did to it.
+"""Reading the document log, even if a faulty disk or a writer of another version has damaged it.
 
-A read never raises because of a row: a row that can't be read is a `Record` like all others, whose `damage` says what is wrong,
-and whose `doc` raises LogDamage with run and position in it. So whoever reads many runs gives up that one run, and goes on.
-Damage is: a checksum that doesn't fit, bytes that are no document, a page that SQLite can't read, rows that are gone (positions
-in the log and numbers in a run have no gaps), and a document behind the stop document of its run. Where nothing tells whose a
-damaged row is, its `run` is empty. `RunInfo`, a run as a whole, has a `damage` too, and an empty start document then.
+A read never raises because of a row: a row that cannot be read is a `Record` like all others, whose `damage` says what is
+wrong, and whose `doc` raises LogDamage with run and position. So a reader of many runs gives up only that run and continues.
+Damage is: a checksum that does not match, bytes that are no document, a page that SQLite cannot read, missing rows (positions
+in the log and numbers in a run have no gaps), and a document after the stop document of its run. If the run of a damaged row
+is unknown, its `run` is empty. `RunInfo`, a run as a whole, has a `damage` too, and then an empty start document.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class LogDamage(LogError):
 
 
 class RunState(enum.Enum):
-    """What a reader may expect of a run: nothing ever, more later, or nothing more."""
+    """What a reader may expect from a run: nothing ever, more later, or nothing more."""
 
     UNKNOWN = "no such run"
     OPEN = "not yet ended"
@@ -60,11 +60,11 @@ class Record:
     Attributes
     ----------
     position : int
-        In the log, from 1.
+        Position in the log, from 1.
     run : str
-        Uid of the run; empty where damage left nothing to tell it by.
+        Uid of the run; empty if damage made it unknown.
     name : str
-        Kind of document; empty where that is unknown.
+        Kind of document; empty if unknown.
     content : dict or None
         The document, for `doc`.
     logged_at : float
@@ -101,11 +101,11 @@ class RunInfo:
     Attributes
     ----------
     uid : str
-        Of the run.
+        Uid of the run.
     first, stop : int
-        Positions of its start document, and of its stop document; None while it is open.
+        Positions of its start document and of its stop document (None while it is open).
     start : dict
-        The start document; empty where it cannot be read.
+        The start document; empty if it cannot be read.
     damage : str or None
         What is wrong with the entry or the start document, if anything is.
     """
@@ -141,10 +141,10 @@ class LogReader:
         self._lock = threading.Lock()
 
     def read(self, after: int = 0, *, run: str | None = None, limit: int = _ROWS_AT_ONCE, arrays: bool = True) -> list[Record]:
-        """The next documents behind position `after`, in order; of one run or of all.
+        """The next documents after position `after`, in order, of one run or of all runs.
 
-        At most `limit` of them and some 16 MB, so that what a reader holds in memory does not depend on what is in the documents;
-        at least one if there is any. An empty list, and nothing else, means that there are no more (yet).
+        Returns at most `limit` documents and about 16 MB, so that a reader's memory does not depend on the content of the
+        documents, but at least one if there is any. Only an empty list means that there are no more (yet).
 
         Parameters
         ----------
@@ -153,14 +153,14 @@ class LogReader:
         run : str, optional
             Uid of the run whose documents are wanted.
         limit : int
-            Most documents.
+            Maximum number of documents.
         arrays : bool
-            Whether arrays are wanted; else an `ArrayLeftOut` stands for each.
+            Whether to read arrays; otherwise each is replaced by an `ArrayLeftOut`.
         """
         rows = self._rows(after, run, limit)
         if not rows:
             announced = self._announced(run)
-            # What was written since then is no damage: it is there if one looks again.
+            # Rows written since then are not damaged: they appear when one reads again.
             rows = self._rows(after, run, limit) if announced > after else []
             if not rows and announced > after and run is not None:
                 return [Record(announced, run, "stop", None, 0.0, _GONE)]
@@ -171,7 +171,7 @@ class LogReader:
         return self._of_all(rows, after, arrays)[:limit]
 
     def documents(self, run: str | None, *, after: int = 0, up_to: int | None = None, arrays: bool = True) -> Iterator[Record]:
-        """All documents of one run (None: of all) that are there now, in order, some 16 MB of them in memory at a time."""
+        """All documents now in the log of one run (None: of all), in order; about 16 MB of them are in memory at a time."""
         while records := self.read(after, run=run, arrays=arrays):
             for record in records:
                 if up_to is not None and record.position > up_to:
@@ -200,7 +200,7 @@ class LogReader:
         return records[0] if records else None
 
     def runs(self, after: int = 0) -> list[RunInfo]:
-        """Every run whose start document lies behind position `after`, oldest first."""
+        """Every run whose start document is after position `after`, oldest first."""
         query = f"SELECT {RUN_COLUMNS} FROM runs WHERE first > ? ORDER BY first"
         return [self._info(*run_row(columns)) for columns in self._fetch(query, [after]) if isinstance(columns[1], int)]
 
@@ -234,7 +234,7 @@ class LogReader:
         return records
 
     def _record(self, row: _Row, run: str | None, arrays: bool) -> Record:
-        """A row as a record; of this run, if that is known from elsewhere."""
+        """A row as a record; `run` is its run, if known from elsewhere."""
         position, said, _, name, logged_at, _, body = row
         if body is None:
             return Record(position, self._owner(position) if run is None else run, "", None, 0.0, _PAGE)
@@ -250,7 +250,7 @@ class LogReader:
         return Record(position, self._owner(position), "", None, 0.0, _GONE)
 
     def _owner(self, position: int) -> str:
-        """The run of a damaged row, by what the index says of it; empty if nothing does."""
+        """The run of a damaged row, according to the index; empty if unknown."""
         try:
             rows = self._fetch("SELECT run FROM documents INDEXED BY documents_by_run WHERE position = ?", [position])
         except _Unreadable:
@@ -258,7 +258,7 @@ class LogReader:
         return str(rows[0][0]) if rows and str(rows[0][0]) in self._run_rows({str(rows[0][0])}) else ""
 
     def _announced(self, run: str | None) -> int:
-        """The last position that there must be, in the log or, once it has ended, of a run."""
+        """The last position that must exist, in the log or, once it has ended, in a run."""
         if run is not None:
             row = self._run(run)
             return (row and row.stop) or 0
@@ -287,7 +287,7 @@ class LogReader:
         return RunInfo(str(row.uid), row.first, stop, start, damage)
 
     def _run(self, run: str) -> RunRow | None:
-        """A run's entry; where that is damaged or gone, what the documents say of the run."""
+        """A run's entry; if that is damaged or missing, the entry that its documents imply."""
         known = self._run_rows({run}).get(run)
         if known is not None:
             return known
@@ -296,7 +296,7 @@ class LogReader:
         return RunRow(run, rows[0][0], rows[0][1], _NOBODY) if rows and rows[0][0] is not None else None
 
     def _run_rows(self, uids: set[str]) -> dict[str, RunRow]:
-        """The entries of these runs that are undamaged."""
+        """The undamaged entries of these runs."""
         marks = ", ".join("?" * len(uids))
         rows = [run_row(columns) for columns in self._fetch(f"SELECT {RUN_COLUMNS} FROM runs WHERE uid IN ({marks})", list(uids))]
         return {row.uid: row for row, whole in rows if whole}
@@ -313,14 +313,14 @@ class LogReader:
             return self._rows_at(self._positions(after, run, limit))
 
     def _positions(self, after: int, run: str | None, limit: int) -> Sequence[int]:
-        """Of the next documents, without reading them."""
+        """The positions of the next documents, without reading them."""
         if run is None:
             return range(after + 1, min(self._announced(None), after + limit) + 1)
         query = "SELECT position FROM documents INDEXED BY documents_by_run WHERE run = ? AND position > ?"
         return [row[0] for row in self._fetch(f"{query} ORDER BY position LIMIT ?", [run, after, limit])]
 
     def _rows_at(self, positions: Iterable[int]) -> list[_Row]:
-        """Rows read one by one; those on pages that can't be read are None but for the position."""
+        """Rows read one by one; for those on unreadable pages, everything except the position is None."""
         rows: list[_Row] = []
         size = 0
         for position in positions:
@@ -335,7 +335,7 @@ class LogReader:
         return rows
 
     def _fetch(self, query: str, parameters: list[Any]) -> list[_Row]:
-        """Rows, some 16 MB of them at most. No transaction outlives the call: it would let the write-ahead log grow."""
+        """Rows, at most about 16 MB. No transaction outlives the call: it would let the write-ahead log grow."""
         with self._lock:
             if self._connection is None:
                 if not self.path.exists():
@@ -351,14 +351,14 @@ class LogReader:
                             break
                     return rows
             except sqlite3.Error as error:
-                if "no such table" in str(error):  # another process is just making the file
+                if "no such table" in str(error):  # another process is making the file right now
                     return []
                 kind = _Unreadable if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE_CODES else LogError
                 raise kind(f"the document log {self.path} cannot be read ({error})") from error
 
 
 def _in_its_run(record: Record, run: RunRow | None) -> Record:
-    """A record whose run is known and had not ended before; else with that as its damage."""
+    """A record whose run is known and had not ended before; otherwise the record with that as its damage."""
     if record.damage is not None:
         return record
     if run is None:

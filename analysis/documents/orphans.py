@@ -27,8 +27,8 @@ def close_orphans(path: Path | str, *, which: Callable[[dict[str, Any]], bool] =
     path : Path
         The log.
     which : callable
-        Gets a run's start document (empty if it cannot be read) and says whether the run may be closed (a reconstruction, say, is
-        continued instead).
+        Receives a run's start document (empty if it cannot be read) and returns whether the run may be closed (a
+        reconstruction, for example, is continued instead).
 
     Returns
     -------
@@ -50,7 +50,7 @@ def close_orphans(path: Path | str, *, which: Callable[[dict[str, Any]], bool] =
                 first = reader.read(row.first - 1, run=row.uid, limit=1, arrays=False)
                 if not which(first[0].doc if first and first[0].damage is None else {}):
                     continue
-                # Reading a long run takes seconds, so it is done before anybody has to wait for the lock.
+                # Reading a long run takes seconds, so it is done before other processes have to wait for the lock.
                 stop = _stop_document(row.uid, reader)
                 if _close(connection, row, encode(stop, "stop")):
                     closed.append(row.uid)
@@ -63,11 +63,11 @@ def _abandoned(connection: sqlite3.Connection, path: Path) -> list[RunRow]:
     try:
         found = connection.execute(f"SELECT {RUN_COLUMNS} FROM runs WHERE stop IS NULL ORDER BY first").fetchall()
     except sqlite3.Error as error:
-        if "no such table" in str(error):  # another process is just making the file
+        if "no such table" in str(error):  # another process is making the file right now
             return []
         raise LogError(f"the runs that were cut short could not be found in {path} ({error})") from error
     rows = [run_row(columns) for columns in found]
-    # Of a damaged entry nobody knows whether its writer lives: it stays, and readers are told.
+    # If an entry is damaged, it is unknown whether its writer is alive: it stays, and readers are told.
     return [row for row, whole in rows if whole and not row.writer.is_running]
 
 

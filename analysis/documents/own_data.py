@@ -1,7 +1,7 @@
-"""Data sets that an HDF5 file holds itself: what would make HDF5 read other files is refused.
+"""Data sets that an HDF5 file contains itself: anything that would make HDF5 read other files is refused.
 
-An HDF5 file may take data from any file that its reader may read, through external links, external storage, virtual data sets and
-what leads to them. A file from elsewhere could so show a password as a mask.
+Through external links, external storage and virtual data sets, directly or indirectly, an HDF5 file may take data from any
+file that its reader may read. A file from outside could thus show a password as a mask.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ class DataElsewhere(ValueError):
 
 
 def own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
-    """The data set of this name, which lies in this file itself; soft links within the file are followed.
+    """The data set of this name, which must be in this file itself; soft links within the file are followed.
 
     Raises
     ------
     KeyError
         If the file has nothing of this name.
     DataElsewhere
-        If it lies in, or takes its data from, another file.
+        If it is in another file, or takes its data from one.
     TypeError
-        If it is no data set.
+        If it is not a data set.
     """
     steps, followed, at = name.strip("/").split("/"), 0, ""
     while steps:

@@ -1,7 +1,7 @@
-"""What may stand in a document: numbers, text, bytes, lists, tables with text keys, and arrays of numbers or text.
+"""What a document may contain: numbers, text, bytes, lists, tables with text keys, and arrays of numbers or text.
 
-One rule for everything that becomes part of a document: the log's writer, a plan's `md` and a session's metadata all ask `plain`,
-so that none of them accepts what another cannot store. Some values are converted, and stay what they are otherwise:
+There is one rule for everything that becomes part of a document: the log's writer, a plan's `md` and a session's metadata all
+use `plain`, so that none of them accepts what another cannot store. Some values are converted to equivalent types:
 
 ========================================  =============================
 value                                     becomes
@@ -28,11 +28,11 @@ import msgpack
 import numpy as np
 
 DEEPEST = 100
-"""Levels of lists and tables in each other; JSON writers that come later stop at some 250."""
+"""Levels of nested lists and tables; JSON writers further on stop at about 250."""
 
 _TEXT = frozenset((str,))
 _SIMPLE = frozenset((float, bool, type(None)))  # nothing can be wrong with these
-_ARRAY_KINDS = "biufSU"  # booleans, whole numbers, numbers, bytes, text
+_ARRAY_KINDS = "biufSU"  # booleans, integers, numbers, bytes, text
 _CURES = {
     "c": "store its real and its imaginary part",
     "M": "store seconds since 1970, or text",
@@ -46,12 +46,12 @@ _SHORT.maxstring = _SHORT.maxother = 80
 
 
 def shown(value: Any) -> str:
-    """A value in an error message: short, and however deep it is."""
+    """A value as shown in an error message: short, however deeply nested it is."""
     return _SHORT.repr(value)
 
 
 class NotPlain(TypeError):
-    """A value cannot stand in a document; the message says where it is, what is wrong with it and what to write instead."""
+    """A value cannot be part of a document; the message says where it is, what is wrong with it and what to write instead."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -63,19 +63,19 @@ class NotPlain(TypeError):
 
 
 def plain(value: Any, name: str) -> Any:
-    """Return a value as a document can hold it.
+    """Return a value in a form that a document can hold.
 
     Parameters
     ----------
     value : object
         Anything; not changed.
     name : str
-        What to call it in an error, such as "md": the error then says `md["grid"][0] ...`.
+        Its name in error messages, such as "md": the message then says `md["grid"][0] ...`.
 
     Raises
     ------
     NotPlain
-        If there is something in it that is not data, or that would not come back from the log as it was.
+        If it contains something that is not data, or that the log would not return unchanged.
     """
     try:
         return _plain(value, DEEPEST)
@@ -106,13 +106,13 @@ def _plain(value: Any, depth: int) -> Any:
 def _table(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
     plain_keys = _TEXT.issuperset(map(type, value)) and "".join(value).isascii()
     if plain_keys and _SIMPLE.issuperset(map(type, value.values())):
-        return dict(value)  # readings, or the times at which they were made
+        return dict(value)  # readings, or their timestamps
     if not plain_keys:
         value = {_key(key): item for key, item in value.items()}
     table: dict[str, Any] = {}
     for key, item in value.items():
         kind = type(item)
-        if kind in _SIMPLE or (kind is str and item.isascii()):  # most are, and a call takes longer than the question
+        if kind in _SIMPLE or (kind is str and item.isascii()):  # most are, and a call takes longer than this test
             table[key] = item
             continue
         try:

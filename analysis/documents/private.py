@@ -1,4 +1,4 @@
-"""Folders and files that are their owner's alone."""
+"""Folders and files that are accessible only to their owner."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 
 def private_folder(path: Path | str) -> Path:
-    """Make a folder, and those above it that are missing, for its owner alone (0700); one that is there stays as it is.
+    """Make a folder and its missing parents, accessible only to its owner (0700); an existing folder stays as it is.
 
-    A folder that its group may write to is shared with that group, and so is what is made in it: make the state directory
+    A folder that its group may write to is shared with that group, and so is everything made in it: make the state directory
     yourself, with `chmod g+rwxs`, if several people are to use it.
     """
     path = Path(path)
@@ -26,7 +26,7 @@ def private_folder(path: Path | str) -> Path:
 
 
 def private_file(path: Path | str) -> Path:
-    """Make an empty file for its owner alone (0600; see `private_folder` for a group); one that is there stays as it is."""
+    """Make an empty file for its owner only (0600; see `private_folder` for a group); an existing file stays as it is."""
     path = Path(path)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -40,11 +40,12 @@ def private_file(path: Path | str) -> Path:
 
 
 def private_secret(path: Path | str) -> str:
-    """64 random hexadecimal digits in a file that only its owner can read; made on first use, the same ever after."""
+    """64 random hexadecimal digits in a file that only its owner can read; made on first use and never changed."""
     path = Path(path)
     if not path.exists():
         private_folder(path.parent)
-        # Linked into place whole: whoever comes at the same moment reads the one secret or the other, never half of one.
+        # The complete file is linked into place: a process that comes at the same moment reads one secret or the other, never
+        # half of one.
         with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:
             file.write(secrets.token_hex(32))
             file.flush()
@@ -54,6 +55,6 @@ def private_secret(path: Path | str) -> str:
 
 
 def _shared(folder: Path) -> int:
-    """What the group may do in a folder that is shared with it; else 0."""
+    """The rights of the group in a folder that is shared with it; otherwise 0."""
     mode = folder.stat().st_mode
     return mode & stat.S_IRWXG if mode & stat.S_IWGRP else 0

@@ -1,8 +1,8 @@
-"""Which process wrote something, and whether it still runs: by the kernel's counters, which no change of the clock affects.
+"""Which process wrote something, and whether it still runs: by the kernel's counters, which do not depend on the clock.
 
-A process's number is given again when it has ended. With the moment at which it began, in ticks since the machine was started,
-and the identity that the kernel draws at each start, it is unique. (psutil's `create_time` adds the time of the last start, which
-moves whenever the clock is set.)
+The number of a process is reused after it has ended. Together with its start time, in ticks since the machine was booted, and
+the identity that the kernel draws at each boot, it is unique. (psutil's `create_time` adds the time of the last boot, which
+changes whenever the clock is set.)
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Process:
-    """One process of one start of one machine.
+    """One process during one boot of one machine.
 
     Attributes
     ----------
     pid : int
         Its number.
     started_ticks : int
-        When it began: clock ticks since the machine was started (field 22 of /proc/PID/stat).
+        Its start time: clock ticks since the machine was booted (field 22 of /proc/PID/stat).
     boot : str
-        The kernel's identity of that start of the machine.
+        The kernel's identity of that boot.
     """
 
     pid: int
@@ -33,28 +33,28 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """Whether it runs on this machine, under whichever name this machine goes now."""
+        """Whether it runs on this machine, whatever the machine's name is now."""
         return self.boot == _boot() and _started_ticks(self.pid) == self.started_ticks
 
 
 def this_process() -> Process:
-    """The process that asks."""
+    """The calling process."""
     return process_of(os.getpid())
 
 
 def process_of(pid: int) -> Process:
-    """The process that has this number now; one that does not run if there is none."""
+    """The process that has this number now; if there is none, a process that does not run."""
     ticks = _started_ticks(pid)
     return Process(pid, 0, "") if ticks is None else Process(pid, ticks, _boot())
 
 
 def _started_ticks(pid: int) -> int | None:
-    """When a process began, ticks; None if there is none of this number, or only what is left of it (a zombie)."""
+    """The start time of a process in ticks; None if there is no such process, or only a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (OSError, UnicodeDecodeError):
         return None
-    # The second field is the program's name in brackets, in which anything may stand.
+    # The second field is the program's name in brackets, which may contain any characters.
     state, *fields = text[text.rindex(")") + 1 :].split()
     return None if state in "ZX" else int(fields[18])
 

@@ -1,7 +1,7 @@
 """Which reconstruction a run gets: a recipe is a method, its options and a seed.
 
-A run's start document may list recipes; otherwise the worker applies its own. The uid of a live derived run follows from the raw
-run's uid and the recipe, so that a worker that is started again continues the derived run that it had begun.
+A run's start document may list recipes; otherwise the worker applies its own. The uid of a live derived run follows from the
+raw run's uid and the recipe, so that a restarted worker continues the derived run that it had begun.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Recipe:
     method : str
         A name in `analysis.ghost.METHODS`.
     options : mapping
-        The method's options (JSON-able); what isn't given takes the method's default.
+        The method's options (JSON-able); missing ones take the method's defaults.
     seed : int
-        Of every random choice that the method makes.
+        Seed of all random choices of the method.
     device : str
-        "cpu" or a torch device name. Only the CPU promises the same bits twice.
+        "cpu" or a torch device name. Only the CPU guarantees bitwise reproducible results.
     """
 
     method: str
@@ -38,8 +38,8 @@ class Recipe:
     def parse(cls, entry: Any) -> Recipe:
         """The recipe that one entry of a start document's "recipes" means.
 
-        An entry is a method's name, or a mapping with "method" and perhaps "options", "seed" and "device". What is neither
-        becomes a recipe whose method nobody knows, so that its derived run says what was wrong.
+        An entry is a method's name, or a mapping with "method" and perhaps "options", "seed" and "device". Anything else
+        becomes a recipe with an unknown method, so that its derived run reports what was wrong.
         """
         if isinstance(entry, str):
             return cls(entry)
@@ -63,7 +63,7 @@ class Recipe:
 
 
 def recipes_of(start: Mapping[str, Any], default: Sequence[Recipe]) -> list[Recipe]:
-    """The recipes that a run asks for in its start document, without repetitions, or else the default ones."""
+    """The recipes that a run requests in its start document, without repetitions, or otherwise the default ones."""
     entries = start.get("recipes")
     if entries is None:
         recipes = list(default)
@@ -90,7 +90,7 @@ def derived_uid(raw_uid: str, recipe: Recipe, attempt: int = 0) -> str:
     recipe : Recipe
         The recipe.
     attempt : int
-        0, or how many derived runs of the same two were refused before (its mask set was missing).
+        0, or the number of derived runs of the same run and recipe that were refused before (its mask set was missing).
     """
     name = canonical(recipe) if attempt == 0 else f"{canonical(recipe)}#{attempt}"
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{raw_uid}/{name}"))

@@ -1,8 +1,8 @@
 """References: data that a reconstruction needs beside its run, stored under the hash of their content.
 
-Mask sets, probes, kernels, flat fields and trained weights. A run's start document or a recipe names the hash; a reconstruction
-waits for, or refuses, a reference that is missing or differs. The store is local and works while every server is down; the
-archiver copies it into Tiled, one container a kind.
+They are mask sets, probes, kernels, flat fields and trained weights. A run's start document or a recipe names the hash; if a
+reference is missing or differs, a reconstruction waits for it or refuses the run. The store is local and works while all
+servers are down; the archiver copies it to Tiled, one container per kind.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ FOLDERS = {"mask_set": "masks", "probe": "probes", "kernel": "kernels", "flat_fi
 """The kinds of references, and the folder and container of each."""
 
 _PART = 2**20  # values hashed at a time
-_NAME, _RUNS = "name", "runs"  # entries of a file that are no part of the content
+_NAME, _RUNS = "name", "runs"  # entries of a file that are not part of the content
 
 
 class ReferenceMissing(LookupError):
-    """The store holds no reference of this identity."""
+    """The store has no reference with this identity."""
 
 
 class ReferenceDiffers(ValueError):
-    """A stored reference is not the one that its identity names."""
+    """A stored reference does not match its identity."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Reference:
     kind : str
         A key of `FOLDERS`.
     arrays : mapping of str to ndarray
-        The content. The shapes of all follow from that of the first by name.
+        The content. The shapes of all arrays follow from that of the first by name.
     attributes : mapping
         Numbers and text that belong to the content.
     name : str
-        For people; no part of the content.
+        Name for display; not part of the content.
     runs : tuple of str
-        Uids of the runs that it was measured by; no part of the content.
+        Uids of the runs with which it was measured; not part of the content.
     """
 
     kind: str
@@ -101,7 +101,8 @@ class ReferenceStore:
             private_folder(path.parent)
             entries: dict[str, Any] = {name: np.array(value) for name, value in reference.attributes.items()}
             entries |= {**reference.arrays, _NAME: np.array(reference.name), _RUNS: np.array(json.dumps(reference.runs))}
-            # Written beside and renamed: a reader never sees half a file, nor does a crash leave one under the final name.
+            # Written to a temporary file and renamed: a reader never sees half a file, nor does a crash leave one under the
+            # final name.
             with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
                 np.savez_compressed(file, **entries)
                 file.flush()
@@ -115,7 +116,7 @@ class ReferenceStore:
         Raises
         ------
         ReferenceMissing
-            If it isn't in the store.
+            If it is not in the store.
         ReferenceDiffers
             If the file is damaged or holds something else.
         """
@@ -125,7 +126,7 @@ class ReferenceStore:
         arrays: dict[str, np.ndarray] = {}
         attributes: dict[str, Any] = {}
         try:
-            # Opened here, since numpy leaves a damaged file open.
+            # Opened here, because numpy leaves a damaged file open.
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 for key in file.files:
                     value = file[key]
@@ -136,19 +137,19 @@ class ReferenceStore:
             title, runs = str(attributes.pop(_NAME)), tuple(json.loads(attributes.pop(_RUNS, "[]")))
             reference = Reference(name.kind, arrays, attributes, title, runs)
             differs = reference.identity != name.identity
-        except Exception as error:  # a damaged file raises whatever its damage makes zipfile, zlib or numpy stumble over
+        except Exception as error:  # a damaged file may raise any error in zipfile, zlib or numpy
             raise ReferenceDiffers(f"{called} file {path} cannot be read ({error}): delete it and save it again") from error
         if differs:
             raise ReferenceDiffers(f"{called} file {path} holds another content than its name says: delete it and save it again")
         return reference
 
     def path(self, name: ReferenceName) -> Path:
-        """Where a reference lies, or would lie.
+        """The path of a reference, stored or not.
 
         Raises
         ------
         ReferenceMissing
-            If the kind or the identity is none.
+            If the kind or the identity is invalid.
         """
         if name.kind not in FOLDERS:
             raise ReferenceMissing(f"there are no references of the kind {name.kind!r}; the kinds are {', '.join(FOLDERS)}")
@@ -159,7 +160,7 @@ class ReferenceStore:
         return self.state_dir / FOLDERS[name.kind] / f"{name.identity}.npz"
 
     def stamp(self, name: ReferenceName) -> tuple[float, int] | None:
-        """What distinguishes one state of a reference's file from another; None if there is no file."""
+        """An identification of the present state of a reference's file; None if there is no file."""
         try:
             stat = self.path(name).stat()
         except (OSError, ReferenceMissing):

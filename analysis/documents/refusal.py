@@ -6,11 +6,11 @@ from analysis.documents.ledger import Ledger
 
 
 class RunRefused(ValueError):
-    """A run cannot be reconstructed, however often it is tried; the message names what is wrong and the cure."""
+    """A run cannot be reconstructed, even if it is tried again; the message names the problem and the remedy."""
 
 
 class NothingUsable(RunRefused):
-    """Nothing of a run can be used; its ledger says why."""
+    """Nothing of a run can be used; its ledger gives the reasons."""
 
     def __init__(self, ledger: Ledger, rows: str) -> None:
         self.ledger = ledger

@@ -1,8 +1,8 @@
-"""What a reconstruction makes of each single row, such as a denoised frame of each pair: in an HDF5 file beside the log.
+"""The results of a reconstruction for each single row, such as a denoised frame of each pair, in an HDF5 file beside the log.
 
-The file is written while others read it, as a detector's is, and the documents of the derived run say how far it is flushed. A
-process that takes a derived run over makes the same rows again: it writes them into a new file, which takes the place of the
-first one when it holds as many.
+The file is written while others read it, like a detector's file, and the documents of the derived run announce the flushed
+rows. A process that takes a derived run over computes the same rows again: it writes them into a new file, which replaces the
+first one when it holds as many rows.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ _CHUNK_BYTES = 2**20
 
 
 class RowFile:
-    """Writes the rows of one derived run, and the documents that tell of them.
+    """Writes the rows of one derived run, and the documents that announce them.
 
     Parameters
     ----------
     path : Path
         The file.
     emit : callable
-        Gets each document as `(name, doc)`.
+        Receives each document as `(name, doc)`.
     uid : str
         The derived run.
     series : mapping of str to Quantity
-        What is stored of each row.
+        The quantities stored for each row.
     told : mapping of str to int
-        Rows that the derived run's documents tell of already, for each stream resource among them.
+        Rows that the derived run's documents already announce, for each stream resource among them.
     described : bool
         Whether the descriptor is among these documents.
     """
@@ -69,11 +69,11 @@ class RowFile:
 
     @property
     def told(self) -> int:
-        """Rows that the documents tell of."""
+        """Number of rows that the documents announce."""
         return max(self._told.values(), default=0)
 
     def begin(self) -> None:
-        """The first row comes next: a new file takes the place of this one."""
+        """Start again with the first row: a new file replaces this one."""
         self._file.close()
         self._written = 0
         self._open()
@@ -96,7 +96,7 @@ class RowFile:
         self._file.swmr_mode = True
 
     def add(self, rows: Batch) -> None:
-        """Write further rows, flush them, and announce those that were not announced before."""
+        """Write further rows, flush them, and announce those that are new."""
         first, self._written = self._written, self._written + len(rows)
         for name, data in self._data.items():
             data.resize(self._written, axis=0)

@@ -1,4 +1,4 @@
-"""One service of a kind for each state directory."""
+"""One service of each kind for each state directory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ServiceBusy(RuntimeError):
 
 @contextmanager
 def service_lock(state_dir: Path | str, name: str) -> Iterator[None]:
-    """Hold the lock `services/<name>.lock` below the state directory; the system takes it back from a process that dies.
+    """Hold the lock `services/<name>.lock` below the state directory; the system releases it when the process dies.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a reconstruction's bits depend on beside its data: versions, the code itself, processor and linear algebra."""
+"""What the bits of a reconstruction depend on besides its data: versions, the code itself, processor and linear algebra."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _THIS = "documents/software.py"
 
 @cache
 def software() -> dict[str, str]:
-    """Versions of the libraries, a hash of ghostbeam's analysis code, its commit where it is a checkout, processor and BLAS."""
+    """Versions of the libraries, a hash of ghostbeam's analysis code, its commit if it is a checkout, processor and BLAS."""
     versions = {name: importlib.metadata.version(name) for name in ("ghostbeam", "numpy", "scipy", "torch")}
     return {**versions, "code": _code_hash(), "commit": _commit(), "processor": _processor(), "blas": _blas()}
 
 
 def _code_hash() -> str:
-    """What the code is, whether or not it is committed: the beginning of the SHA-256 of all files of `analysis`."""
+    """The identity of the code, committed or not: the beginning of the SHA-256 of all files of `analysis`."""
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
@@ -34,7 +34,7 @@ def _code_hash() -> str:
 def _commit() -> str:
     git = ["git", "-C", str(_PACKAGE)]
     try:
-        # An installed copy may lie in a repository of something else, which doesn't track it.
+        # An installed copy may be in a repository of something else, which does not track it.
         tracked = subprocess.run(
             [*git, "ls-files", "--error-unmatch", "__init__.py"], capture_output=True, timeout=5, check=False
         )
@@ -55,6 +55,6 @@ def _processor() -> str:
 
 
 def _blas() -> str:
-    # SciPy brings one of its own, which is loaded sooner or later.
+    # SciPy has its own, which is loaded sooner or later.
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas" and "numpy" in pool["filepath"]]
     return f"{pools[0]['internal_api']} {pools[0]['version']} {pools[0].get('architecture', '')}".strip() if pools else "unknown"

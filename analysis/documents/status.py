@@ -1,4 +1,4 @@
-"""How a service reports its state: a small JSON file that it replaces. And how it ends on SIGTERM."""
+"""How a service reports its state, in a small JSON file that it replaces, and how it ends on SIGTERM."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 from analysis.documents.private import private_folder
 from analysis.documents.process import Process, this_process
 
-_STALE_S = 10.0  # a service that has said nothing for so long hangs
+_STALE_S = 10.0  # a service that has not reported for this long hangs
 
 
 class StatusFile:
@@ -53,12 +53,12 @@ class StatusFile:
 
 
 def status_path(state_dir: Path | str, name: str) -> Path:
-    """Where a service writes its state."""
+    """The file of a service's state."""
     return Path(state_dir) / "services" / f"{name}.json"
 
 
 def read_status(state_dir: Path | str, name: str) -> dict[str, Any] | None:
-    """What a service last said of itself; None if it never did."""
+    """The last report of a service; None if there is none."""
     try:
         status: dict[str, Any] = json.loads(status_path(state_dir, name).read_text())
         return status
@@ -75,7 +75,7 @@ def is_running(status: Mapping[str, Any]) -> bool:
 
 
 def service_state(status: Mapping[str, Any]) -> str:
-    """What a service that runs does, by what it last said of itself: "hangs", "waiting", "gave up runs" or "running"."""
+    """The state of a running service, according to its last report: "hangs", "waiting", "gave up runs" or "running"."""
     if time.time() - status["time"] > _STALE_S:
         return "hangs"
     if status.get("problem"):

@@ -11,26 +11,27 @@ from analysis.documents.announced import AnnouncedRows
 from analysis.documents.streams import Datum, Streams
 
 FRAME = np.dtype([("number", "<i8"), ("time", "<f8"), ("row", "<i8")])
-"""`time` of a frame is its row: of two with one number the first counts."""
+"""`time` of a frame is its row: of two frames with the same number, the first counts."""
 
-_FILE_BITS = 40  # of a row's number, for the row within its file; above them stands the number of the file
+_FILE_BITS = 40  # of a row's number, for the row within its file; the bits above hold the number of the file
 
 
 class StreamFrames:
-    """Frames of one stream of a run. Several streams may lie in one file, and one stream in several files, one behind the other.
+    """Frames of one stream of a run. Several streams may share a file, and one stream may extend over successive files.
 
     Rows are numbered through all files of the stream.
 
-    HDF5 loses chunks of a data set that is open twice when it is refreshed: close one stream before pixels of another are read.
+    HDF5 loses chunks of a data set that is open twice when it is refreshed: close one stream before reading pixels of
+    another.
 
     Parameters
     ----------
     stream, image, number : str
         Name of the stream, and its data keys.
     folders : sequence of Path
-        Where the detector's files may lie.
+        Folders in which the detector's files may be.
     shape : (H, W)
-        Of a frame.
+        Shape of a frame.
 
     Attributes
     ----------
@@ -44,11 +45,11 @@ class StreamFrames:
         self._image, self._number = image, number
         self._folders = folders
         self._shapes: dict[str, tuple[int, ...]] = {image: shape, number: ()}
-        self._files: dict[str, dict[str, AnnouncedRows]] = {}  # of each file, by where it is: its data sets by key
-        self._told: dict[str, list[np.ndarray]] = {image: [], number: []}  # rows that were announced, and wait for the other
+        self._files: dict[str, dict[str, AnnouncedRows]] = {}  # the data sets of each file by key, the files by their paths
+        self._told: dict[str, list[np.ndarray]] = {image: [], number: []}  # announced rows that wait for the other data key
 
     def announced(self, streams: Streams) -> np.ndarray:
-        """Frames that were announced since the last call, of which pixels and number are there: rows of `FRAME`."""
+        """Frames announced since the last call whose pixels and number are both there: rows of `FRAME`."""
         for datum in streams.datums(self.stream):
             if datum.key in self._shapes:
                 file = self._file(datum)
@@ -62,11 +63,11 @@ class StreamFrames:
         self._told = {key: [rows] if len(rows) else [] for key, rows in zip(self._told, rest, strict=True)}
         numbers, readable = self._read(self._number, both)
         for one in self._files.values():
-            one[self._number].close()  # another stream may lie in the same data set, which must be open once only
+            one[self._number].close()  # another stream may use the same data set, which must be open only once
         self.unreadable += len(both) - len(readable)
         found = np.empty(len(readable), dtype=FRAME)
         found["number"], found["time"], found["row"] = numbers, readable, readable
-        # A data set may be longer than frames were taken: its rest is filled with zeros.
+        # A data set may be longer than the number of frames: its rest is filled with zeros.
         return found[found["number"] > 0]
 
     def pixels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +75,7 @@ class StreamFrames:
         return self._read(self._image, rows)
 
     def windows(self, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
-        """All frames (B, H, W) that can be read, so many at a time."""
+        """All frames (B, H, W) that can be read, at most `size` at a time."""
         for first in range(0, len(rows), size):
             frames, _ = self.pixels(rows[first : first + size])
             if len(frames):
@@ -83,11 +84,11 @@ class StreamFrames:
 
     @property
     def problems(self) -> list[str]:
-        """Why some could not be read."""
+        """Reasons why some could not be read."""
         return [data.problem for file in self._files.values() for data in file.values() if data.problem]
 
     def close(self) -> None:
-        """Close the file; it is opened again when it is read."""
+        """Close the file; it is opened again at the next read."""
         for file in self._files.values():
             for data in file.values():
                 data.close()

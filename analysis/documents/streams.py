@@ -1,7 +1,7 @@
-"""The general half of every technique's intake: documents sorted into the streams of a run, and rows in order of their number.
+"""The part of intake that all techniques share: documents sorted into a run's streams, and rows in order of their number.
 
-What comes out depends on which documents came, not on their order. A document that comes after what it would have changed had
-been handed on is told, `revised`: the final estimate is then made from all documents anew.
+The result depends on the documents, not on the order of their arrival. If a document arrives after the rows that it would
+have changed were released, this is reported as `revised`: the final estimate is then made again from all documents.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _EVENTS_AT_ONCE = 1000  # single events kept as documents; rows are a hundred ti
 
 @dataclass(frozen=True)
 class Datum:
-    """Rows first to last - 1 of one data key that lie in a file: a stream datum with its stream resource."""
+    """Rows first to last - 1 of one data key that are in a file: a stream datum with its stream resource."""
 
     key: str
     resource: Mapping[str, Any]
@@ -34,14 +34,14 @@ class Streams:
     Parameters
     ----------
     uid : str
-        The run; documents of other runs are passed over.
+        The run; documents of other runs are ignored.
     names : iterable of str
-        The streams that are wanted.
+        The requested streams.
 
     Attributes
     ----------
     stopped : bool
-        The run's stop document has come.
+        Whether the run's stop document has arrived.
     """
 
     def __init__(self, uid: str, names: Iterable[str]) -> None:
@@ -49,8 +49,8 @@ class Streams:
         self.stopped = False
         self._names = frozenset(names)
         self._of_descriptor: dict[str, str] = {}
-        self._homeless: dict[str, list[tuple[str, dict[str, Any]]]] = {}  # their descriptor hasn't come
-        self._events: dict[str, list[dict[str, Any]]] = {name: [] for name in self._names}  # not yet in a page
+        self._homeless: dict[str, list[tuple[str, dict[str, Any]]]] = {}  # events whose descriptor has not arrived
+        self._events: dict[str, list[dict[str, Any]]] = {name: [] for name in self._names}  # events that are not yet in a page
         self._pages: dict[str, list[Mapping[str, Any]]] = {name: [] for name in self._names}
         self._resources: dict[str, dict[str, Any]] = {}
         self._datums: dict[str, list[dict[str, Any]]] = {name: [] for name in self._names}
@@ -58,7 +58,7 @@ class Streams:
         self._emitted: Mapping[str, Any] = {}
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
-        """Take one document; those of a kind that holds no data are passed over."""
+        """Take one document; documents of kinds that hold no data are ignored."""
         match name:
             case "descriptor":
                 self._descriptor(doc)
@@ -73,13 +73,13 @@ class Streams:
                     self._emitted = doc.get("num_events") or {}
 
     def pages(self, stream: str) -> list[Mapping[str, Any]]:
-        """Event pages that came since the last call; single events are in pages too, without uids and timestamps."""
+        """Event pages since the last call; single events are put into pages too, without uids and timestamps."""
         self._close_page(stream)
         pages, self._pages[stream] = self._pages[stream], []
         return pages
 
     def datums(self, stream: str) -> list[Datum]:
-        """Rows in files that were announced since the last call; those whose stream resource has not arrived wait for it."""
+        """Rows in files announced since the last call, except those whose stream resource has not arrived yet."""
         ready, waiting = [], []
         for doc in self._datums[stream]:
             resource = self._resources.get(doc["stream_resource"])
@@ -92,23 +92,23 @@ class Streams:
         return ready
 
     def data_key(self, stream: str, key: str) -> Mapping[str, Any]:
-        """What the newest descriptor of a stream says of one of its keys; empty if nothing."""
+        """The entry for a key in the newest descriptor of a stream; empty if there is none."""
         data_key: Mapping[str, Any] = self._data_keys.get(stream, {}).get(key, {})
         return data_key
 
     def emitted(self, stream: str) -> int:
-        """Events that the stop document says the stream should have; 0 before it has come."""
+        """Number of events of the stream according to the stop document; 0 before its arrival."""
         count = self._emitted.get(stream)
         return count if isinstance(count, int) else 0
 
     @property
     def foreign(self) -> int:
-        """Events whose descriptor belongs to no stream of this run."""
+        """Number of events whose descriptor belongs to no stream of this run."""
         documents = [item for items in self._homeless.values() for item in items]
         return sum(len(doc["seq_num"]) if name == "event_page" else name == "event" for name, doc in documents)
 
     def _descriptor(self, doc: dict[str, Any]) -> None:
-        # A stream gets a further descriptor when its configuration changes; its sequence numbers go on.
+        # A stream gets a further descriptor when its configuration changes; its sequence numbers continue.
         if doc.get("run_start") != self.uid:
             return
         stream = doc.get("name", PRIMARY)
@@ -140,7 +140,7 @@ class Streams:
 
 
 class Numbered:
-    """Rows of one kind by their number: each once, the earlier one where two have the same, released in order.
+    """Rows of one kind by their number: each number once, the earlier row if two have the same number, released in order.
 
     Parameters
     ----------
@@ -150,16 +150,16 @@ class Numbered:
     Attributes
     ----------
     duplicates, conflicts : int
-        Rows that repeat a number with the same content, and with other content.
+        Rows that repeat a number with the same content, and with different content.
     revised : bool
-        A row came that should have counted instead of one that had been released, or before it.
+        A row arrived that should have replaced, or preceded, a row already released.
     """
 
     def __init__(self, dtype: np.dtype) -> None:
         self._dtype = dtype
         self._waiting: list[np.ndarray] = []
         self._released: list[np.ndarray] = []
-        self._passed = 0  # every number up to it is released, or was given up
+        self._passed = 0  # every number up to it has been released or given up
         self.duplicates = self.conflicts = 0
         self.revised = False
 
@@ -186,17 +186,17 @@ class Numbered:
 
     @property
     def passed(self) -> int:
-        """The number up to which nothing is waited for any more."""
+        """The number up to which no row is awaited any more."""
         return self._passed
 
     def without_gap(self) -> int:
-        """The largest number up to which all have come."""
+        """The largest number up to which all rows have arrived."""
         numbers = self.waiting["number"]
         expected = self._passed + 1 + np.arange(len(numbers))
         return self._passed + int(np.argmin(np.append(numbers == expected, False)))
 
     def release(self, up_to: int) -> np.ndarray:
-        """Hand out the waiting rows with numbers up to `up_to`; what is missing among those is given up."""
+        """Release the waiting rows with numbers up to `up_to`; missing ones among those are given up."""
         rows = self.waiting
         count = int(np.searchsorted(rows["number"], up_to, side="right"))
         self._waiting = [rows[count:]] if count < len(rows) else []
@@ -210,7 +210,7 @@ class Numbered:
         for row in rows:
             place = np.searchsorted(table["number"], row["number"])
             if place == len(table) or table["number"][place] != row["number"]:
-                self.revised = True  # it had been given up
+                self.revised = True  # its number had been given up
                 continue
             if table[place].tobytes() == row.tobytes():
                 self.duplicates += 1
@@ -219,7 +219,7 @@ class Numbered:
                 self.revised |= bool(row["time"] < table["time"][place])
 
     def _without_repetitions(self, rows: np.ndarray) -> np.ndarray:
-        """Sorted by number, of several with the same number the earliest."""
+        """Sorted by number; of several rows with the same number, the earliest."""
         rows = rows[np.lexsort((rows["time"], rows["number"]))]
         again = np.flatnonzero(rows["number"][1:] == rows["number"][:-1]) + 1
         for position in again:
@@ -230,20 +230,20 @@ class Numbered:
         return np.delete(rows, again)
 
     def _joined(self, parts: list[np.ndarray]) -> np.ndarray:
-        """Parts joined, in place: the list holds one part afterwards."""
+        """The parts joined, in place: afterwards the list holds one part."""
         if len(parts) > 1:
             parts[:] = [np.concatenate(parts)]
         return parts[0] if parts else np.empty(0, dtype=self._dtype)
 
 
 def gaps(seen: np.ndarray, last: int) -> Iterator[int]:
-    """The numbers from 1 to `last` that aren't in the sorted array `seen`."""
+    """The numbers from 1 to `last` that are not in the sorted array `seen`."""
     for before, after in pairwise([0, *seen.tolist(), last + 1]):
         yield from range(before + 1, after)
 
 
 def page_of(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Single events of one stream as an event page (without timestamps and uids, which nobody asks for here)."""
+    """Single events of one stream as an event page (without timestamps and uids, which are not used here)."""
     keys: dict[str, None] = {}
     for event in events:
         keys.update(dict.fromkeys(event["data"]))
@@ -255,15 +255,15 @@ def page_of(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def whole_numbers(values: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of rows, int64 (count,), 0 where a value is no whole number from 1; and which are good, bool (count,)."""
+    """Numbers of rows, int64 (count,), 0 where a value is not a positive integer; and which are valid, bool (count,)."""
     given = column(values, count)
-    with np.errstate(invalid="ignore"):  # bad numbers are cast like any other and left out
+    with np.errstate(invalid="ignore"):  # invalid numbers are cast like any other and then left out
         good = (given >= 1) & (given <= MAX_NUMBER) & (given == np.floor(given))
         return np.where(good, given, 0).astype(np.int64), good
 
 
 def column(values: Any, count: int) -> np.ndarray:
-    """Values as float64 (count,); None and whatever is no number as NaN."""
+    """Values as float64 (count,); None and anything that is not a number become NaN."""
     if values is None:
         return np.full(count, np.nan)
     try:
