@@ -21,7 +21,7 @@ def checked_options(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """
     if method != METHOD:
         raise ValueError(f"unknown method {method!r}; the method for calibrations of masks is {METHOD}")
-    found = {"mask_set", "out_of_tolerance"}  # what an earlier one found is no option
+    found = {"mask_set", "out_of_tolerance", "sharpened"}  # what an earlier one found is no option
     given = {name: value for name, value in options.items() if name not in found}
     for name, value in given.items():
         if name not in DEFAULTS:

@@ -15,6 +15,8 @@ from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.documents.refusal import RunRefused
 from analysis.estimate import Estimate, Quantity, image_quantity
 from analysis.masks.calibration import REGISTRATION, MaskCalibration
+from analysis.radiographs.correlation import correlation_by_differences
+from analysis.radiographs.kernel import decorrelated, kernel_of
 from analysis.techniques.ghost.mask_sets import KIND, MaskSet
 from analysis.techniques.masks.layout import Layout, as_radiographs
 from analysis.techniques.masks.options import checked_options
@@ -22,6 +24,7 @@ from analysis.techniques.radiographs.corrections import Corrections
 from analysis.techniques.radiographs.intake import RadiographIntake
 
 _NAMED = 20  # masks named in a sentence
+_WHITE_PERCENT = 20.0  # summed correlation of the noise with that of neighbours, up to which it counts as white
 
 
 class MaskIntake(RadiographIntake):
@@ -139,6 +142,7 @@ class CalibrationOfMasks:
         self._layout, self._designed = run.layout, run.designed
         self._corrections, self._store, self._uid = corrections, store, uid
         self._calibration: MaskCalibration | None = None
+        self._kernel: np.ndarray | None = None
         self._of_mask: tuple[int, list[np.ndarray]] | None = None
 
     def update(self, batch: Batch) -> None:
@@ -160,8 +164,8 @@ class CalibrationOfMasks:
     def finish(self) -> Estimate:
         """All masks; the options name the new mask set, and the masks that are out of tolerance."""
         self._measure()
-        calibration = self._made()
-        found = calibration.finish()
+        assert self._calibration is not None, "there is a final estimate only of frames"
+        found = self._calibration.finish()
         designed = self._designed
         mask_set = MaskSet(
             f"{designed.name}, measured",
@@ -179,23 +183,29 @@ class CalibrationOfMasks:
 
     def _measure(self) -> None:
         if self._of_mask is not None:
-            index, exposures = self._of_mask
-            self._made().add(index, np.stack(exposures))
+            index, exposures = self._of_mask[0], np.stack(self._of_mask[1])
+            if self._calibration is None:
+                self._kernel = _spread_of_light(exposures)
+                self.options["sharpened"] = self._kernel is not None
+                self._calibration = self._begun()
+            self._calibration.add(index, self._sharp(exposures))
             self._of_mask = None
 
-    def _made(self) -> MaskCalibration:
-        if self._calibration is None:
-            corrections = self._corrections()
-            if corrections.flat is None:
-                raise ValueError("no flat frames came: transmission needs frames without a mask")
-            scale = self._designed.pixel_size_um / self._layout.pixel_um
-            flats = corrections.told["flats"]
-            self._calibration = MaskCalibration(self._designed.patterns, scale, corrections.flat, flats, corrections.dead)
-        return self._calibration
+    def _begun(self) -> MaskCalibration:
+        corrections = self._corrections()
+        if corrections.flat is None:
+            raise ValueError("no flat frames came: transmission needs frames without a mask")
+        flat = self._sharp(np.where(corrections.dead, np.nan, corrections.flat))
+        scale = self._designed.pixel_size_um / self._layout.pixel_um
+        return MaskCalibration(self._designed.patterns, scale, flat, corrections.told["flats"], ~np.isfinite(flat))
+
+    def _sharp(self, frames: np.ndarray) -> np.ndarray:
+        """Frames without what the scintillator spreads, as far as the noise tells it."""
+        return frames if self._kernel is None else decorrelated(frames, self._kernel)
 
     def _estimate(self) -> Estimate:
-        calibration, (number, *shape) = self._made(), self._designed.patterns.shape
-        if calibration.newest is None:  # the image grid is found by several masks
+        calibration, (number, *shape) = self._calibration, self._designed.patterns.shape
+        if calibration is None or calibration.newest is None:  # the image grid is found by several masks
             unknown = dict.fromkeys(("pattern", "uncertainty", "departure"), np.full(shape, np.nan, dtype=np.float32))
             registration = np.full((number, len(REGISTRATION)), np.nan)
             return Estimate({**unknown, "registration": registration}, {"measured": 0.0})
@@ -212,6 +222,18 @@ class CalibrationOfMasks:
             "camera_pixel": 1 / found.grid.scale if found.grid is not None else np.nan,
         }
         return Estimate(arrays, figures)
+
+
+def _spread_of_light(exposures: np.ndarray) -> np.ndarray | None:
+    """How the scintillator spreads light, by the noise of exposures (E, H', W') of one mask; None where that is white or unknown.
+
+    Edges of masks do not tell it: etching blurs them, too.
+    """
+    try:
+        correlation = correlation_by_differences(exposures)
+        return kernel_of(correlation) if correlation.summed_percent > _WHITE_PERCENT else None
+    except ValueError:  # one exposure, or frames too small
+        return None
 
 
 def _named(masks: set[int]) -> str:
