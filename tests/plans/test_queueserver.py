@@ -77,7 +77,7 @@ def test_a_client_that_speaks_json_can_ask_for_a_series_of_frame_pairs(listed):
     [
         ("tomo_scan", ["xray_camera", "rotation_stage"], {"num": 180, "rate_hz": 10.0, "order": "interlaced", "rounds": 4}),
         ("static_series", ["xray_camera"], {"num": 40}),
-        ("mask_calibration", ["xray_camera", "mask_stage", "gold"], {"exposures": 2, "out_um": [0, 9000]}),
+        ("mask_calibration", ["xray_camera", "mask_stage", "gold"], {"exposures": 2, "out_um": [0, -22400]}),
         ("raster_scan", [["xrf_spectrometer"], "sample_stage"], {"y_um": [0, 0, 1], "x_um": [0, 90, 10], "pinhole": "pinhole"}),
     ],
 )
