@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_NUM = 120
 _SENSOR = (32, 160)
 _RATE_HZ = 10.0
+_ROUNDS = 4  # each over the whole turn: coarse slices come early
 _OUT_UM = (0.0, 5000.0)
 
 
@@ -25,7 +26,7 @@ class RadiographsDemo:
     Parameters
     ----------
     num : int
-        Angles.
+        Angles; rounded to whole rounds.
     """
 
     rows = "radiographs"
@@ -33,14 +34,14 @@ class RadiographsDemo:
     again = "sirt"
 
     def __init__(self, num: int) -> None:
-        self._num = num
+        self._num = _ROUNDS * round(num / _ROUNDS)
 
     def configuration(self, seed: int) -> Tables:
         """The camera and what it sees."""
         return {"xray_camera": {"sensor": list(_SENSOR)}, "simulation": {"radiograph_scene": "foam"}}
 
     def scan(self, config: GhostbeamConfig, devices: Devices) -> Scan:
-        """Turn the foam once by half a turn."""
+        """Turn the foam forth and back by half a turn."""
         from plans import tomo_scan
 
         assert devices.xray_camera is not None and devices.rotation_stage is not None  # the default configuration has them
@@ -49,6 +50,8 @@ class RadiographsDemo:
             devices.rotation_stage,
             num=self._num,
             rate_hz=_RATE_HZ,
+            order="interlaced",
+            rounds=_ROUNDS,
             darks=10,
             flats=20,
             out_um=_OUT_UM,
@@ -58,10 +61,8 @@ class RadiographsDemo:
             recipes=list(self.methods),
             md={"sample": config.simulation.radiograph_scene, "purpose": "demo"},
         )
-        size = f"{_SENSOR[0]}x{_SENSOR[1]}"
-        opening = (
-            f"Turning the sample past {self._num} angles in 180 degrees: {_RATE_HZ:g} radiographs of {size} pixels a second."
-        )
+        taken = f"{_RATE_HZ:g} radiographs of {_SENSOR[0]}x{_SENSOR[1]} pixels a second"
+        opening = f"Turning the sample by 180 degrees, {_ROUNDS} times, past {self._num} angles: {taken}."
         return Scan(opening, plan, self._num)
 
     def rows_in(self, name: str, doc: Mapping[str, Any]) -> int:
