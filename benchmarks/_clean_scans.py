@@ -55,11 +55,19 @@ def mistakes_of(size: int, seed: int) -> Iterator[tuple[str, str, Measured]]:
         right = Measured(masks, buckets + rng.normal(0, 0.02 * buckets[1:].std(), len(buckets)), image)
         for name, done, spoil in _SPOILT:
             yield f"{done}, {kind}", name, spoil(right, rng)
+    alike = Measured(*_equal_sums(size, seed))
+    yield "open and closed swapped, all masks as open", "inverted", replace(alike, masks=~alike.masks)
     order = reorderings(size * size, size * size)["natural-to-sequency-by-axes"]
     rng = np.random.default_rng(seed)
     natural = hadamard(size, "natural")
     buckets = np.tensordot(natural.astype(np.float64), object_of((size, size), rng), 2)
     yield "masks in another order", "order", Measured(natural[order], buckets)
+
+
+def _equal_sums(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hadamard masks without the one that is all open: all others have as many open pixels."""
+    masks = hadamard(size)[1:].astype(bool)
+    return masks, np.tensordot(masks.astype(np.float64), object_of((size, size), np.random.default_rng(seed)), 2)
 
 
 def _masks(kind: str, size: int, number: int, rng: np.random.Generator) -> np.ndarray:

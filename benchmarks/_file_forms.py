@@ -109,6 +109,7 @@ def all_forms(scan: Scan, oblong: Scan) -> Iterator[Form]:
     yield Form("oblong bits with shape", lambda folder: _npz(folder, rows), tall, few)
     yield Form("oblong matlab", lambda folder: _matlab(folder, tall, few), tall, few)
     yield Form("oblong matlab 7.3", lambda folder: _matlab73(folder, tall, few), tall, few)
+    yield Form("oblong matlab matrix", lambda folder: _matlab_matrix(folder, tall, few), tall, few, shaped)
     yield from _pair_forms(scan)
     yield from _transform_forms(object_of((32, 32), np.random.default_rng(5)))
 
@@ -155,6 +156,15 @@ def _matlab(folder: Path, masks: np.ndarray, buckets: np.ndarray) -> Path:
     from scipy.io import savemat
 
     savemat(folder / "data.mat", {"masks": np.moveaxis(masks, 0, -1), "buckets": buckets})
+    return folder / "data.mat"
+
+
+def _matlab_matrix(folder: Path, masks: np.ndarray, buckets: np.ndarray) -> Path:
+    """Each mask as a column, as MATLAB's `reshape(masks, [], M)` makes it."""
+    from scipy.io import savemat
+
+    columns = masks.swapaxes(1, 2).reshape(len(masks), -1).T
+    savemat(folder / "data.mat", {"Masks": columns, "Buckets": buckets})
     return folder / "data.mat"
 
 

@@ -17,17 +17,18 @@ def roughness(images: np.ndarray) -> np.ndarray:
     total = np.zeros(len(images))
     number = 0
     for size in _BINS:
-        binned = _binned(images.astype(np.float64), size)
-        if min(binned.shape[1:]) < _FEWEST and size > 1:
+        coarse = binned(images.astype(np.float64), size)
+        if min(coarse.shape[1:]) < _FEWEST and size > 1:
             break  # so few pixels say nothing
-        spread = binned.std(axis=(1, 2))
-        steps = sum(np.abs(np.diff(binned, axis=axis)).mean(axis=(1, 2)) for axis in (1, 2))
+        spread = coarse.std(axis=(1, 2))
+        steps = sum(np.abs(np.diff(coarse, axis=axis)).mean(axis=(1, 2)) for axis in (1, 2))
         total += np.divide(steps, spread, out=np.full(len(images), np.nan), where=spread > 0)
         number += 1
     return total / number if number else np.full(len(images), np.nan)
 
 
-def _binned(images: np.ndarray, size: int) -> np.ndarray:
+def binned(images: np.ndarray, size: int) -> np.ndarray:
+    """Images (S, H, W) with the mean of each size x size pixels; what is left at the far edges is cut off."""
     height, width = (length // size for length in images.shape[1:])
     cut = images[:, : height * size, : width * size]
     return cut.reshape(len(images), height, size, width, size).mean(axis=(2, 4))

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from .inputs import rows_at_once
-from .likeness import roughness
+from .likeness import binned, roughness
 from .orders import reorderings
 
 _FEWEST = 64
@@ -169,6 +169,17 @@ class _Look:
             images += deviations[:, part] @ block.reshape(len(block), -1).astype(np.float32)
         return roughness(images.reshape(len(rows), *self.shape))
 
+    def contrast(self) -> np.ndarray:
+        """The image's deviation from its level, binned by 2, in the unit in which it fits the buckets best."""
+        left = residual(self.buckets, self.sums)
+        image = np.zeros(self.shape)
+        for part, block in self._blocks():
+            image += np.tensordot(left[part], block.astype(np.float32), 1)
+        image -= image.mean()
+        fitted = np.concatenate([np.tensordot(block.astype(np.float32), image, 2) for _, block in self._blocks()])
+        fitted -= fitted.mean()
+        return binned((left @ fitted / (fitted @ fitted) * image)[None], 2)[0]
+
     def _shifted(self, shift: int) -> np.ndarray:
         """Deviations of buckets i + shift, at the place of mask i; 0 where there are none."""
         first, last = max(0, -shift), min(self.number, self.number - shift)
@@ -210,21 +221,35 @@ def _wrong_sign(look: _Look) -> list[Mistake]:
         )
     if _falls(look) and not found:
         found.append(
-            Mistake("inverted", "the buckets fall as the masks open: are open and closed swapped in the masks?", "invert-masks")
+            Mistake(
+                "inverted",
+                "the buckets fall as the masks open: are open and closed swapped in the masks, or is the signal negative-going?",
+                "invert-masks",
+            )
         )
     return found
 
 
 def _falls(look: _Look) -> bool:
-    """Whether buckets fall with the sum of the masks, by the slope, or where sums are alike by an image below zero."""
+    """Whether buckets fall with the sum of the masks; where sums are alike, whether the image is far below zero."""
     deviation = look.sums - look.sums.mean()
     power = float(deviation @ deviation)
     if power <= 1e-9 * float(look.sums @ look.sums):
-        return False
+        return _is_negative(look)
     left = residual(look.buckets, look.sums)
     slope = float(deviation @ look.buckets) / power
     error = np.sqrt(float(left @ left) / max(1, look.number - 2) / power)
     return slope < -_CERTAIN * error
+
+
+def _is_negative(look: _Look) -> bool:
+    """Whether an image whose level is known is far below zero in places, where one of the opposite contrast is not."""
+    level = float(look.buckets.mean() / look.sums.mean())
+    if look.signed or level <= 0 or look.certainty(look.given) < _BEYOND_CHANCE:
+        return False
+    contrast = look.contrast()
+    below, opposite = (float(np.mean(np.minimum(level + sign * contrast, 0.0) ** 2)) for sign in (1, -1))
+    return below > 0.02 * float(np.mean(contrast**2)) and below > 8 * opposite
 
 
 def _alignment(look: _Look) -> list[Mistake]:

@@ -23,6 +23,7 @@ from analysis.offline.haar import COARSEST, coarse_to_fine
 from analysis.offline.ingest_error import IngestError
 from analysis.offline.mask_forms import bucket_columns, lean, mask_stack
 from analysis.offline.mask_pairs import IN_TURN, complements, difference, in_pairs, places, signed
+from analysis.offline.matlab_file import MatlabFile
 from analysis.offline.transforms import HAAR, LARGEST, transform_masks, transform_named, unlikely, zero_scales
 
 _FORMS = "`masks` and `buckets`, or `coefficients` of a transform"
@@ -140,8 +141,9 @@ class _Reader:
         raw = self._array("masks")
         if raw.dtype.kind not in "biuf":
             raise IngestError(f"{self._path}: `masks` is of type {raw.dtype}: it must hold real numbers")
-        shape = self._shape()
-        masks = lean(self._path, mask_stack(self._path, raw, (len(buckets), len(buckets) // 2), shape, self._remarks))
+        numbers = (len(buckets), len(buckets) // 2)
+        masks = mask_stack(self._path, raw, numbers, self._shape(), self._remarks, by_columns=self._of_matlab("masks"))
+        masks = lean(self._path, masks)
         errors = None if names["errors"] is None else bucket_columns(self._path, "errors", self._real("errors"), [])
         self._check_errors(errors, buckets)
         masks, buckets, errors = self._paired(masks, buckets, errors)
@@ -262,6 +264,10 @@ class _Reader:
                 self._remarks.append(f"`{key}` was written by MATLAB, which reverses the axes in HDF5: they are turned back")
             return array.T
         return array
+
+    def _of_matlab(self, key: str) -> bool:
+        entry = self._file.find(self._name_of(key))
+        return isinstance(self._file, MatlabFile) or (entry is not None and entry.reversed)
 
     def _name_of(self, key: str) -> str:
         given = {"masks": self._hints.masks, "buckets": self._hints.buckets}.get(key)

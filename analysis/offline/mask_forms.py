@@ -44,6 +44,8 @@ def mask_stack(
     numbers: tuple[int, ...],
     shape: tuple[int, int] | None,
     remarks: list[str],
+    *,
+    by_columns: bool = False,
 ) -> np.ndarray:
     """Masks as (M, H, W), from (M, H, W), (H, W, M), (M, H * W), (H * W, M), or bits of any of them.
 
@@ -59,6 +61,8 @@ def mask_stack(
         Pixels of a mask, where that is known.
     remarks : list of str
         Gets what was assumed.
+    by_columns : bool
+        Whether the file is MATLAB's: pixels are then one column after the other, and what may be either has its masks last.
 
     Raises
     ------
@@ -66,10 +70,10 @@ def mask_stack(
         If no form fits.
     """
     if masks.ndim == 2:
-        return _from_matrix(path, masks, numbers, shape, remarks)
+        return _from_matrix(path, masks, numbers, shape, remarks, by_columns=by_columns)
     if masks.ndim != 3:
         raise IngestError(f"{path}: `masks` has the shape {masks.shape}: it must be (M, H, W), (H, W, M) or (M, H * W)")
-    if masks.shape[0] not in numbers and masks.shape[2] in numbers:
+    if masks.shape[2] in numbers and (by_columns or masks.shape[0] not in numbers):
         remarks.append(f"`masks` is {masks.shape}, of which the last axis counts masks: taken as (H, W, M)")
         masks = np.moveaxis(masks, -1, 0)
     bits = shape is not None and masks.shape[1] * masks.shape[2] == shape[0] * -(-shape[1] // 8) != shape[0] * shape[1]
@@ -123,9 +127,11 @@ def _from_matrix(
     numbers: tuple[int, ...],
     shape: tuple[int, int] | None,
     remarks: list[str],
+    *,
+    by_columns: bool = False,
 ) -> np.ndarray:
     told = f"`masks` is {masks.shape}"
-    if masks.shape[0] not in numbers and masks.shape[1] in numbers:
+    if masks.shape[1] in numbers and (by_columns or masks.shape[0] not in numbers):
         told += ", of which the last axis counts masks"
         masks = masks.T
     if masks.shape[0] not in numbers:
@@ -142,6 +148,11 @@ def _from_matrix(
             f"{path}: {told}, and {pixels} pixels are not {height}x{width}: say the shape with --shape, such as "
             f"{', '.join(sides[:12]) or f'1x{pixels}'}"
         )
+    if by_columns:
+        remarks.append(
+            f"{told}: each mask is taken as {width} columns of {height} pixels, one column after the other as in MATLAB"
+        )
+        return masks.reshape(len(masks), width, height).swapaxes(1, 2)
     remarks.append(f"{told}: each mask is taken as {height} rows of {width} pixels, one row after the other")
     return masks.reshape(len(masks), height, width)
 

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
+import httpx
 import numpy as np
 import psutil
 import pytest
@@ -197,7 +199,7 @@ def test_a_mistake_in_the_configuration_is_named_in_one_line(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_replay_makes_a_derived_run_that_verifies_to_the_bit(config, measured, state_dir):
+def test_replay_makes_a_derived_run_that_verifies_to_the_bit_and_is_exported(config, measured, state_dir, tmp_path):
     out = json.loads(succeed(config, "replay", measured[:8], "--method", "tv", "--options", '{"weight": 0.01}', "--json"))
     assert out["archived"]
     verified = json.loads(succeed(config, "replay", out["uid"], "--verify", "--json"))
@@ -205,6 +207,22 @@ def test_replay_makes_a_derived_run_that_verifies_to_the_bit(config, measured, s
     everything = json.loads(succeed(config, "replay", measured, "--verify", "--json"))
     assert len(everything["runs"]) == 3
     assert everything["identical"]
+    assert exported(config, measured, tmp_path / "tiled.h5", tmp_path / "page.h5") == [(120, 8, 8)] * 2
+
+
+def exported(config: Path, uid: str, by_tiled: Path, by_page: Path) -> list[tuple[int, ...]]:
+    """The shapes of the masks in a run's files from Tiled's client and from the live page, with a reconstruction by tv each."""
+    running = ensure_up(load_config(config))
+    with connect(running.uri, running.key) as catalog:
+        catalog.raw[uid].export(str(by_tiled))
+    key = {"Authorization": f"Apikey {running.key}"}
+    by_page.write_bytes(httpx.get(f"{running.uri}/custom/page/export", params={"run": uid}, headers=key, timeout=60).content)
+    shapes = []
+    for path in (by_tiled, by_page):
+        with h5py.File(path) as file:
+            assert any(entry.startswith("tv_") for entry in file)
+            shapes.append(file["entry/data/masks"].shape)
+    return shapes
 
 
 def test_radiographs_from_elsewhere_become_slices_and_denoised_radiographs(config, services, state_dir, tmp_path):

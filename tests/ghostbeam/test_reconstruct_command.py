@@ -89,6 +89,15 @@ def test_a_file_gives_a_table_a_picture_and_what_to_do_next(file: str) -> None:
         assert min(drawn.size) > 500
 
 
+def test_names_with_signs_of_markup_are_printed_and_drawn_as_they_are(folder: Path) -> None:
+    name = "d[bold] $x^{ %s \\a.npz"
+    np.savez(name, masks=MASKS.patterns, buckets=-BUCKETS)
+    out = succeed(name, "-m", "differential")
+    assert "Reconstructed d[bold] $x^{ %s \\a: 100 realizations" in out
+    assert "ATTENTION: 100 % of the buckets are negative" in out and "--mend negate" in out
+    assert "ATTENTION" not in succeed(name, "-m", "differential", "--mend", "negate")
+
+
 def test_a_narrow_terminal_cuts_nothing_off(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     np.save("truth.npy", picture())
