@@ -7,7 +7,7 @@ F. Lucka, "Scintillator Decorrelation for Self-supervised X-ray Radiograph Denoi
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,7 +24,29 @@ _CROP, _CROPS = 64, 4  # pixels, and of a step
 _RATE = 1e-2
 _HIDDEN = 1 / 16  # part of the pixels that is guessed at a time
 _CHECKED = 100  # steps between looks at what was not learned
-_LOOKED = 2**20  # pixels that are looked at then
+_LOOKED = 2**19  # pixels that are looked at then
+_HIDINGS = 4  # ways in which those of few images are hidden
+_CERTAIN = 2.0  # standard errors
+
+
+class AroundAndMore(torch.nn.Module):
+    """The mean of the eight pixels around each, and what a network adds to it, at first nothing.
+
+    So the level of a part of an image need not be learned; the normalisation over a crop would take it away.
+    """
+
+    def __init__(self, network: UNet) -> None:
+        super().__init__()
+        self.network = network
+        torch.nn.init.zeros_(network.last.weight)
+        assert network.last.bias is not None
+        torch.nn.init.zeros_(network.last.bias)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return images (B, 1, H, W)."""
+        padded = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="replicate")
+        around = (9 * torch.nn.functional.avg_pool2d(padded, 3, stride=1) - images) / 8
+        return around + self.network(images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +62,7 @@ class Noise2Self:
     offset : float
         What the mean of noisy logarithms is too low by, in the images' units.
     steps : int
-        Steps until the pixels that are not learned were guessed best: there the training ends.
+        Steps of the training that count: those after which pixels that are not learned were guessed worse are undone.
     heldout_loss : float
         Mean squared error of the guesses of their logarithms, over the variance of all logarithms: 1 is no better than a flat
         image.
@@ -85,13 +107,13 @@ def logarithms(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def train(images: np.ndarray, seed: int, *, steps: int = STEPS) -> Noise2Self:
     """Train on images (N, H, W) whose noise is white.
 
-    One pixel in ten, in blocks of 16x16, is not learned. Every 100 steps these are guessed; the network that did so best is
-    returned, so that one that went on to learn the noise is not.
+    One pixel in ten, in blocks of 16x16, is not learned. Every 100 steps these are guessed; the last network that did so as well
+    as the best one, within chance, is returned: one that went on to learn the noise is not.
 
     Raises
     ------
     ValueError
-        If the images are the same everywhere.
+        If the images are the same everywhere, or hold too few positive pixels.
     """
     pairs = [logarithms(image) for image in images]
     logs, known = (np.stack(parts) for parts in zip(*pairs, strict=True))
@@ -102,13 +124,14 @@ def train(images: np.ndarray, seed: int, *, steps: int = STEPS) -> Noise2Self:
     tested = held_out(images.shape[1:], seed)
     learned = torch.from_numpy(known & ~tested)
     looked = _Look(given, torch.from_numpy(known & tested), seed)
-    network = UNet(_FEATURES, _LEVELS, torch.Generator().manual_seed(seed))
+    network = AroundAndMore(UNet(_FEATURES, _LEVELS, torch.Generator().manual_seed(seed)))
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-2, fused=True)
     schedule = OneCycleLR(optimiser, _RATE, total_steps=steps)
     rng = np.random.default_rng(seed)
-    best, reached, ended = copy.deepcopy(network.state_dict()), float("inf"), 0
+    kept, ended = copy.deepcopy(network.state_dict()), 0
+    best: np.ndarray | None = None
+    heldout_loss = learned_loss = float("nan")
     losses: list[float] = []
-    learned_loss = float("nan")
     for step in range(1, steps + 1):
         wanted, weight = _crops(given, learned, rng)
         shown, hidden = with_hidden(wanted, rng)
@@ -120,14 +143,22 @@ def train(images: np.ndarray, seed: int, *, steps: int = STEPS) -> Noise2Self:
         schedule.step()
         losses.append(float(loss.detach()))
         if step % _CHECKED == 0 or step == steps:
-            value = looked(network)
-            if value < reached:
-                best, reached, ended = copy.deepcopy(network.state_dict()), value, step
-                learned_loss = float(np.mean(losses[-_CHECKED:]))
-    network.load_state_dict(best)
+            errors = looked(network)
+            if best is None or not _worse(errors, best):
+                kept, ended = copy.deepcopy(network.state_dict()), step
+                heldout_loss, learned_loss = float(errors.mean()), float(np.mean(losses[-_CHECKED:]))
+            if best is None or errors.mean() < best.mean():
+                best = errors
+    network.load_state_dict(kept)
     settled = fixed(network, looked.images[:, None])
-    unbiased = Noise2Self(settled, centre, scale, 0.0, ended, reached, learned_loss)
-    return Noise2Self(settled, centre, scale, _offset(unbiased, images[looked.chosen]), ended, reached, learned_loss)
+    unbiased = Noise2Self(settled, centre, scale, 0.0, ended, heldout_loss, learned_loss)
+    return replace(unbiased, offset=_offset(unbiased, images[looked.chosen]))
+
+
+def _worse(errors: np.ndarray, best: np.ndarray) -> bool:
+    """Whether squared errors are larger than the best ones of the same pixels, beyond chance."""
+    more = errors - best
+    return bool(more.mean() > _CERTAIN * more.std() / max(len(more), 1) ** 0.5)
 
 
 def with_hidden(images: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -166,17 +197,22 @@ class _Look:
         number = min(len(images), max(1, _LOOKED // images[0].numel()))
         self.chosen = np.arange(number) * len(images) // number
         self.images = images[self.chosen]
-        self._shown, hidden = with_hidden(self.images[:, None], np.random.default_rng((seed, 2)))
-        self._weight = hidden[:, 0] * tested[self.chosen]
+        ways = max(1, min(_HIDINGS, _LOOKED // self.images.numel()))
+        rng = np.random.default_rng((seed, 2))
+        self._hidden = [with_hidden(image[None, None], rng) for _ in range(ways) for image in self.images]
+        of_image = [*tested[self.chosen]] * ways
+        self._where = [(hidden[0, 0] > 0) & some for (_, hidden), some in zip(self._hidden, of_image, strict=True)]
+        if not any(where.any() for where in self._where):
+            raise ValueError("too few pixels of the radiographs are positive numbers: nothing would test what is learned")
 
-    def __call__(self, network: torch.nn.Module) -> float:
-        """Mean squared error."""
-        total = 0.0
+    def __call__(self, network: torch.nn.Module) -> np.ndarray:
+        """Squared errors."""
+        errors = []
         with torch.inference_mode():
-            for shown, image, weight in zip(self._shown, self.images, self._weight, strict=True):
-                made = network(shown[None].contiguous(memory_format=torch.channels_last))[0, 0]
-                total += float((weight * (made - image) ** 2).sum())
-        return total / max(float(self._weight.sum()), 1.0)
+            for index, ((shown, _), where) in enumerate(zip(self._hidden, self._where, strict=True)):
+                made = network(shown.contiguous(memory_format=torch.channels_last))[0, 0]
+                errors.append((made - self.images[index % len(self.images)])[where] ** 2)
+        return np.asarray(torch.cat(errors).numpy(), dtype=np.float64)
 
 
 def _offset(denoiser: Noise2Self, images: np.ndarray) -> float:

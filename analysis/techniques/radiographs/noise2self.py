@@ -32,7 +32,7 @@ _FIGURES = {
     "null_structure": Quantity("what is made of noise alone, over that noise", lower_is_better=True),
     "lattice_peaks": Quantity("lattice peaks that denoising added", lower_is_better=True, doubtful_from=1.0),
     "added_texture": Quantity("power after denoising over before", lower_is_better=True, doubtful_from=_ADDED),
-    "learned_steps": Quantity("steps of the training until it guessed best"),
+    "learned_steps": Quantity("steps of the training that count"),
     "number": Quantity("number of the newest radiograph"),
 }
 

