@@ -1,4 +1,4 @@
-"""CH-MWCNN: a multi-level wavelet network, trained beforehand, that cleans the quick linear image of compressed data."""
+"""CH-MWCNN: a multi-level wavelet network, trained in advance, that cleans the fast linear image of compressed data."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ if TYPE_CHECKING:
 
 _CHOOSING = tuple(group for group in range(GROUPS) if group != TEST_GROUP)
 _CHANCE, _CERTAIN = 2.0, 3.5
-"""Strengths, in standard deviations of chance, up to which a prediction of left-out buckets counts for nothing and from which on
-it counts in full."""
+"""Strength, in standard deviations of chance, up to which a prediction of left-out buckets counts as nothing, and strength
+from which it counts fully.
+"""
 
 
 class CompressedHadamardNetwork(Reconstructor):
     """CH-MWCNN of Zhang et al., "Computational x-ray ghost imaging": compressed Hadamard data, multi-level wavelet CNN.
 
-    The network makes the deviation from the mean level out of two linear images, the correlation and the least-squares
+    The network computes the deviation from the mean level from two linear images, the correlation and the least-squares
     image, in units of their contrast. It was trained on programmed objects behind imperfect plates (`training/ch_mwcnn.py`),
-    so what it adds to the data is a prior: the image of an object unlike all of those may be wrong where the data
-    say little. Against inventing, images without an eighth of the realizations predict that eighth, in turn: where they
-    do no better than chance, as with buckets that don't belong to their masks, the image is flat.
+    so it adds a prior to the data: the image of an object unlike the training objects may be wrong where the data say little.
+    To prevent invented structure, images without one eighth of the realizations predict that eighth, for each eighth in turn:
+    if they do no better than chance, for example because the buckets do not belong to their masks, the image is flat.
     """
 
     name: ClassVar[str] = "ch_mwcnn"
@@ -101,7 +102,7 @@ class CompressedHadamardNetwork(Reconstructor):
         return seen.level, deviations, spreads[0]
 
     def _held(self, level: float, image: np.ndarray, held: np.ndarray, row: np.ndarray) -> Part:
-        """Return the buckets `held`, bool (M,), less what the level makes, what a deviation (H, W) predicts, and weights."""
+        """Return the buckets `held`, bool (M,), minus the level's part, the prediction of a deviation (H, W), and weights."""
         masks = self._store.masks[held].astype(np.float64)
         return self._store.buckets[held] - level * masks.sum(axis=1), masks @ image.reshape(-1), row[held]
 
@@ -111,10 +112,10 @@ Part = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def certainty(parts: Sequence[Part]) -> float:
-    """Return how surely predictions are better than chance, from 0 to 1.
+    """Return how certain it is that predictions are better than chance, from 0 to 1.
 
-    They may foretell the values or, as with Hadamard masks, of which each sees something that no other sees, no more than
-    their magnitudes: the coarse ones are large.
+    They may predict the values themselves or, as with Hadamard masks, each of which measures something that no other
+    measures, only their magnitudes: those of the coarse masks are large.
     """
     centred = [(values - _mean(values, weights), made - _mean(made, weights), weights) for values, made, weights in parts]
     magnitudes = [(np.abs(values), np.abs(made), weights) for values, made, weights in centred]
@@ -123,7 +124,7 @@ def certainty(parts: Sequence[Part]) -> float:
 
 
 def _strength(parts: Sequence[Part]) -> float:
-    """Return the covariance of values and predictions over what it would vary by if the values of each part were permuted."""
+    """Return the covariance of values and predictions, over its standard deviation under permutations within each part."""
     covariance = variance = 0.0
     for values, predicted, weights in parts:
         centred = predicted - _mean(predicted, weights)

@@ -1,4 +1,4 @@
-"""Some masks of a set, in any order."""
+"""A selection of the masks of a set, in any order."""
 
 from __future__ import annotations
 

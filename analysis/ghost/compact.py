@@ -1,4 +1,4 @@
-"""Blocks of masks kept in as few bytes as hold them exactly."""
+"""Blocks of masks stored in the smallest number of bytes that holds them exactly."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Protocol
 import numpy as np
 
 _SIGNS = np.where(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1), 1.0, -1.0).astype(np.float32)
-"""The eight signs, +1 for a set bit and -1 for another, that a byte stands for; (256, 8)."""
+"""The eight signs encoded by a byte, +1 for a set bit and -1 for another; (256, 8)."""
 
 
 class Block(Protocol):
-    """B masks w = middle + half * t with the part t read tile by tile.
+    """B masks w = middle + half * t, where t is read tile by tile.
 
     Attributes
     ----------
@@ -19,7 +19,7 @@ class Block(Protocol):
     sums, squares : float64 array, (B,)
         Sums over the pixels of w and of w^2.
     nbytes : int
-        Memory that the masks take.
+        Memory used by the masks.
     """
 
     middle: np.ndarray
@@ -41,8 +41,8 @@ class Block(Protocol):
 
 
 def compact(masks: np.ndarray) -> Block:
-    """Return masks, float32 (B, N), as bits if each has two values, else as bytes if all are whole numbers to 255."""
-    # one mask tells most sets that don't have two values
+    """Return masks, float32 (B, N), as bits if each has two values, as bytes if all are integers up to 255, else unchanged."""
+    # one mask is enough to recognize most sets that do not have two values
     if _two_valued(masks[:1]) and _two_valued(masks):
         return BitBlock(masks)
     if masks.min() >= 0 and masks.max() <= 255:
@@ -53,7 +53,7 @@ def compact(masks: np.ndarray) -> Block:
 
 
 class BitBlock:
-    """Masks of two values each, one bit a pixel.
+    """Masks of two values each, one bit per pixel.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Least-squares images of many realizations, by products with the masks alone."""
+"""Least-squares images from many realizations, using only products with the masks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import numpy as np
 from .masks import MaskRows, Masks
 
 _TOLERANCE = 1e-5
-"""Of the residual of the normal equations, relative to that of the level alone; single precision ends below."""
+"""Tolerance of the residual of the normal equations, relative to that of the level alone; single precision limits it."""
 
 _MOST = 200
-"""Iterations: random masks need some 20 unless there are about as many as pixels."""
+"""Maximum number of iterations: random masks need about 20 unless their number is close to that of the pixels."""
 
 _SMALLEST = 1e-300
 
@@ -27,9 +27,9 @@ def least_squares_images(
     """Return argmin_x sum_m o_m ((W x)_m - y_m)^2 + ridge |x|^2 for several choices of o at once, float64 (S, N).
 
     Conjugate gradients for (W'OW + ridge) x = W'Oy from an image on the masks' mean, so that without a ridge the limit is the
-    solution of least norm. All masks have their mean in common, which makes one eigenvalue larger than all
-    others by the number of masks; the preconditioner takes it away. Of about as many random masks as pixels the exact
-    solution is dominated by noise; the iteration ends before it gets there.
+    solution of least norm. All masks share their mean, which makes one eigenvalue larger than all others by the number of
+    masks; the preconditioner removes it. If there are about as many random masks as pixels, noise dominates the exact
+    solution; the iteration ends before it gets there.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ def least_squares_images(
     start : array, (S, N), optional
         Images to start from.
     iterations : int
-        At most.
+        Maximum number of iterations.
     """
     weight = np.maximum(rows.sum(axis=1, keepdims=True), _SMALLEST)
     mean = masks.adjoint(rows) / weight
     power = (mean**2).sum(axis=1, keepdims=True)
-    # the part of the eigenvalues that the mean leaves
+    # the part of the eigenvalues that remains after removing the mean
     variance = np.maximum(rows @ masks.squares[:, None] / weight - power, 1e-12 * power) / masks.pixels
     rest = np.maximum(variance * np.maximum(rows.sum(axis=1, keepdims=True), masks.pixels), _SMALLEST) + ridge
 
@@ -56,7 +56,7 @@ def least_squares_images(
         return (images - mean * (weight * along / (rest + weight * power))) / rest
 
     def on_level(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return images with such a multiple of the mean added that their residuals have no mean, and the residuals."""
+        """Return images with a multiple of the mean added such that their residuals have zero mean, and the residuals."""
         seen, residual = masks.forward(mean), buckets - masks.forward(images)
         over = (rows * seen).sum(axis=1, keepdims=True)
         step = np.divide((rows * residual).sum(axis=1, keepdims=True), over, out=np.zeros_like(over), where=over != 0)
@@ -69,7 +69,7 @@ def least_squares_images(
     size = (gradient * stepped).sum(axis=1, keepdims=True)
     least = _TOLERANCE**2 * size
     for _ in range(iterations):
-        # what has converged stays: in further steps rounding would grow in directions that no mask sees
+        # converged images are kept: in further steps rounding errors would grow in directions that no mask measures
         going = np.flatnonzero(size > least)
         if len(going) == 0:
             break

@@ -1,8 +1,8 @@
 """Correlation, differential and normalised ghost imaging.
 
-An image at a constant cost per realization, from averages alone. Each is put into the object's own units: for
-masks whose pixels vary independently with the variance s^2, <y w_n> - <y><w_n> = s^2 x_n. The variance used is
-that over realizations, averaged over pixels. Masks that don't vary, and buckets that don't, give a flat image.
+These images need only averages, at a constant cost per realization. Each is scaled to the object's own units: for masks whose
+pixels vary independently with the variance s^2, <y w_n> - <y><w_n> = s^2 x_n. The variance used is that over realizations,
+averaged over pixels. If masks or buckets do not vary, the image is flat.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _FromAverages(Reconstructor):
             del self._masks[:BLOCK], self._buckets[:BLOCK]
 
     def _foresee(self, masks: np.ndarray, buckets: np.ndarray) -> None:
-        """Predict a block's buckets from the realizations before it and keep the squared error and the variance."""
+        """Predict a block's buckets from the realizations before it, and add up the squared error and the variance."""
         means = Means(self._moments, np.arange(GROUPS))
         if means.count:
             residual = buckets - masks.astype(np.float64) @ self._flat_or_image(means)
@@ -92,8 +92,8 @@ class Correlation(_FromAverages):
 class Differential(_FromAverages):
     """Differential ghost imaging, G = <y w> - (<y> / <R>) <R w> (Ferri et al., PRL 104, 253603, 2010).
 
-    The ratio <y> / <R> is replaced by its least-squares value <y R> / <R^2>, which is the same for masks of one
-    sum, and stays defined for masks of both signs. G is the deviation from the mean level, which is added.
+    The ratio <y> / <R> is replaced by its least-squares value <y R> / <R^2>, which is the same for masks with equal sums, and
+    stays defined for masks of both signs. G is the deviation from the mean level, which is added.
     """
 
     name: ClassVar[str] = "differential"
@@ -107,7 +107,7 @@ class Differential(_FromAverages):
 class Normalised(_FromAverages):
     """Normalised ghost imaging, G = <(y / R) w> - <y / R> <w> (after Sun et al., Opt. Express 20, 16892, 2012).
 
-    G is the deviation from the mean level over <R>; the mean level is added. Dark masks (R = 0) tell nothing and
+    G is the deviation from the mean level over <R>; the mean level is added. Dark masks (R = 0) carry no information and
     count as y / R = 0.
     """
 

@@ -1,4 +1,4 @@
-"""Where torch computes."""
+"""The device on which torch computes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def usable_device(name: str) -> torch.device:
     Raises
     ------
     ValueError
-        There is no such device here, or it holds no numbers.
+        There is no such device on this machine, or it cannot hold numbers.
     """
     try:
         device = torch.device(name)

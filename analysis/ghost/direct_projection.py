@@ -1,4 +1,4 @@
-"""The projection of the total-variation solver by a dense system of M x M, for problems that aren't large."""
+"""The projection of the total-variation solver by a dense M x M system, for problems of moderate size."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .projection import DATA_PENALTY, PLAIN_PENALTY
 
 
 class MaskKernel:
-    """Masks C = W - 1 w0' with what the solver needs of them, grown by blocks.
+    """Masks C = W - 1 w0' with the matrices that the solver needs, extended block by block.
 
-    w0, the mean of the first block's masks, takes off the level that all masks share: what remains has
-    eigenvalues of one size, so that single precision does.
+    w0, the mean of the masks in the first block, removes the level that all masks share. The remaining eigenvalues are of
+    similar size, so that single precision is sufficient.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class MaskKernel:
         self._count = end
 
     def truncate(self, count: int) -> None:
-        """Forget all masks after the first `count`."""
+        """Remove all masks after the first `count`."""
         self._count = min(self._count, count)
 
     def _smoothed(self, masks: np.ndarray) -> np.ndarray:
@@ -89,7 +89,7 @@ class DirectProjection:
     ----------
     kernel : MaskKernel
     scale : float
-        Masks are divided by it.
+        Divisor of the masks.
     """
 
     drops_columns: ClassVar[bool] = False

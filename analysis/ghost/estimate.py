@@ -1,4 +1,4 @@
-"""What a reconstruction hands out: an estimate of the object and how far to trust it."""
+"""The output of a reconstruction: an estimate of the object and figures of its reliability."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from typing import Any
 import numpy as np
 
 Progress = Callable[[float], None]
-"""Called now and then during long work with the fraction done, from 0 to 1."""
+"""Called from time to time during long work with the completed fraction, from 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """An image of the object with its figures of trust.
+    """An image of the object with figures of its reliability.
 
     Attributes
     ----------
     image : float32 array, (H, W)
         The object, in bucket units per unit of mask transmission and pixel.
     spread : float32 array, (H, W)
-        Standard error of `image` in the same unit; NaN where it isn't known, as from one network fitted to all data.
+        Standard error of `image` in the same unit; NaN where it is not known, for example for a single network fitted to all
+        data.
     heldout_loss : float
-        Mean squared error with which an image predicts buckets that had no part in it nor in the choice of any
-        option, with the constant level left out, over the variance of those buckets: 0 is a perfect prediction, 1 that
-        of a flat image, above 1 an image whose noise outweighs its signal. NaN where there are too few. Which image:
-        correlations, the one of the realizations before (the last quarter of the scan counts); least squares, those
-        without one group in eight, in turn; TV, one at the same weight without the eighth that chooses no
-        weight; CH-MWCNN, one without that eighth; methods that train a network on the scan, `image` itself, which never
-        sees the sixteenth that is kept for this.
+        Mean squared error with which an image predicts buckets that contributed neither to it nor to the choice of any
+        option, with the constant level left out, over the variance of those buckets: 0 is a perfect prediction, 1 that of a
+        flat image; above 1 the noise of the image outweighs its signal. NaN if there are too few buckets. The image used
+        depends on the method. Correlations: the image from the preceding realizations (the last quarter of the scan counts).
+        Least squares: the images without one group in eight, for each group in turn. TV: an image at the same weight without
+        the eighth that is not used to choose the weight. CH-MWCNN: an image without that eighth. Methods that train a network
+        on the scan: `image` itself, which never sees the sixteenth that is kept for this.
     figures : dict of float
-        Further figures by name; always "frc_resolution_px", the resolution at which two images from separate
-        halves of the realizations stop agreeing (pixels; NaN if there is no crossing).
+        Further figures by name; always "frc_resolution_px", the resolution at which two images from separate halves of the
+        realizations stop agreeing (pixels; NaN if there is no crossing).
     """
 
     image: np.ndarray
@@ -48,15 +49,15 @@ class Result:
     Attributes
     ----------
     image, spread, heldout_loss, figures
-        As in `Estimate`; image and spread are (C, H, W) and the loss a list for buckets of C channels.
+        As in `Estimate`; for buckets of C channels, image and spread are (C, H, W) and the loss is a list.
     method : str
         The method's name.
     options : dict
-        The options as really used, values chosen from the data included: given back to `reconstruct` with
-        the same data, seed and number of threads they give the same bits. A list, one a channel, for C channels.
+        The options as actually used, including values chosen from the data: passed to `reconstruct` with the same data, seed
+        and number of threads, they give the same bits. For C channels, a list with one entry per channel.
     seed : int
     update_points : list of int
-        Realizations counted at each estimate; offline that is the last one alone.
+        Number of realizations at each estimate; offline there is only the last one.
     elapsed_s : float
         Wall time, seconds.
     """
@@ -73,6 +74,6 @@ class Result:
 
 
 def tell(progress: Progress | None, step: int, steps: int) -> None:
-    """Tell `progress` of every twentieth step."""
+    """Report every twentieth step to `progress`."""
     if progress is not None and step % 20 == 0:
         progress(step / steps)

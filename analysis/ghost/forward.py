@@ -15,7 +15,7 @@ class MaskOperator:
     Parameters
     ----------
     masks : array, (M, H, W)
-        Transmission of each mask; kept in the type given, and where it lies.
+        Transmission of each mask; kept in the given type, and not copied.
 
     Notes
     -----

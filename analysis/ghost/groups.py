@@ -1,22 +1,23 @@
-"""Which group each realization belongs to, for held-out buckets, jackknife spreads and independent halves."""
+"""The group of each realization, for held-out buckets, jackknife spreads and independent halves."""
 
 from __future__ import annotations
 
 import numpy as np
 
 BLOCK = 64
-"""Realizations are absorbed in blocks of this many, in order, so that the bits of a result don't depend on how
-the data were cut into batches."""
+"""Realizations are processed in blocks of this many, in order, so that the bits of a result do not depend on how the data
+were divided into batches.
+"""
 
 GROUPS = 8
-"""Number of groups; even ones make one half of the data, odd ones the other."""
+"""Number of groups; the even groups form one half of the data, the odd ones the other."""
 
 
 def block_groups(seed: int, block: int) -> np.ndarray:
     """Return the groups (BLOCK,) of the realizations of one block, balanced and shuffled.
 
-    Shuffled rather than in turn because mask sets have structure in their order: of Hadamard patterns, every
-    second one is symmetric about an axis, and a half of the data would be blind to half of the image.
+    They are shuffled rather than assigned in turn because mask sets are ordered: every second Hadamard pattern is symmetric
+    about an axis, so that half of the data would be blind to half of the image.
     """
     shuffled = np.random.default_rng((seed, block)).permutation(BLOCK)
     return shuffled % GROUPS
@@ -38,6 +39,6 @@ def jackknife_spread(without: np.ndarray) -> np.ndarray:
     number = len(without)
     if number < 2:
         return np.full(without.shape[1:], np.nan)
-    # in double precision: the squares of images in single precision may overflow
+    # in double precision, because the squares of images in single precision may overflow
     deviations = np.subtract(without, without.mean(axis=0), dtype=np.float64)
     return np.sqrt((number - 1) / number * np.sum(deviations**2, axis=0))

@@ -1,4 +1,4 @@
-"""Checks of what comes in, so that every error names what is wrong and what to do about it."""
+"""Checks of the input, so that every error names the problem and the remedy."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, Literal
 import numpy as np
 
 Errors = np.ndarray | Literal["poisson"] | None
-"""Standard errors of the buckets: an array like them, or "poisson" for buckets that are counts, or None if unknown."""
+"""Standard errors of the buckets: an array of the same shape, "poisson" for buckets that are counts, or None if unknown."""
 
 LARGEST_MASK, SMALLEST_MASK = 1e15, 1e-15
 LARGEST_BUCKET, SMALLEST_BUCKET = 1e30, 1e-30
-"""Where single precision, and the squares of masks in it, still suffice."""
+"""Range in which single precision is sufficient, also for the squares of masks."""
 
 LARGEST_SEED = 2**63 - 1
-"""What the random generators and the documents hold."""
+"""Largest value that the random generators and the documents can hold."""
 
 
 def checked_shape(shape: tuple[int, int]) -> tuple[int, int]:
@@ -42,7 +42,7 @@ def checked_whole(name: str, value: Any, largest: int | None = None) -> int:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether `value` is a plain number that a float can hold; a bool is none."""
+    """Return whether `value` is a plain number that fits into a float; a bool does not count as a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return isinstance(value, float) or abs(value) <= sys.float_info.max
@@ -57,13 +57,13 @@ def checked_seconds(seconds: Any) -> float:
 
 
 def close_match(name: Any, known: Iterable[str]) -> str:
-    """Return a question whether a name much like the unknown `name` was meant, or nothing."""
+    """Return a question whether a known name similar to the unknown `name` was meant, or an empty string."""
     matches = difflib.get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
     return f"; did you mean {matches[0]}?" if matches else ""
 
 
 def check_option_names(method: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise ValueError, with a list of those that there are, if a method has no option of a name."""
+    """Raise ValueError, with a list of the known options, if a method has no option of a given name."""
     valid = ["nonnegative", *known]
     unknown = sorted(set(names) - set(valid))
     if unknown:
@@ -76,7 +76,7 @@ def checked_batch(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Return a batch as masks (B, N) in the type given, float64 buckets (B,) and errors (B,) or None.
 
-    Masks are read block by block and not copied, so that they may lie in a file.
+    Masks are read block by block and not copied, so that they may be in a file.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ def checked_batch(
     Raises
     ------
     ValueError
-        Wrong shape, lengths that differ, values that aren't real numbers, NaN, infinite or much too large values, errors that
-        aren't positive, negative counts.
+        Wrong shape, different lengths, values that are not real numbers, NaN, infinite or far too large values, errors that
+        are not positive, negative counts.
     """
     masks = real("masks", masks)
     values, sigmas = checked_buckets(buckets, errors, first)
@@ -106,11 +106,11 @@ def checked_batch(
 
 
 def checked_buckets(buckets: np.ndarray, errors: Errors, first: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return buckets (B,) and their errors (B,), if there are any, in float64; with parameters and errors as `checked_batch`."""
+    """Return buckets (B,) and their errors (B,), if any, in float64; parameters and exceptions are those of `checked_batch`."""
     buckets = real("buckets", buckets)
     if buckets.ndim != 1:
         raise ValueError(f"buckets must have one axis, (realizations,), not the shape {buckets.shape}")
-    with np.errstate(over="ignore"):  # what becomes infinite is refused as too large
+    with np.errstate(over="ignore"):  # values that become infinite are refused as too large
         values = np.array(buckets, dtype=np.float64)
     _within("bucket", buckets[:, np.newaxis], LARGEST_BUCKET, first)
     if errors is None:
@@ -125,14 +125,14 @@ def checked_buckets(buckets: np.ndarray, errors: Errors, first: int = 0) -> tupl
 
 
 def rows_at_once(pixels: int) -> int:
-    """Return how many masks of `pixels` to turn into single precision at a time: 16 MB or one."""
+    """Return how many masks of `pixels` to convert to single precision at a time: 16 MB, but at least one."""
     return max(1, 2**22 // pixels)
 
 
 def check_smallness(largest_mask: float, largest_bucket: float) -> None:
     """Raise ValueError if all masks, or all buckets, are so small that an image of them vanishes in single precision.
 
-    Whether a value is too small shows only when all are there: among larger ones it is as good as 0.
+    Whether a value is too small is only known when all are there: next to larger ones it counts as 0.
     """
     if 0 < largest_mask < SMALLEST_MASK:
         raise ValueError(f"no mask holds a value above {SMALLEST_MASK:g}: give masks as transmissions, about 0 to 1")
@@ -148,7 +148,7 @@ def real(name: str, values: Any) -> np.ndarray:
         array = np.asarray(values)
     except ValueError:
         raise ValueError(f"{name} must be an array of numbers with rows of one length") from None
-    except (TypeError, RuntimeError) as error:  # a tensor of torch's that has a gradient, or isn't in memory
+    except (TypeError, RuntimeError) as error:  # a torch tensor that requires a gradient, or is not in memory
         raise ValueError(f"{name} can't be read as an array: {str(error).splitlines()[0]}") from error
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be real numbers, not {array.dtype}; convert them first, for instance with .astype(float)")
@@ -156,13 +156,13 @@ def real(name: str, values: Any) -> np.ndarray:
 
 
 def largest(values: np.ndarray) -> float:
-    """Return the largest absolute value, 0 of an empty array."""
-    # without the copy that abs() makes, and right for the lowest integer too
+    """Return the largest absolute value; 0 for an empty array."""
+    # without the copy that abs() makes, and correct for the lowest integer too
     return max(abs(float(values.max())), abs(float(values.min()))) if values.size else 0.0
 
 
 def _counting_errors(errors: str, counts: np.ndarray, first: int) -> np.ndarray:
-    """Return the standard errors of counts: their roots, and 1 for a count below 1."""
+    """Return the standard errors of counts: their square roots, and 1 for a count below 1."""
     if errors != "poisson":
         raise ValueError(f'errors must be an array, "poisson" for buckets that are counts, or None, not {errors!r}')
     _all_good("bucket", counts >= 0, first, "a count, 0 or more, for Poisson errors")
@@ -172,7 +172,7 @@ def _counting_errors(errors: str, counts: np.ndarray, first: int) -> np.ndarray:
 def _within(name: str, rows: np.ndarray, limit: float, first: int) -> None:
     if rows.dtype.kind != "f":
         return
-    # both ends at once for each row: NaN is within nothing
+    # both limits at once for each row: NaN is within no limits
     lowest, highest = rows.min(axis=1, initial=0), rows.max(axis=1, initial=0)
     _all_good(name, np.isfinite(lowest) & np.isfinite(highest), first, "finite")
     _all_good(name, (lowest >= -limit) & (highest <= limit), first, f"from -{limit:g} to {limit:g}, in another unit if need be")

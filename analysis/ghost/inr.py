@@ -25,12 +25,14 @@ class ImplicitRepresentation(Learned):
     name: ClassVar[str] = "inr"
     summary: ClassVar[str] = "implicit neural representation: a sinusoidal network of the coordinates, fitted to all realizations"
     little_noise: ClassVar[float] = 0.05
-    """Lower than of networks with several inputs, as nothing shows when to stop: at 0.03 further cycles gained 2 dB on two
-    programmed objects and lost 0.6 on one, at 0.10 they lost 0.8 to 1.0."""
+    """Lower than for networks with several inputs, because nothing shows when to stop: at 0.03, further cycles gained 2 dB on
+    two programmed objects and lost 0.6 dB on one; at 0.10 they lost 0.8 to 1.0 dB.
+    """
 
     weight_share: ClassVar[float] = 1.0
-    """Of the only input, total variation keeps noise off. On programmed objects with 2 to 100 photons this was better than 0.5 in
-    four cases of four, by 0.1 to 1 dB, and than 2 by 0.3 dB on average in three."""
+    """With a single input, total variation suppresses noise. On programmed objects with 2 to 100 photons this value was
+    better than 0.5 in four of four cases, by 0.1 to 1 dB, and better than 2 by 0.3 dB on average in three.
+    """
 
     usual_steps: ClassVar[int] = 100
     live_warm_up: ClassVar[int] = 1

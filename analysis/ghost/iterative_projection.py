@@ -13,18 +13,18 @@ from .projection import DATA_PENALTY, PLAIN_PENALTY
 
 
 class IterativeProjection:
-    """The x nearest to given copies of x, D x and C x / scale, approached by one step a call from the x before.
+    """The x nearest to given copies of x, D x and C x / scale, approached by one step per call from the previous x.
 
-    C = W - 1 w0' with w0 the mean of all masks. A step goes along the gradient preconditioned by B^-1, which leaves random
-    masks with eigenvalues within a factor of some 3; as the copies move little from one iteration to the next, the x
-    follows closely, and where the copies rest it is exact.
+    C = W - 1 w0' with w0 the mean of all masks. A step follows the gradient preconditioned by B^-1, which gives random masks
+    eigenvalues within a factor of about 3. The copies change little from one iteration to the next, so x follows closely, and
+    it is exact when the copies are constant.
 
     Parameters
     ----------
     masks : Masks
     shape : (H, W)
     scale : float
-        Masks are divided by it.
+        Divisor of the masks.
     """
 
     drops_columns: ClassVar[bool] = True
@@ -46,7 +46,7 @@ class IterativeProjection:
         self._x, self._rows = images.astype(np.float64), self.rows(images)
 
     def onto(self, t: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return an x nearer to all copies than the one before, and C x / scale; see `Projection`."""
+        """Return an x nearer to all copies than the previous one, and C x / scale; see `Projection`."""
         off = t - self._x
         downhill = gradient_adjoint(*gradient(off)) + PLAIN_PENALTY * off
         downhill += DATA_PENALTY * self._back(wanted - self._rows)
@@ -66,7 +66,7 @@ class IterativeProjection:
         return np.column_stack([(self._matrix.forward(flat) - along[:, None]) / self._scale, flat @ self._shared])
 
     def _back(self, rows: np.ndarray) -> np.ndarray:
-        """Return the adjoint of `rows`, (S, H, W), of (S, M + 1)."""
+        """Return the adjoint of `rows`, (S, H, W), applied to (S, M + 1)."""
         own, shared = rows[:, :-1], rows[:, -1:]
         flat = (self._matrix.adjoint(own) - own.sum(axis=1, keepdims=True) * self._mean) / self._scale + shared * self._shared
         return flat.reshape(-1, *self.shape)

@@ -1,4 +1,4 @@
-"""The kernel of the masks, K = W W' + c, and its Cholesky factor, both grown as realizations come."""
+"""The kernel of the masks, K = W W' + c, and its Cholesky factor, both extended as realizations arrive."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .groups import BLOCK
 class GrowingKernel:
     """Cholesky factor L of K = W W' + ridge * s (M, M), extended by a block of rows at a time.
 
-    A block of B rows after M others costs B M (N + M) operations; what is there is never factored again. The
-    minimum-norm least-squares image is W' K^-1 y in the limit of no ridge, for M below, at or above N and
-    for repeated masks; the ridge keeps K invertible. s is the mean squared norm of the first masks that aren't dark.
+    A block of B rows after M others costs B M (N + M) operations; existing rows are never factored again. The minimum-norm
+    least-squares image is W' K^-1 y in the limit of no ridge, for M below, at or above N and for repeated masks; the ridge
+    keeps K invertible. s is the mean squared norm of the first masks that are not dark.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ class GrowingKernel:
         return self._factor[: self._count, : self._count]
 
     def extend(self, rows: np.ndarray, before: np.ndarray) -> None:
-        """Add masks `rows` (B, N) after `before` (M, N), the masks already there in their order."""
+        """Add masks `rows` (B, N) after `before` (M, N), the existing masks in order."""
         rows = rows.astype(np.float64)
         own = rows @ rows.T
         if self._constant == 0.0:
-            # dark masks alone: any constant serves, their part of the factor stays apart from the rest
+            # only dark masks: any constant will do, because their part of the factor stays separate from the rest
             self._constant = self._ridge * mean_of_lit(np.diag(own))
         own[np.diag_indices_from(own)] += self._constant or 1.0
         count, end = self._count, self._count + len(rows)
@@ -69,7 +69,7 @@ class GrowingKernel:
 
 
 def mean_of_lit(squares: np.ndarray) -> float:
-    """Return the mean squared norm of the masks that aren't dark of the first block that isn't, from all squared norms (M,)."""
+    """Return the mean squared norm of the non-dark masks in the first block that has any, from all squared norms (M,)."""
     for start in range(0, len(squares), BLOCK):
         block = squares[start : start + BLOCK]
         if block.any():
@@ -78,7 +78,7 @@ def mean_of_lit(squares: np.ndarray) -> float:
 
 
 def without_groups(inverse: np.ndarray, solution: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Leave out a group of realizations from a kernel system that is solved, K a = y.
+    """Leave out a group of realizations from a solved kernel system, K a = y.
 
     Parameters
     ----------
@@ -92,9 +92,9 @@ def without_groups(inverse: np.ndarray, solution: np.ndarray, group: np.ndarray)
     Returns
     -------
     without : (M,)
-        The solution of the system without the group's rows and columns, 0 in the group's places.
+        The solution of the system without the group's rows and columns; 0 for the group.
     residual : (G,)
-        Buckets of the group minus what the image from all other realizations predicts for them.
+        Buckets of the group minus their predictions by the image from all other realizations.
     """
     residual = linalg.solve(inverse[np.ix_(group, group)], solution[group], assume_a="pos", check_finite=False)
     without = solution - inverse[:, group] @ residual

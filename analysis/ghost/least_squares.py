@@ -1,4 +1,4 @@
-"""Minimum-norm least squares, extended as realizations come."""
+"""Minimum-norm least squares, extended as realizations arrive."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from .reconstructor import Reconstructor
 from .store import Store
 
 _ERROR_RANGE = 1e-12, 1e12
-"""Errors relative to the first one; beyond it a realization counts for nothing, or is all that counts."""
+"""Errors relative to the first one; outside this range a realization counts for nothing, or is the only one that counts."""
 
 _CHUNK = 512
-"""Masks put into double precision at a time."""
+"""Masks converted to double precision at a time."""
 
 _LIVE_ENTRIES = 4 * 10**8
-"""Live iterations of large problems may read this many entries of masks: a fraction of a second."""
+"""Live iterations of large problems may read this many entries of masks, which takes a fraction of a second."""
 
 
 class LeastSquares(Reconstructor):
     """The image of least norm among those that fit the buckets best, x = W^+ y (eq. 5 of Noise2Ghost for one split).
 
-    x = W' a with (W W' + ridge) a = y; realizations with known errors are divided by them first. The
-    negative values that noise makes are left as they are: the image is linear in the buckets. Large problems are solved by
-    conjugate gradients, live ones by a few from the image before.
+    x = W' a with (W W' + ridge) a = y; realizations with known errors are divided by them first. Negative values caused by
+    noise are kept: the image is linear in the buckets. Large problems are solved by conjugate gradients; during the scan, by
+    a few iterations from the previous image.
     """
 
     name: ClassVar[str] = "least_squares"
@@ -67,7 +67,7 @@ class LeastSquares(Reconstructor):
         return self._iteratively() if self._store.is_large else self._directly()
 
     def _directly(self) -> Estimate:
-        """Return the estimate by the factor of the kernel."""
+        """Return the estimate from the factor of the kernel."""
         masks, buckets = self._scaled(), self._store.buckets / self._relative
         for known in range(len(self._kernel), self.count - BLOCK + 1, BLOCK):
             self._kernel.extend(masks[known : known + BLOCK], masks[:known])
@@ -91,7 +91,7 @@ class LeastSquares(Reconstructor):
         )
 
     def _iteratively(self) -> Estimate:
-        """Return the estimate by conjugate gradients."""
+        """Return the estimate from conjugate gradients."""
         members, halves = self._members()
         if len(members) < 3:
             return self._estimate(self._iterated(np.ones((1, self.count)))[0])
@@ -105,7 +105,7 @@ class LeastSquares(Reconstructor):
         return self._estimate(images[0], images[1:-2], left_out, images[-2:])
 
     def _members(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Return the realizations of each group that is present, and of each half."""
+        """Return the realizations of each non-empty group, and of each half."""
         groups = groups_of(self.seed, self.count)
         members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
         return members, [np.flatnonzero(groups % 2 == half) for half in (0, 1)]
@@ -117,7 +117,7 @@ class LeastSquares(Reconstructor):
         left_out: Sequence[tuple[np.ndarray, np.ndarray]] = (),
         halves: np.ndarray | None = None,
     ) -> Estimate:
-        """Return the estimate, with figures of trust from images without each group, what those leave of it, and halves."""
+        """Return the estimate, with figures of reliability from images without each group, their residuals in it, and halves."""
         if without is None or halves is None:
             return Estimate(image, np.full_like(image, np.nan), float("nan"), {"frc_resolution_px": float("nan")})
         row, buckets = row_weights(self._store.errors), self._store.buckets
@@ -143,13 +143,13 @@ class LeastSquares(Reconstructor):
     def _images(self, masks: np.ndarray, solutions: np.ndarray) -> np.ndarray:
         """Return the images W' a, float32 (S, H, W), of kernel solutions (S, M)."""
         flat = np.zeros((len(solutions), masks.shape[1]))
-        # in double precision: with more realizations than pixels large coefficients cancel
+        # in double precision: with more realizations than pixels, large coefficients cancel
         for start in range(0, len(masks), _CHUNK):
             flat += solutions[:, start : start + _CHUNK] @ masks[start : start + _CHUNK].astype(np.float64)
         return flat.reshape(-1, *self.shape).astype(np.float32)
 
     def _iterated(self, rows: np.ndarray, **options: Any) -> np.ndarray:
-        """Return the images, float32 (S, H, W), of the realizations that `rows` (S, M) counts."""
+        """Return the images, float32 (S, H, W), from the realizations weighted by `rows` (S, M)."""
         precision = self._relative**-2
         ridge = self._ridge * mean_of_lit(self._store.matrix.squares * precision)
         images = least_squares_images(self._store.matrix, self._store.buckets, rows * precision, ridge, **options)

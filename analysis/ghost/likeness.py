@@ -1,4 +1,4 @@
-"""How much an image looks like a picture of something, rather than noise."""
+"""Whether an image resembles a picture rather than noise."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _FEWEST = 8
 def roughness(images: np.ndarray) -> np.ndarray:
     """The total variation of images over their standard deviation, averaged over scales; (S,) of images (S, H, W).
 
-    Of white noise it is about 2.3 whatever its level; pictures, whose neighbours are alike, have less. Images are also binned by
-    2 and 4, where noise has averaged out and the picture has not.
+    For white noise it is about 2.3 whatever its level; pictures, whose neighbouring pixels are similar, have less. Images are
+    also binned by 2 and 4, which averages out noise but not the picture.
     """
     total = np.zeros(len(images))
     number = 0
     for size in _BINS:
         coarse = binned(images.astype(np.float64), size)
         if min(coarse.shape[1:]) < _FEWEST and size > 1:
-            break  # so few pixels say nothing
+            break  # too few pixels
         spread = coarse.std(axis=(1, 2))
         steps = sum(np.abs(np.diff(coarse, axis=axis)).mean(axis=(1, 2)) for axis in (1, 2))
         total += np.divide(steps, spread, out=np.full(len(images), np.nan), where=spread > 0)

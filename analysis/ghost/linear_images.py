@@ -1,4 +1,4 @@
-"""Quick linear images of many sets of buckets behind the same masks, at a cost linear in realizations times pixels."""
+"""Fast linear images of many sets of buckets with the same masks, at a cost linear in realizations times pixels."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from dataclasses import dataclass
 import numpy as np
 
 _RIDGE = 0.05
-"""Relative to the mean eigenvalue of the masks' kernel: with as many realizations as pixels, plain least squares is all noise."""
+"""Relative to the mean eigenvalue of the masks' kernel: with as many realizations as pixels, plain least squares is dominated
+by noise.
+"""
 
 _ITERATIONS = 12
 _SMALL = 1e-4
-"""With that ridge the gradient of independent masks falls to a hundredth or less in so many; orthogonal ones need one or two,
-after which it is below this part of the first."""
+"""With that ridge the gradient of independent masks falls to a hundredth or less in this many iterations; orthogonal masks
+need one or two, after which it is below this fraction of the first.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class LinearImages:
-    """What masks and buckets say at first sight, for each of S sets of buckets.
+    """Linear images from masks and buckets, for each of S sets of buckets.
 
     Attributes
     ----------
     level : float64 array, (S,)
-        Mean of the object as the masks' sums see it.
+        Mean of the object as determined by the sums of the masks.
     matched : float32 array, (S, N)
         Deviation from the level: buckets correlated with masks, in units such that orthogonal masks give `solved`.
     solved : float32 array, (S, N)
         Deviation from the level: the least-squares image with a ridge.
     unit : float64 array, (S,)
-        Standard deviation of `solved` over pixels; 0 where the realizations tell of a level at most.
+        Standard deviation of `solved` over pixels; 0 if the realizations determine at most a level.
     """
 
     level: np.ndarray
@@ -40,9 +43,9 @@ class LinearImages:
 def linear_images(masks: np.ndarray, buckets: np.ndarray, rows: np.ndarray) -> LinearImages:
     """Return the linear images of masks (M, N), float32, with buckets (S, M) and row weights (S, M), float64.
 
-    Minimises sum_m o_m (y_m - level s_m - (W d)_m)^2 + ridge |d|^2, with s the masks' sums, by conjugate gradients
-    (CGLS). What follows s is taken off the equations first: it tells of the level, and is so much larger than
-    what tells of the image that single precision and few iterations would not do.
+    Minimises sum_m o_m (y_m - level s_m - (W d)_m)^2 + ridge |d|^2, with s the masks' sums, by conjugate gradients (CGLS).
+    The part proportional to s is removed from the equations first: it determines the level, and is so much larger than the
+    part that determines the image that single precision and few iterations would not suffice.
     """
     pixels = masks.shape[1]
     root = np.sqrt(rows)
@@ -55,7 +58,7 @@ def linear_images(masks: np.ndarray, buckets: np.ndarray, rows: np.ndarray) -> L
     variance = float(masks.var(axis=0, dtype=np.float64).mean())
     mean_square = float(np.einsum("mn,mn->", masks, masks, dtype=np.float64)) / masks.size
     size = np.sqrt(np.mean(residual**2, axis=1))
-    # what rounding leaves of masks or buckets that follow from a level is no image
+    # the rounding error of masks or buckets that are determined by a level is not an image
     told = (size > 1e-9 * np.sqrt(np.mean(rows * buckets**2, axis=1))) & (variance > 1e-12 * mean_square)
     if not told.any():
         nothing = np.zeros((len(level), pixels), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Training during the scan, in networks that succeed each other."""
+"""Training during the scan, in successive networks."""
 
 from __future__ import annotations
 
@@ -13,51 +13,57 @@ from .objective import Objective
 from .training import Training
 
 _GROWN_UP = 200
-"""Steps after which a network takes over from the one before."""
+"""Number of steps after which a network replaces the previous one."""
 
 _OLD = 300
-"""Steps before which none is replaced: of a quick scan one network is all that there is time for."""
+"""Number of steps before which no network is replaced: in a short scan there is only time for one."""
 
 _LAST_BEGUN, _WITHIN = 0.45, 1.1
-"""The last network is begun when this part of the realizations expected is there, others at half of it, a quarter and so on, but
-not when they have become more by the second factor, or it would have too little time. Networks that have learned from few
-realizations are worse by 1 dB and more at the end."""
+"""The last network is started when this fraction of the expected realizations is there, others at half of it, a quarter and
+so on, but not if the number of realizations has grown by more than the second factor since then; the network would have too
+little time. Networks that have learned from few realizations are 1 dB or more worse at the end.
+"""
 
 _WHOLE = 600
-"""Steps of the last network, if estimates come often enough for so many. On the same realizations networks are best after 400 to
-700 steps, and worse by 1 dB and more after 1500. Before, each estimate had its 30 steps, however often they came: a hundred
-estimates of one scan ended 1 to 6 dB below the finished image, now 0.2 to 0.6 dB."""
+"""Steps of the last network, if estimates are frequent enough for so many. For the same realizations, networks are best after
+400 to 700 steps, and worse by 1 dB and more after 1500. Earlier, each estimate had its 30 steps, however frequent the
+estimates were: the hundred estimates of one scan ended 1 to 6 dB below the finished image, now 0.2 to 0.6 dB.
+"""
 
 _ROUNDS = 6
-"""How often to train on all realizations, at most, for the last live estimate of a scan: until the network has had its steps,
-which a slow machine may have left out, and on as long as its images of different inputs come to agree. In ten trials it was
-0.2 dB short of the finished one on average; in others 0.3 with up to four rounds of 20 steps, and 0.6 after a single one."""
+"""Maximum number of rounds of training on all realizations for the last live estimate of a scan: until the network has had
+its steps, some of which a slow machine may have left out, and further as long as the agreement of its images of different
+inputs improves. In ten trials it was 0.2 dB worse than the finished image on average; in others 0.3 dB with up to four rounds
+of 20 steps, and 0.6 dB after a single round.
+"""
 
 _MUCH_NOISE = 0.3
-"""Part of the buckets' variance that can't be explained, from which on the learning rate falls to 0 in each estimate's steps.
-Networks at the ends of successive falls differ, and predict better together: worth 1 dB. With less noise a steady rate learns
-finer detail, worth as much."""
+"""Unexplained fraction of the buckets' variance from which on the learning rate falls to 0 within the steps of each estimate.
+Networks at the ends of successive cycles differ, and predict better together: a gain of 1 dB. With less noise, a steady rate
+learns finer detail, with a similar gain.
+"""
 
 _TOGETHER, _SIMILAR = 3, 0.95
-"""So many networks, of the last estimates, predict together. They differ somewhat as separately trained ones would (Huang et al.,
-ICLR 2017): worth 0.1 dB at moderate noise and 0.6 dB at little. One that knew less than this part of the realizations would do
-harm instead."""
+"""This many networks, from the last estimates, predict together. They differ to some extent, as separately trained networks
+do (Huang et al., ICLR 2017): a gain of 0.1 dB at moderate noise and 0.6 dB at low noise. A network that knew less than this
+fraction of the realizations would do harm.
+"""
 
 
 class LiveTraining:
-    """Networks that train on while realizations come, a few steps an estimate.
+    """Networks that continue to train while realizations arrive, with a few steps per estimate.
 
-    A network that goes on for long learns noise by heart, and what came late less well than a new one does. So another is begun
-    now and then; the one before predicts, from the inputs at hand, until it has learned enough.
+    A network that trains for long memorizes noise, and learns late realizations less well than a new one does. So another one
+    is started from time to time; the previous one predicts from the present inputs until the new one has learned enough.
 
     Parameters
     ----------
     begin : callable
         Returns the training of a new network, different for each number.
     warm_up : int
-        Steps in which a new network's learning rate rises.
+        Steps during which the learning rate of a new network rises.
     most : int
-        Steps of one estimate, at most.
+        Maximum number of steps for one estimate.
     """
 
     def __init__(self, begin: Callable[[int], Training], warm_up: int, most: int) -> None:
@@ -81,14 +87,14 @@ class LiveTraining:
         Parameters
         ----------
         objective : callable
-            Returns the objective, with other splits of the realizations each time: further permutations, against overfitting, at
-            little cost.
+            Returns the objective, with different splits of the realizations each time: further permutations, against
+            overfitting, at little cost.
         realizations : int
-            That it knows.
+            Number of realizations that it contains.
         expected : int or None
-            That there will be in all, as far as is known by now; if nothing is, there is one network alone.
+            Total number of realizations, as far as it is known; if it is unknown, there is only one network.
         unexplained : float
-            Part of the buckets' variance that can't be explained; see `Problem`.
+            Fraction of the buckets' variance that cannot be explained; see `Problem`.
         progress : callable or None
         """
         if self._newest is None or self._is_due(realizations, expected):
@@ -109,7 +115,7 @@ class LiveTraining:
     def _trained(
         self, newest: Training, objective: Objective, steps: int, unexplained: float, progress: Progress | None
     ) -> np.ndarray:
-        """Return the images (S, H, W) of the inputs after so many steps, made by the newest network if it has learned enough."""
+        """Return the images (S, H, W) of the inputs after these steps, made by the newest network if it has learned enough."""
         newest.pose(objective)
         swing = 1.0 if unexplained > _MUCH_NOISE else 0.0
         for step in range(steps):
@@ -126,15 +132,15 @@ class LiveTraining:
         return self._shown.predictions()
 
     def _together(self, images: np.ndarray, realizations: int) -> np.ndarray:
-        """Return `images` (S, H, W) shifted so that their mean is that of the last networks' images."""
+        """Return `images` (S, H, W) shifted so that their mean equals that of the last networks' images."""
         mean = images.mean(axis=0)
         self._means.append((mean, realizations))
         return images + np.mean([one for one, known in self._means if known >= _SIMILAR * realizations], axis=0) - mean
 
     def _due_steps(self, realizations: int, expected: int | None) -> int:
-        """Return how many steps to do now: in proportion to what is new, however often estimates are made.
+        """Return how many steps to do now: in proportion to the new realizations, however often estimates are made.
 
-        A scan of unknown length counts as half over.
+        A scan of unknown length counts as half finished.
         """
         if self._known:
             whole = max(expected or 2 * realizations, realizations)
@@ -144,7 +150,7 @@ class LiveTraining:
         return steps
 
     def _is_due(self, realizations: int, expected: int | None) -> bool:
-        """Return whether to begin another network; never in a scan of unknown length, which may end at once."""
+        """Return whether to start another network; never in a scan of unknown length, which may end at any moment."""
         if expected is None or self._steps < _OLD:
             return False
         doublings, since = divmod(math.log2(realizations / (_LAST_BEGUN * expected)), 1.0)

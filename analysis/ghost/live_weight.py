@@ -1,4 +1,4 @@
-"""The weight of total variation while realizations come: cross-validation that follows them."""
+"""The weight of total variation as realizations arrive: cross-validation that follows them."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from .store import Store
 
 _USUAL_PIXELS = 64 * 64
 _AGAIN = 0.05
-"""The weight is chosen again when the realizations have become more by this part of them, in images of the usual size; of larger
-ones less often, as a choice takes longer. It may fall to a tenth of itself within a few percent of the realizations, where
-structure begins to show."""
+"""The weight is chosen again when the number of realizations has grown by this fraction, for images of the usual size; less
+often for larger ones, because a choice takes longer. It may fall to a tenth within a few percent of the realizations, when
+structure becomes visible.
+"""
 
 _AGAIN_AT_MOST, _LAST_IF_LARGE = 0.25, 1000
-"""The part for large problems, whose choices start from nothing; and the realizations from which on their weight is only carried
-on."""
+"""The fraction for large problems, whose choices start from zero; and the number of realizations from which on their weight
+is only extrapolated.
+"""
 
 _NEWEST = 0.5
-"""Part of the newest choice in the weight, a moving geometric mean: single choices of flat optima scatter by a factor of 3."""
+"""Contribution of the newest choice to the weight, a moving geometric mean: single choices at flat optima scatter by a factor
+of 3.
+"""
 
 _UNDECIDED, _LEAST = 1 / 8, 1e-2
-"""Of fewer realizations than this part of the pixels cross-validation can hardly tell weights apart, and often picks the
-smallest. It is then kept above this part of the weight that flattens the image: what a network learns by heart from the first
-realizations it never quite forgets (1.3 dB at the end of a scan in a trial)."""
+"""With fewer realizations than this fraction of the pixels, cross-validation can hardly distinguish weights, and often picks
+the smallest. The weight is then kept above this fraction of the weight that flattens the image: a network never quite forgets
+what it has memorized from the first realizations (1.3 dB at the end of a scan in a trial).
+"""
 
 
 class LiveWeight:
@@ -44,9 +49,9 @@ class LiveWeight:
         self._each = 0.0
 
     def follow(self, store: Store) -> Problem | None:
-        """Choose it for the realizations of `store`, which only grows; return the problem that chose, None if none was due.
+        """Choose it for the realizations of `store`, which only grows; return the problem used, None if no choice was due.
 
-        Nothing is chosen for realizations that tell of a level at most.
+        Nothing is chosen if the realizations determine at most a level.
         """
         if not self._is_due(store):
             return None
@@ -67,7 +72,7 @@ class LiveWeight:
         return problem
 
     def of(self, count: int) -> float:
-        """Return the weight for `count` realizations: in proportion to them, as is the weight that flattens the image."""
+        """Return the weight for `count` realizations: proportional to them, like the weight that flattens the image."""
         return self._each * count
 
     def _is_due(self, store: Store) -> bool:

@@ -1,4 +1,4 @@
-"""Whether the masks moved during a scan: from the buckets alone."""
+"""Whether the masks moved during a scan, determined from the buckets alone."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _CERTAIN = 5.0  # standard errors
 
 @dataclass(frozen=True)
 class MaskDrift:
-    """By how much the masks moved against the sample from the first realization to the last.
+    """Movement of the masks relative to the sample from the first realization to the last.
 
     Attributes
     ----------
     pixels : float
-        In mask pixels; NaN where too few realizations, or an image without structure, tell nothing.
+        In mask pixels; NaN if there are too few realizations or the image has no structure.
     at_least : float
-        The same less five of its standard errors, 0 or more: what is certain.
+        The same minus five standard errors, at least 0: the part that is certain.
     """
 
     pixels: float = float("nan")
@@ -29,14 +29,15 @@ class MaskDrift:
 def mask_drift(missed: np.ndarray, predicted: np.ndarray, slopes: np.ndarray, row: np.ndarray) -> MaskDrift:
     """Find a movement that grows steadily through the scan.
 
-    A mask w that has moved by d sees W x(u + d), so its bucket differs by d . W grad x from the predicted one. What predictions
-    missed is fitted by that with d growing with the number of the realization. A movement that is the same all the time only
-    moves the image; it is left to the fit, and so are level and scale of the predictions, which may drift too.
+    A mask w that has moved by d sees W x(u + d), so its bucket differs by d . W grad x from the predicted one. The prediction
+    errors are fitted by this term with d proportional to the number of the realization. A constant displacement only moves
+    the image; it is a free parameter of the fit, and so are the level and scale of the predictions, which may drift too.
 
     Parameters
     ----------
     missed, predicted : ndarray, (M,)
-        Bucket minus prediction, and the prediction, in order of the realizations; by images that had no part in the bucket.
+        Bucket minus prediction, and the prediction, in order of the realizations; from images to which the bucket did not
+        contribute.
     slopes : ndarray, (2, M)
         W grad x of the same images, along y and x, per pixel.
     row : ndarray, (M,)
@@ -55,7 +56,7 @@ def mask_drift(missed: np.ndarray, predicted: np.ndarray, slopes: np.ndarray, ro
     inverse = np.linalg.inv(normal)
     found = inverse @ ((columns * row) @ missed)
     noise = float(row @ (missed - found @ columns) ** 2) / (len(missed) - len(columns))
-    scale = 1 + found[2] / sizes[2]  # regularised images have too little contrast, and their slopes too
+    scale = 1 + found[2] / sizes[2]  # regularised images and their slopes have too little contrast
     moved, errors = (values[:2] / sizes[:2] / scale for values in (found, np.sqrt(noise * np.diag(inverse))))
     if not scale > 0.5:
         return MaskDrift()

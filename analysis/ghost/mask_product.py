@@ -1,4 +1,4 @@
-"""The buckets behind masks as a function that torch can differentiate."""
+"""The buckets of masks as a function that torch can differentiate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROWS = 256
 
 
 class MaskProduct(Protocol):
-    """Masks W (M, N) as what is needed of them in training.
+    """Masks W (M, N) in the form that training needs.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class MaskProduct(Protocol):
 def mask_product(masks: np.ndarray | MaskRows, device: torch.device) -> MaskProduct:
     """Return masks (M, N) for training on a device.
 
-    Masks that are kept compactly stay so on a processor, and are all unpacked onto another device, which has the memory.
+    Compact masks stay compact on a CPU; on another device, which has enough memory, all are unpacked.
     """
     if isinstance(masks, MaskRows) and device.type == "cpu":
         return _Compact(masks)

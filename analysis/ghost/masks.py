@@ -1,4 +1,4 @@
-"""The masks of a scan, W (M, N), kept compactly, and their products with images and buckets."""
+"""The masks of a scan, W (M, N), stored compactly, and their products with images and buckets."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from .compact import Block, PlainBlock, compact
 from .memory import leave_some
 
 _ROWS = 128
-"""Masks that are kept as one block; a multiple of `groups.BLOCK`. How they are kept follows from their number in the
-scan alone, so no bit depends on how they were cut into batches."""
+"""Masks in one block; a multiple of `groups.BLOCK`. The storage depends only on their number within the scan, so no bit
+depends on how they were divided into batches.
+"""
 
 _COLUMNS = 2048
-"""Pixels turned into single precision at a time: with the rows of a block they fit into a core's cache."""
+"""Pixels converted to single precision at a time: together with the rows of a block they fit into a core's cache."""
 
 
 class Masks:
-    """Masks in the order they came; they take a bit a pixel if each has two values, a byte if they are small whole numbers.
+    """Masks in order of arrival; they take one bit per pixel if each has two values, one byte if they are small integers.
 
-    Products read the masks block by block in single precision, and sum blocks in double precision. The part of an
-    image that is constant, or of the coefficients, is taken off before and added again from sums known to double precision: for
-    all masks have a level in common, whose rounding would hide what they differ in.
+    Products read the masks block by block in single precision, and sum blocks in double precision. The constant part of an
+    image, or of the coefficients, is subtracted first and added again from sums in double precision: all masks share a level,
+    whose rounding errors would hide their differences.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ class Masks:
         Raises
         ------
         MemoryError
-            The masks have taken nearly all memory.
+            The masks use nearly all memory.
         """
         start, self._last = 0, None
         while start < len(masks):
@@ -125,7 +126,7 @@ class Masks:
     def forward(self, images: np.ndarray) -> np.ndarray:
         """Return the buckets W x, float64 (S, M), of images (S, N)."""
         means = images.mean(axis=1, dtype=np.float64)
-        # bits are read by the byte: zeros for the pixels past the last
+        # bits are read by the byte: zeros for the pixels beyond the last
         deviations = np.zeros((len(images), -(-self.pixels // 8) * 8), dtype=np.float32)
         deviations[:, : self.pixels] = images - means[:, None]
         left = deviations.sum(axis=1, dtype=np.float64)
@@ -152,7 +153,7 @@ class Masks:
 
 
 class MaskRows:
-    """Some of the masks of a scan, over a unit, as a matrix (M, N) of their own.
+    """Some of the masks of a scan, divided by a unit, as a separate matrix (M, N).
 
     Parameters
     ----------

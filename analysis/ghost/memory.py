@@ -1,4 +1,4 @@
-"""Data that don't fit into memory."""
+"""Data that do not fit into memory."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from contextlib import contextmanager
 import psutil
 
 _ADDRESSABLE = 2**47
-"""Bytes that a process can address; numpy has other errors for arrays beyond it."""
+"""Bytes that a process can address; numpy raises other errors for larger arrays."""
 
 _LEFT = 0.05
-"""Part of the machine's memory that masks leave to whoever else needs it."""
+"""Fraction of the machine's memory that masks leave to other processes."""
 
 _TORCHS_WORDS = ("can't allocate memory", "out of memory")
-"""torch has no own exception class for running out of the CPU's memory."""
+"""torch has no exception class of its own for running out of the CPU's memory."""
 
 
 def leave_some(taken: int) -> None:
-    """Raise MemoryError if little memory is left on the machine and the masks, with so many bytes, are why.
+    """Raise MemoryError if little memory is left on the machine and the masks, which take this many bytes, are the cause.
 
-    Systems grant more memory than there is, and when it is used end a process, perhaps another one.
+    Operating systems grant more memory than there is and, when it is used, kill a process, perhaps another one.
     """
     memory = psutil.virtual_memory()
     little = _LEFT * memory.total
@@ -30,13 +30,13 @@ def leave_some(taken: int) -> None:
 
 @contextmanager
 def memory_for(method: str, realizations: int, shape: tuple[int, int]) -> Iterator[None]:
-    """Turn the failure to get memory, numpy's or torch's, into a MemoryError that names the size and the cure.
+    """Turn an allocation failure of numpy or torch into a MemoryError that names the size and the remedy.
 
     Parameters
     ----------
     method : str
     realizations : int
-        Masks that are to be held.
+        Number of masks to be held in memory.
     shape : (H, W)
     """
     size = 4 * realizations * shape[0] * shape[1]

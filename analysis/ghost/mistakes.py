@@ -1,8 +1,8 @@
-"""The usual mistakes in masks and buckets, found by what they do to the data, each said in a sentence with what mends it.
+"""Common mistakes in masks and buckets, detected by their effect on the data, each reported in a sentence with its remedy.
 
-Nothing is mended here. Alignments of masks and buckets are compared by how rough the image is that buckets correlated with masks
-make (`likeness.roughness`): where they do not belong together it is as rough as with shuffled buckets. That needs neither many
-realizations nor masks that depend on each other, which held-out buckets would.
+Nothing is corrected here. Alignments of masks and buckets are compared by the roughness of the image from the correlation of
+buckets with masks (`likeness.roughness`): if they do not belong together, it is as rough as with shuffled buckets. Unlike
+held-out buckets, this needs neither many realizations nor masks that depend on each other.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from .orders import reorderings
 
 _FEWEST = 64
 _MOST_ENTRIES = 2**25
-"""Realizations and pixels that are looked at: about a second of one core."""
+"""Maximum number of entries used (realizations times pixels): about a second on one core."""
 
 _SHIFTS = [shift for shift in range(-8, 9) if shift]
 _SHUFFLES = 40
 _CERTAIN = 6.0
-"""Standard errors of a slope, and scatter of buckets."""
+"""Limit in standard errors of a slope, and in scatter of the buckets."""
 
 _BEYOND_CHANCE = 4.5
-"""Standard deviations of the roughness among shuffled buckets: some thirty alignments are looked at."""
+"""Limit in standard deviations of the roughness for shuffled buckets: about thirty alignments are compared."""
 
 _SMOOTHER, _FAR_SMOOTHER = 0.94, 0.75
-"""An alignment must make the image this much smoother than the one given; by itself, or beyond the scatter."""
+"""An alignment must make the image this much smoother than the given one; by itself, or beyond the scatter."""
 
 _FEWEST_FOR_DRIFT = 256
 _DRIFT = 0.02
-"""Relative change of the level over a scan that is spoken of."""
+"""Relative change of the level over a scan that is reported."""
 
 _IMPOSSIBLE = 1.3
-"""No bucket of an object that is nowhere negative exceeds that of a mask all open; so much for what that is not known by."""
+"""No bucket of a non-negative object exceeds that of a fully open mask; this factor allows for the uncertainty of the latter."""
 
 
 class Masks(Protocol):
-    """An array (M, H, W), or what can be cut into parts like one."""
+    """An array (M, H, W), or an object that can be sliced like one."""
 
     shape: tuple[int, ...]
 
@@ -51,16 +51,16 @@ class Masks(Protocol):
 
 @dataclass(frozen=True)
 class Mistake:
-    """What seems wrong.
+    """A suspected mistake.
 
     Attributes
     ----------
     name : str
         "negative", "offset", "inverted", "shift", "order", "first", "drift" or "unrelated".
     sentence : str
-        What was seen, and what it may mean.
+        The observation, and its possible meaning.
     mend : str
-        The word by which it is mended; empty where there is none.
+        The keyword of its remedy; empty if there is none.
     """
 
     name: str
@@ -72,12 +72,12 @@ class Mistake:
 
 
 def mistakes(masks: Masks, buckets: np.ndarray) -> list[Mistake]:
-    """What seems wrong with masks (M, H, W) and buckets (M,), in the order in which they were measured.
+    """Find suspected mistakes in masks (M, H, W) and buckets (M,), in the order in which they were measured.
 
     Returns
     -------
     list of Mistake
-        Empty where nothing does, or where there are fewer than 64 realizations.
+        Empty if there are none, or if there are fewer than 64 realizations.
     """
     number = min(len(masks), max(_FEWEST, _MOST_ENTRIES // max(1, masks.shape[1] * masks.shape[2])))
     if number < _FEWEST or not np.ptp(buckets[:number]) > 0:
@@ -94,7 +94,7 @@ def mistakes(masks: Masks, buckets: np.ndarray) -> list[Mistake]:
 
 
 def unrelated(masks: Masks, buckets: np.ndarray) -> bool:
-    """Whether the buckets say no more of an image than they would in any other order."""
+    """Whether the buckets contain no more information on an image than they would in any other order."""
     number = min(len(masks), max(_FEWEST, _MOST_ENTRIES // max(1, masks.shape[1] * masks.shape[2])))
     if number < _FEWEST or not np.ptp(buckets[:number]) > 0:
         return False
@@ -103,7 +103,7 @@ def unrelated(masks: Masks, buckets: np.ndarray) -> bool:
 
 
 def quick_image(masks: Masks, buckets: np.ndarray, order: np.ndarray) -> np.ndarray | None:
-    """The image (H, W) of some realizations, numbers `order`, by correlation alone; None where there is none."""
+    """The image (H, W) of the realizations `order`, by correlation alone; None if there is none."""
     order = np.sort(order[: max(_FEWEST, _MOST_ENTRIES // max(1, masks.shape[1] * masks.shape[2]))])
     if len(order) < 2:
         return None
@@ -118,7 +118,7 @@ def quick_image(masks: Masks, buckets: np.ndarray, order: np.ndarray) -> np.ndar
 
 
 class _Look:
-    """Masks and buckets, and how rough the images of different alignments are.
+    """Masks and buckets, and the roughness of the images for different alignments.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ class _Look:
     signed : bool
         Whether a mask holds a negative value.
     given : float
-        Roughness of the image of masks and buckets as they are.
+        Roughness of the image for masks and buckets as given.
     """
 
     def __init__(self, masks: Masks, buckets: np.ndarray) -> None:
@@ -157,12 +157,12 @@ class _Look:
         return (self._usual - rough) / self._scatter
 
     def better(self, rough: float) -> bool:
-        """Whether an image is so much smoother than the one given that this cannot be chance."""
+        """Whether an image is so much smoother than the given one that this cannot be due to chance."""
         clearly = rough < _FAR_SMOOTHER * self.given or rough < self.given - 3 * self._scatter
         return clearly and self.certainty(rough) > _BEYOND_CHANCE and rough < _SMOOTHER * self.given
 
     def roughness(self, rows: list[np.ndarray]) -> np.ndarray:
-        """Roughness of the images that deviations (M,) of buckets make; a row of 0 and NaN where nothing is known."""
+        """Roughness of the images from deviations (M,) of buckets, one per row; 0 and NaN in a row: nothing is known."""
         deviations = np.stack(rows).astype(np.float32)
         images = np.zeros((len(rows), self.shape[0] * self.shape[1]), np.float32)
         for part, block in self._blocks():
@@ -195,7 +195,7 @@ class _Look:
 
 
 def residual(buckets: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """What is left of buckets (M,) when a level, and what follows the sums of the masks, is taken off; its mean is 0."""
+    """Buckets (M,) after subtraction of a level and of the part proportional to the sums of the masks; of mean 0."""
     deviation = sums - sums.mean()
     power = deviation @ deviation
     slope = deviation @ buckets / power if power > 1e-9 * (sums @ sums) else 0.0
@@ -231,7 +231,7 @@ def _wrong_sign(look: _Look) -> list[Mistake]:
 
 
 def _falls(look: _Look) -> bool:
-    """Whether buckets fall with the sum of the masks; where sums are alike, whether the image is far below zero."""
+    """Whether buckets decrease with the sum of the masks or, if the sums are similar, the image is far below zero."""
     deviation = look.sums - look.sums.mean()
     power = float(deviation @ deviation)
     if power <= 1e-9 * float(look.sums @ look.sums):
@@ -278,7 +278,7 @@ def _first_buckets(look: _Look) -> list[Mistake]:
         row = np.zeros(look.number)
         row[number:] = residual(look.buckets[number:], look.sums[number:])
         if look.roughness([row])[0] > _SMOOTHER * look.given:
-            number = 0  # so the first masks are, such as coarse ones
+            number = 0  # the first masks may be unusual themselves, such as coarse ones
     if not number and not look.signed and middle > 0 and (look.sums > 0).all():
         most = _IMPOSSIBLE * look.highest * middle * look.shape[0] * look.shape[1]
         number = _leading((look.buckets > most) | (look.buckets < (1 - _IMPOSSIBLE) * most), first)
@@ -288,7 +288,7 @@ def _first_buckets(look: _Look) -> list[Mistake]:
 
 
 def _leading(wild: np.ndarray, most: int) -> int:
-    """How many of the first are wild, nearly half of which may look usual; 0 if that is not peculiar to the first."""
+    """Number of outliers at the beginning, nearly half of which may look normal; 0 if there are outliers elsewhere too."""
     if wild[most:].mean() > 0.01:
         return 0
     places = np.flatnonzero(wild[:most]) + 1
@@ -299,7 +299,7 @@ def _leading(wild: np.ndarray, most: int) -> int:
 def _drift(look: _Look) -> list[Mistake]:
     mean = float(np.mean(look.buckets))
     if look.number < _FEWEST_FOR_DRIFT or look.signed or mean < 2 * np.std(look.buckets) or (look.sums <= 0).any():
-        return []  # buckets about zero show no change of the light
+        return []  # buckets around zero do not show changes of the beam
     trend = slow_trend(_relative(look))
     change = float(np.ptp(trend))
     if change < _DRIFT:

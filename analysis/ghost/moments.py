@@ -1,4 +1,4 @@
-"""Running sums over realizations from which the correlation images follow, at a constant cost per realization."""
+"""Running sums over realizations from which the correlation images are computed, at a constant cost per realization."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .groups import BLOCK, GROUPS, block_groups
 
 
 class Moments:
-    """Sums over realizations, kept apart for each group so that estimates without a group can be had.
+    """Sums over realizations, kept separately for each group so that estimates without a group can be computed.
 
     With the mask sum R = sum_n w_n, the tracks t are 1, y, R and y / R (0 where R is 0):
 
@@ -63,7 +63,7 @@ class Means:
     w, yw, Rw, ratio_w : float64 array, (N,)
         <w>, <y w>, <R w>, <(y / R) w>.
     variance : float
-        Variance of the masks over realizations, averaged over pixels; 0 for masks that don't vary.
+        Variance of the masks over realizations, averaged over pixels; 0 for masks that do not vary.
     """
 
     def __init__(self, moments: Moments, groups: np.ndarray) -> None:
@@ -73,10 +73,10 @@ class Means:
         _, self.y, self.R, self.ratio, self.yR, self.RR, power = (float(value) for value in alone / number)
         self.w, self.yw, self.Rw, self.ratio_w = moments.with_mask[:, groups].sum(axis=1) / number
         variance = power - float(np.mean(self.w**2))
-        # what rounding leaves of masks that are all the same is not a variance
+        # the rounding error of identical masks is not a variance
         self.variance = variance if variance > 1e-12 * power else 0.0
 
     @property
     def level(self) -> float:
-        """Mean of the object as the mask sums see it, <y R> / <R^2>; 0 if every mask is dark."""
+        """Mean of the object as determined by the sums of the masks, <y R> / <R^2>; 0 if every mask is dark."""
         return self.yR / self.RR if self.RR > 0 else 0.0

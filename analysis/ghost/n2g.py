@@ -1,4 +1,4 @@
-"""Noise2Ghost: a network that learns the object from the noise's independence between splits of the data."""
+"""Noise2Ghost: a network that learns the object from the independence of the noise in different splits of the data."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from .splits import permutations_of, split
 from .standard_error import standard_error
 
 _SPREAD_FACTOR = 0.6
-"""Of the deviation over the inputs for each split, as each knows so much less than all of them; see `standard_error`."""
+"""Factor for the deviation over the inputs for each split, because each knows much less than all together; see
+`standard_error`.
+"""
 
 
 _MUCH_NOISE = 0.9
-"""Part of the buckets' variance about the mean level that total variation doesn't predict, above which the data are split in two
-only: a quarter of them then says almost nothing about the object. Worth 0.5 to 0.8 dB above, and costs up to 1.2 dB below."""
+"""Fraction of the buckets' variance about the mean level that total variation does not predict, above which the data are
+split in only two: a quarter of them then says almost nothing about the object. Above, this gains 0.5 to 0.8 dB; below, it
+would cost up to 1.2 dB.
+"""
 
 
 class Noise2Ghost(LearnedByUNet):

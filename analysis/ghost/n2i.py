@@ -1,4 +1,4 @@
-"""Noise2Inverse: a network that makes the sub-reconstructions of one part of the data out of those of another."""
+"""Noise2Inverse: a network that predicts the sub-reconstructions of one part of the data from those of another."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Noise2Inverse(LearnedByUNet):
     """Noise2Inverse (Hendriksen et al., IEEE TCI 6, 1320, 2020) as in eq. 11 of Noise2Ghost, for comparison.
 
     x = 1/(P K) sum_pk N(x_pk), with N trained to minimise ||N(x_pk) - 1/(K-1) sum_(i != k) x_pi||^2 for the
-    sub-reconstructions x_pk = W_pk^+ y_pk. Nothing else regularises unless a weight of total variation is given. The
-    targets lack what their realizations don't see, so with few realizations the contrast comes out too low. Errors of
-    the buckets bear on nothing but the level.
+    sub-reconstructions x_pk = W_pk^+ y_pk. There is no other regularisation unless a weight of total variation is given. The
+    targets lack what their realizations do not measure, so with few realizations the contrast is too low. Errors of the
+    buckets affect only the level.
     """
 
     name: ClassVar[str] = "n2i"
@@ -28,7 +28,7 @@ class Noise2Inverse(LearnedByUNet):
         "weight": 0.0,
         "splits": 4,
         "permutations": 6,
-        # nearly all of its image would be that
+        # otherwise nearly all of its image would be the smooth rest
         "smooth_rest": False,
     }
     whole: ClassVar[dict[str, tuple[int, int | None]]] = {

@@ -1,4 +1,4 @@
-"""What a network is trained on: the objective of eq. 3, 6 and 11 of Noise2Ghost in units that are of order 1."""
+"""The training objective of a network: eq. 3, 6 and 11 of Noise2Ghost in units of order 1."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Units:
     Attributes
     ----------
     masks : float
-        Masks are divided by it; a random mask then answers to an image of contrast 1 with a bucket that varies by 1.
+        Divisor of the masks; for an image of contrast 1, the buckets of random masks then vary by 1.
     contrast : float
         Estimated standard deviation of the object; images are multiples of it.
     level : float
@@ -33,10 +33,10 @@ class Units:
         sums = sums_of(masks)
         lit = float((row * sums) @ sums)
         level = float((row * sums) @ buckets) / lit if lit > 0 else 0.0
-        # those without test realizations may all be alike though not all are; any scale serves then
+        # the realizations outside the test group may all be alike though not all are; any scale will do then
         scale = float(np.sqrt(spread_of(masks) * masks.shape[1])) or 1.0
         residual = buckets - level * sums
-        # an object without any contrast still has a size
+        # an object without any contrast still has a magnitude
         contrast = max(float(np.sqrt(row @ residual**2 / row.sum())) / scale, 1e-3 * abs(level)) or 1.0
         return cls(masks=scale, contrast=contrast, level=level / contrast)
 
@@ -50,7 +50,7 @@ class BucketTargets:
     masks : (M, N)
     buckets : (M,)
     rows : (S, M)
-        Weight of each realization as a target of each input; 0 where the input knows it.
+        Weight of each realization as a target of each input; 0 if the input contains it.
     """
 
     masks: np.ndarray | MaskRows
@@ -60,7 +60,7 @@ class BucketTargets:
 
 @dataclass(frozen=True, eq=False)
 class ImageTargets:
-    """Images that the network's images are to resemble, one for each input.
+    """Images that the network's images should match, one for each input.
 
     Attributes
     ----------
@@ -72,12 +72,12 @@ class ImageTargets:
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """Inputs, targets and regularisation of a network, in the units given.
+    """Inputs, targets and regularisation of a network, in the given units.
 
     Attributes
     ----------
     inputs : (S, channels, H, W)
-        What the network makes an image of; S differently degraded views of one object.
+        Inputs of the network: S differently degraded views of one object.
     targets : BucketTargets or ImageTargets
     units : Units
     weight : float

@@ -1,4 +1,4 @@
-"""Reconstruction of data that are all there: the streaming methods fed at once."""
+"""Reconstruction of complete data: the streaming methods receive all realizations at once."""
 
 from __future__ import annotations
 
@@ -27,29 +27,30 @@ def reconstruct(
     progress: Progress | None = None,
     **options: Any,
 ) -> Result:
-    """Return the image that masks and buckets tell of.
+    """Reconstruct an image from masks and buckets.
 
     Parameters
     ----------
     masks : array, (M, H, W)
-        Transmission of each mask; integer and boolean masks are taken as they are. Anything with a shape and slices will do,
-        as a memory-mapped array or a dataset of h5py's: it is read block by block and never held as a whole.
+        Transmission of each mask; integer and boolean masks are used without conversion. Any object with a shape and slices
+        will do, such as a memory-mapped array or a dataset of h5py: it is read block by block and never held in memory as a
+        whole.
     buckets : array, (M,) or (C, M)
         The single-pixel signal of each realization, y = sum_n w_n x_n + noise; or of C channels.
     method : str
         A key of `METHODS`.
     errors : array, like `buckets`, or "poisson", optional
-        Standard errors of the buckets; realizations then count by their precision, where the method can. "poisson" is for
-        buckets that are counts: their errors are the roots of the counts, and 1 for counts below 1.
+        Standard errors of the buckets; realizations are then weighted by their precision, if the method supports it.
+        "poisson" is for buckets that are counts: their errors are the square roots of the counts, and 1 for counts below 1.
     nonnegative : bool
-        Whether the object is known to be nowhere negative. Linear methods make no use of it.
+        Whether the object is known to be nowhere negative. Linear methods do not use it.
     seed : int
     device : str
     time_budget_s : float, optional
-        Wall time that the reconstruction should not exceed; iterative methods then do fewer steps, and say so
-        in the result's options. The fast methods take no notice. Infinity is no limit.
+        Wall time that the reconstruction should not exceed; iterative methods then do fewer steps, as noted in the result's
+        options. The fast methods ignore it. Infinity means no limit.
     progress : callable, optional
-        Called now and then with the fraction done, 0 to 1.
+        Called from time to time with the completed fraction, 0 to 1.
     **options
         The method's own options, see ``METHODS[method].defaults``.
 
@@ -61,11 +62,11 @@ def reconstruct(
     Raises
     ------
     ValueError
-        Unknown method or option, and data that make no sense; the message names what and where.
+        Unknown method or option, or invalid data; the message names the problem and its place.
     MemoryError
-        The masks don't fit into memory; the message names their size and what to do.
+        The masks do not fit into memory; the message names their size and the remedy.
     """
-    if np.ma.isMaskedArray(masks) or not (hasattr(masks, "shape") and hasattr(masks, "dtype")):  # what lies in a file stays there
+    if np.ma.isMaskedArray(masks) or not (hasattr(masks, "shape") and hasattr(masks, "dtype")):  # data in a file stay there
         masks = real("masks", masks)
     buckets = real("buckets", buckets)
     if masks.ndim != 3:
@@ -94,7 +95,7 @@ def reconstruct(
     channels = np.atleast_2d(buckets)
     errors_of = list(np.atleast_2d(errors)) if isinstance(errors, np.ndarray) else [errors] * len(channels)
     if buckets.ndim == 2:
-        _check_each(channels, errors_of)  # before time is spent on the first
+        _check_each(channels, errors_of)  # before time is spent on the first channel
     estimates, used = [], []
     for index, values in enumerate(channels):
         reconstructor = make_reconstructor(
@@ -131,7 +132,7 @@ def _check_each(channels: np.ndarray, errors: Sequence[Errors]) -> None:
 
 
 def _feed(reconstructor: Reconstructor, masks: np.ndarray, buckets: np.ndarray, errors: Errors) -> None:
-    """Give all realizations to `reconstructor`, so many at a time that a file of masks needn't be in memory whole."""
+    """Pass all realizations to `reconstructor`, a limited number at a time, so that a file of masks is never in memory whole."""
     step = rows_at_once(max(1, masks.shape[1] * masks.shape[2]))
     for first in range(0, len(masks), step):
         part = slice(first, first + step)

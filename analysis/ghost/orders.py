@@ -1,4 +1,4 @@
-"""Other orders in which people measure the same masks."""
+"""Other common orders of the same masks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def reorderings(number: int, pixels: int) -> dict[str, np.ndarray]:
     number : int
         Masks.
     pixels : int
-        Of a mask. A whole set of Hadamard masks has as many masks as pixels, both a power of two, and may be in natural order, in
-        that of sequency or in dyadic order, along both axes or over all pixels at once.
+        Pixels of a mask. A complete set of Hadamard masks has as many masks as pixels, both a power of two, and may be in
+        natural order, in that of sequency or in dyadic order, along both axes or over all pixels at once.
 
     Returns
     -------
     dict
-        By the word that names it: "reverse", and such as "natural-to-sequency".
+        By the keyword: "reverse", "natural-to-sequency" and the like.
     """
     orders = {"reverse": np.arange(number)[::-1]}
     if number != pixels or number < 16 or number & (number - 1):
@@ -39,7 +39,7 @@ def reorderings(number: int, pixels: int) -> dict[str, np.ndarray]:
 
 
 def hadamard_places(size: int) -> dict[str, np.ndarray]:
-    """Which row of Sylvester's Hadamard matrix stands at each place of an order, int64 (size,); natural, sequency and dyadic."""
+    """The row of Sylvester's Hadamard matrix at each place of an order, int64 (size,); natural, sequency and dyadic."""
     index = np.arange(size)
     bits = size.bit_length() - 1
     dyadic = np.zeros(size, np.int64)

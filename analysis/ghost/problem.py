@@ -1,4 +1,4 @@
-"""Eq. 2 of Noise2Ghost for the realizations at hand: scales, the choice of the weight, and figures of trust."""
+"""Eq. 2 of Noise2Ghost for the present realizations: scales, the choice of the weight, and figures of reliability."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from .store import Store
 from .total_variation import State, TotalVariationSolver, flattening_weight
 
 TEST_GROUP = 7
-"""Its buckets choose no weight; the loss on them is the one that is quoted."""
+"""Its buckets are not used to choose the weight; the quoted loss is the one on them."""
 
 _FOLDS = ((0, 1), (2, 3), (4, 5))
 _PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7))
 _GRID = 10.0 ** np.arange(-3.5, 0.1, 0.5)
-"""Weights tried, relative to the one that makes the image flat."""
+"""Candidate weights, relative to the one that makes the image flat."""
 
 _CHOICE_TOLERANCE, _CHOICE_ITERATIONS = 3e-3, 80
 _FOLLOWING_ITERATIONS = 20
-"""Of a choice that starts from one of nearly as many realizations."""
+"""Iterations for a choice that starts from one made with nearly as many realizations."""
 
 _TRUST_TOLERANCE = 10.0
-"""Tolerance of the solutions for the figures of trust, relative to that of the image."""
+"""Tolerance of the solutions for the figures of reliability, relative to that of the image."""
 
 _LEAST_PRECISION = 1e-6
-"""Of a realization relative to the best one; far below what makes a difference."""
+"""Smallest precision of a realization relative to the best one; far below what makes a difference."""
 
 _SPREAD_FACTOR = 1.1
-"""Of the jackknife error; see `standard_error`."""
+"""Factor for the jackknife error; see `standard_error`."""
 
 _UNKNOWN_PART = 0.4
 _FEWEST = 16
-"""Realizations from which on a weight can be chosen by cross-validation."""
+"""Number of realizations from which on cross-validation can choose a weight."""
 
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """A weight of total variation, how many realizations chose it, and the trial images for the next choice to start from."""
+    """A weight of total variation, the number of realizations that chose it, and trial images to start the next choice from."""
 
     weight: float
     realizations: int
@@ -60,12 +60,12 @@ class Problem:
     Attributes
     ----------
     tells : bool
-        Whether the realizations tell of more than a level, and of more than nothing where nothing is negative.
+        Whether the realizations determine more than a level and, for a non-negative object, more than zero.
     contrast : float
-        Standard deviation over the pixels that an object would have which made the buckets vary as much, without noise.
+        Standard deviation over the pixels of an object that, without noise, would make the buckets vary as much.
     unexplained : float
-        Part of the variance of left-out buckets about what the mean level predicts that the best image of `choose` doesn't
-        predict either: noise, for the most part, if it is large; a middling value where there are too few to tell.
+        Fraction of the variance of left-out buckets, about the prediction of the mean level, that the best image of `choose`
+        does not predict either: mostly noise if it is large; a medium value if there are too few realizations to tell.
     projection : Projection
         Iterative for large problems, else direct.
 
@@ -76,7 +76,7 @@ class Problem:
     seed : int
     nonnegative : bool
     kernel : MaskKernel, optional
-        Of all masks of a problem that isn't large, if it is at hand.
+        Kernel of all masks, for a problem that is not large, if available.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Problem:
         self._row = row_weights(store.errors)
         self._kernel = None if store.is_large else _kernel_of(store, shape) if kernel is None else kernel
         spread, power = _spread_and_power(store)
-        # masks that are all alike still have a size, though no image follows from them
+        # identical masks still have a magnitude, though no image follows from them
         self.scale = float(np.sqrt((spread if spread > 1e-12 * power else power) * store.matrix.pixels))
         self.tells = False
         self.contrast, self.unexplained = 0.0, _UNKNOWN_PART
@@ -96,13 +96,13 @@ class Problem:
         sums = store.matrix.sums
         level = (self._row * sums) @ self._buckets / ((self._row * sums) @ sums) if sums.any() else 0.0
         if nonnegative and level < 0 and not (store.matrix.adjoint((self._row * self._buckets)[None]) > 0).any():
-            return  # whatever is added to an image of zeros fits worse
+            return  # whatever is added to an image of zeros makes the fit worse
         self._varying = self._buckets - level * sums
         residual = self._varying * self._row
         back = store.matrix.adjoint(residual[None])[0] if self._kernel is None else residual @ store.masks
         self.flattening = flattening_weight(back.reshape(self._shape))
         self.contrast = float(np.sqrt(self._row @ self._varying**2 / len(store))) / self.scale
-        # of the size of the image, so that single precision serves for buckets in any unit
+        # of the magnitude of the image, so that single precision suffices for buckets in any unit
         self.unit = float(np.hypot(level, np.sqrt(np.mean(residual**2)) / self.scale))
         self.tells = self.flattening > 0
         if self.tells:
@@ -114,9 +114,10 @@ class Problem:
             self._solver = TotalVariationSolver(self.projection, nonnegative)
 
     def choose(self, progress: Progress | None, last: Choice | None = None) -> Choice:
-        """Return the weight whose images predict left-out buckets best, the constant level left aside.
+        """Return the weight whose images predict left-out buckets best, apart from the constant level.
 
-        With the choice of somewhat fewer realizations it is found in a quarter of the time, but depends on that one.
+        Starting from a choice made with slightly fewer realizations takes a quarter of the time, but the result depends on
+        it.
         """
         if len(self._groups) < _FEWEST:
             return Choice(float(0.1 * self.flattening), len(self._groups))
@@ -151,11 +152,11 @@ class Problem:
         return Choice(weight, len(self._groups), state, self.unit)
 
     def fresh(self, weight: float) -> State:
-        """Return the state to start from for the columns of `finish`."""
+        """Return the initial state for the columns of `finish`."""
         return self._solver.start(np.full(len(self._columns()), weight / self.flattening))
 
     def finish(self, state: State, weight: float, tolerance: float, most: int) -> State:
-        """Return the solution from all realizations, with those from parts of them for the figures of trust."""
+        """Return the solution from all realizations, with those from parts of them for the figures of reliability."""
         rows = self._columns()
         tolerances = tolerance * np.where(np.arange(len(rows)) == 0, 1.0, _TRUST_TOLERANCE)
         return self._solve(state, rows, weight * rows.mean(axis=1), tolerances, most)
@@ -185,7 +186,7 @@ class Problem:
         )
 
     def _drift(self, without: np.ndarray) -> MaskDrift:
-        """Whether the masks moved, by the images without each pair of groups (4, H, W) and the buckets of that pair."""
+        """Whether the masks moved, from the images without each pair of groups (4, H, W) and the buckets of that pair."""
         images = np.concatenate([np.stack([image, *np.gradient(image)]) for image in without])
         predicted = self._predicted(images).reshape(len(without), 3, -1)
         found = np.zeros((3, len(self._buckets)))
@@ -211,7 +212,7 @@ class Problem:
         return np.where(np.isin(self._groups, groups), 0.0, self._row)
 
     def _missed(self, predicted: np.ndarray, groups: tuple[int, ...]) -> tuple[float, float]:
-        """Return the squared error of the groups' buckets, as predicted (M,), and their squared deviation from their mean."""
+        """Return the squared error of the predictions (M,) of the groups' buckets, and these buckets' squared deviation."""
         held = np.isin(self._groups, groups)
         row = self._row[held]
         if not len(row):
@@ -222,8 +223,8 @@ class Problem:
 
 
 def row_weights(errors: np.ndarray) -> np.ndarray:
-    """Return the weights of squared residuals, (M,) with mean 1, that follow from the buckets' errors (M,)."""
-    # none becomes 0: where the best realizations are left out the others must count
+    """Return the weights of squared residuals, (M,) with mean 1, from the buckets' errors (M,)."""
+    # no weight becomes 0: if the best realizations are left out, the others must count
     precision = np.maximum(errors.min() / errors, _LEAST_PRECISION) ** 2
     return precision / precision.mean()
 
@@ -246,7 +247,7 @@ def _spread_and_power(store: Store) -> tuple[float, float]:
 
 
 def flat_estimate(store: Store, shape: tuple[int, int], nonnegative: bool) -> Estimate:
-    """Return the flat image that fits best: all that realizations tell whose masks, or buckets, don't vary."""
+    """Return the best-fitting flat image: all that realizations determine if their masks, or buckets, do not vary."""
     sums = store.matrix.sums
     level = float(store.buckets @ sums / (sums @ sums)) if sums.any() else 0.0
     image = np.full(shape, max(level, 0.0) if nonnegative else level, dtype=np.float32)

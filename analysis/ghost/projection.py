@@ -1,4 +1,4 @@
-"""What the solver of total variation asks of a projection, and the penalties that the two have in common."""
+"""The interface between the total-variation solver and its projections, and the penalties that they share."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from analysis.imaging.gradient import ScreenedPoisson
 
 DATA_PENALTY = 3.0
 PLAIN_PENALTY = 1.0
-"""Of the copies of W x and of x, in units of that of the copy of D x. Of nine pairs tried these converge fastest over a range of
-100 in weight."""
+"""Penalty of the copies of W x and of x, relative to that of the copy of D x. Of nine pairs tried these converge fastest over
+a range of 100 in weight.
+"""
 
 
 class Projection(Protocol):
@@ -20,12 +21,12 @@ class Projection(Protocol):
     Attributes
     ----------
     drops_columns : bool
-        Whether columns that have converged are left out of what remains, for each costs time.
+        Whether converged columns are left out of further iterations, because each costs time.
     shape : (H, W)
     screen : ScreenedPoisson
-        B = D'D + c with c the penalty of the copy of x.
+        B = D'D + c, where c is the penalty of the copy of x.
     gain : float32
-        Norm of the shared mask w0, over the scale: it enters as one more row of the size of the others, times the gain.
+        Norm of the shared mask w0, over the scale: w0 enters as one more row, normalised like the others, times the gain.
     """
 
     drops_columns: ClassVar[bool]
@@ -42,12 +43,12 @@ class Projection(Protocol):
         ...
 
     def onto(self, t: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the x nearest to all copies, or nearer than the one before, and C x / scale with the shared row last.
+        """Return the x nearest to all copies, or nearer than the previous one, and C x / scale with the shared row last.
 
         Parameters
         ----------
         t : (S, H, W)
-            The x nearest to the copies of D x and x alone.
+            The x nearest to the copies of D x and x only.
         wanted : (S, M + 1)
             The copies of C x / scale, and of the shared row.
 

@@ -1,4 +1,4 @@
-"""Noise2Ghost trained as its authors publish it, for comparison."""
+"""Noise2Ghost trained as its authors published it, for comparison."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 _VALIDATION_SHARE = 0.1
 _WEIGHT_MULTIPLES = (2.0, 16.0)
-"""Of the weight that is best without a network. Programmed rods were best with twice that on 48x48 and 64x64 pixels, and with 2
-to 40 times that on 32x32; the network overfits with less than total variation needs."""
+"""Multiples of the weight that is best without a network. Programmed rods were best with twice that weight on 48x48 and 64x64
+pixels, and with 2 to 40 times that weight on 32x32; with less than total variation needs, the network overfits.
+"""
 
 _CHOOSING_GROUP = 6
 _EPOCHS_PER_TRIAL_EPOCH = 5
@@ -31,12 +32,12 @@ _MOST_PARTS = 8
 class PublishedNoise2Ghost(Noise2Ghost):
     """Noise2Ghost as in the authors' paper and code: 3000 epochs of AdamW at 2e-4, no damping, no non-negativity.
 
-    A tenth of the realizations chooses the epoch whose image counts, the others are trained on, and none is kept for a
-    quoted loss; nor is there a spread. In the end the image gets the scale and the offset that fit all buckets best. It is
-    far slower than the fast recipe.
+    A tenth of the realizations chooses the epoch whose image counts; the others are used for training. None is kept for a
+    quoted loss, and there is no spread. Finally the image is given the scale and the offset that fit all buckets best. This
+    recipe is far slower than the fast one.
 
-    The authors cross-validate the weight with as many full trainings as there are candidates. Here each candidate, a multiple
-    of the weight that cross-validation finds without a network, gets a fifth of the epochs.
+    The authors cross-validate the weight with a full training for each candidate. Here each candidate, a multiple of the
+    weight that cross-validation finds without a network, is trained for a fifth of the epochs.
     """
 
     defaults: ClassVar[dict[str, Any]] = {
@@ -60,7 +61,7 @@ class PublishedNoise2Ghost(Noise2Ghost):
     def _taught(self) -> np.ndarray:
         taught = np.ones(self.count, dtype=bool)
         number = round(_VALIDATION_SHARE * self.count)
-        # one realization alone says nothing once the constant level is left out
+        # one realization alone says nothing when the constant level is left out
         if number >= 2:
             taught[np.random.default_rng((self.seed, 3)).permutation(self.count)[:number]] = False
         return taught
@@ -70,7 +71,7 @@ class PublishedNoise2Ghost(Noise2Ghost):
         return weight if self._given["weight"] is not None else self._best_multiple(weight) * weight
 
     def _best_multiple(self, weight: float) -> float:
-        """Return the multiple of `weight` whose image, of all taught realizations but a group, predicts the group best."""
+        """Return the multiple of `weight` whose image, trained without one group, predicts that group best."""
         taught = self._taught()
         held = taught & (groups_of(self.seed, self.count) == _CHOOSING_GROUP)
         kept = taught & ~held
@@ -101,7 +102,7 @@ _KINDS: dict[str, type[Noise2Ghost]] = {"fast": Noise2Ghost, "published": Publis
 
 
 def noise2ghost(shape: tuple[int, int], *, recipe: str = "fast", **options: Any) -> Noise2Ghost:
-    """Return the reconstructor that trains by the recipe of this name, "fast" or "published"."""
+    """Return the reconstructor that trains by the named recipe, "fast" or "published"."""
     if not isinstance(recipe, str) or recipe not in _KINDS:
         raise ValueError(f"recipe must be one of {', '.join(_KINDS)}, not {recipe!r}")
     return _KINDS[recipe](shape, **options)
@@ -114,11 +115,11 @@ def best_epoch(
     error: Callable[[np.ndarray], float] | None,
     progress: Progress | None,
 ) -> np.ndarray:
-    """Return the images (S, H, W) of the epoch whose mean image has the least error; of the last one if none is given.
+    """Return the images (S, H, W) of the epoch whose mean image has the least error; of the last one without `error`.
 
-    Each epoch trains on every input once, in parts: eight of them at first, all inputs at once in the second half. The
-    paper doesn't tell, but the authors' code does so; with all at once from the start an image of 32x32 pixels ended
-    1.4 dB worse. The optimiser starts anew whenever the number of parts changes.
+    Each epoch trains on every input once, in parts: eight parts at first, all inputs at once in the second half. The paper
+    does not mention this, but the authors' code does it; with all inputs at once from the start, an image of 32x32 pixels was
+    1.4 dB worse. The optimiser is reset whenever the number of parts changes.
     """
     parts = 0
     least, best = np.inf, np.empty(0)
@@ -134,15 +135,15 @@ def best_epoch(
 
 
 def parts_of(epoch: int, epochs: int, inputs: int) -> int:
-    """Return in how many parts the inputs are trained on: as often as the epochs so far can be doubled before the last."""
+    """Return the number of parts of the inputs: as often as the epochs so far can be doubled before the last one."""
     doublings = int(np.ceil(np.log2(epochs / max(epoch, 1))))
     return max(1, min(doublings, inputs, _MOST_PARTS))
 
 
 def scale_and_offset(predicted: np.ndarray, sums: np.ndarray, buckets: np.ndarray) -> tuple[float, float]:
-    """Return the scale and the offset of an image that make its `predicted` buckets the measured ones as nearly as can be.
+    """Return the scale and the offset of an image for which its `predicted` buckets best fit the measured ones.
 
-    All are (M,); `sums` are those of the masks' pixels, the buckets of an image of ones.
+    All are (M,); `sums` are the sums of the masks' pixels, that is, the buckets of an image of ones.
     """
     (scale, offset), *_ = np.linalg.lstsq(np.column_stack([predicted, sums]), buckets, rcond=None)
     return float(scale), float(offset)

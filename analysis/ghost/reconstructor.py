@@ -1,4 +1,4 @@
-"""What every reconstruction method has in common: checked batches in, estimates out."""
+"""The common parts of all reconstruction methods: they take checked batches and return estimates."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class TimeBudgetTooShort(ValueError):
     Attributes
     ----------
     reason : str
-        What takes so long.
+        The step that takes too long.
     needed_s : float
-        What would suffice, seconds.
+        A sufficient time, seconds.
     """
 
     def __init__(self, reason: str, needed_s: float) -> None:
@@ -41,19 +41,19 @@ class TimeBudgetTooShort(ValueError):
 
 
 class Reconstructor(ABC):
-    """One image from masks and buckets that come in batches.
+    """One image from masks and buckets that arrive in batches.
 
     Parameters
     ----------
     shape : (H, W)
         Pixels of the image and of each mask.
     expected : int, optional
-        Number of realizations to come, if known; saves memory traffic. Live estimates of some methods depend on it, final ones
-        don't. The attribute may be set anew when some turn out not to be usable.
+        Expected number of realizations, if known; saves memory traffic. Live estimates of some methods depend on it, final
+        ones do not. The attribute may be changed if some realizations turn out to be unusable.
     nonnegative : bool
-        Whether the object is known to be nowhere negative. Linear methods make no use of it.
+        Whether the object is known to be nowhere negative. Linear methods do not use it.
     seed : int
-        Seed of everything random: the same data, options, seed and number of threads give the same bits on a CPU.
+        Seed of all random numbers: the same data, options, seed and number of threads give the same bits on a CPU.
     device : str
         "cpu", or a torch device for the methods that use torch.
     """
@@ -92,12 +92,12 @@ class Reconstructor(ABC):
 
     @property
     def count(self) -> int:
-        """Realizations taken so far."""
+        """Number of realizations taken so far."""
         return self._count
 
     @property
     def options(self) -> dict[str, Any]:
-        """Options as really used so far, those chosen from the data included; can be stored as JSON.
+        """Options as actually used so far, including those chosen from the data; can be stored as JSON.
 
         Given to a new reconstructor with the same data they give the same final bits.
         """
@@ -106,11 +106,11 @@ class Reconstructor(ABC):
     def update(self, masks: np.ndarray, buckets: np.ndarray, errors: Errors = None) -> None:
         """Take further realizations: masks (B, H, W), buckets (B,), and standard errors (B,) of the buckets if known.
 
-        Errors may also be "poisson" for buckets that are counts. Results don't depend on how the realizations are cut into
-        batches.
+        Errors may also be "poisson" for buckets that are counts. Results do not depend on how the realizations are divided
+        into batches.
         """
         count = self._count + np.size(buckets)
-        # errors far apart may overflow in a quotient, which then counts as infinite
+        # errors of very different size may overflow in a quotient, which then counts as infinite
         with np.errstate(over="ignore"), memory_for(self.name, max(count, self.expected or 0), self.shape):
             flat, values, sigmas = checked_batch(masks, buckets, errors, self.shape, self._count)
             self._check(flat)
@@ -122,22 +122,22 @@ class Reconstructor(ABC):
         self._largest_bucket = max(self._largest_bucket, largest(values))
 
     def result(self, progress: Progress | None = None) -> Estimate:
-        """Return the estimate from the realizations so far; may start from what an earlier call found."""
+        """Return the estimate from the realizations so far; it may start from the result of an earlier call."""
         return self._finite(self._live, progress)
 
     def finish(self, progress: Progress | None = None) -> Estimate:
-        """Return the final estimate: it depends on data, options and seed only, never on earlier `result` calls."""
+        """Return the final estimate: it depends only on data, options and seed, never on earlier `result` calls."""
         return self._finite(self._final, progress)
 
     def limit_time(self, seconds: float) -> None:
-        """Ask that `finish` take no longer than this; methods that always finish within seconds take no notice."""
+        """Ask that `finish` take no longer than this; methods that always finish within seconds ignore it."""
         checked_seconds(seconds)
 
     def _finite(self, compute: Callable[[Progress | None], Estimate], progress: Progress | None) -> Estimate:
         if self._count == 0:
             raise ValueError("no realization yet: call update(masks, buckets) first")
         check_smallness(self._largest_mask, self._largest_bucket)
-        # what overflows shows in the image, and is refused there
+        # an overflow shows in the image, and is refused there
         with np.errstate(over="ignore", invalid="ignore"), memory_for(self.name, self._count, self.shape):
             estimate = compute(progress)
         if not np.isfinite(estimate.image).all():
@@ -150,7 +150,7 @@ class Reconstructor(ABC):
         return estimate
 
     def _check(self, masks: np.ndarray) -> None:
-        """Raise ValueError for masks (B, N), of any real type, that the method can't take."""
+        """Raise ValueError for masks (B, N), of any real type, that the method cannot use."""
         return None
 
     @abstractmethod

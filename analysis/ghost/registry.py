@@ -22,15 +22,15 @@ from .tv import TotalVariation
 
 @dataclass(frozen=True)
 class Method:
-    """A reconstruction method: what it is called, what it is and what can be chosen.
+    """A reconstruction method: its name, description and options.
 
     Attributes
     ----------
     name : str
     fast : bool
-        Cheap enough to update a live image some three times a second.
+        Fast enough to update a live image about three times per second.
     summary : str
-        One sentence for people.
+        One sentence for users.
     defaults : dict
         Options and their default values; None means chosen from the data.
     build : callable
@@ -64,7 +64,7 @@ METHODS: dict[str, Method] = {
         Noise2Inverse,
     )
 }
-"""Every method by name, the quickest first; those at the end are for comparison."""
+"""All methods by name, the fastest first; those at the end are for comparison."""
 
 
 def make_reconstructor(
@@ -77,7 +77,7 @@ def make_reconstructor(
     device: str = "cpu",
     **options: Any,
 ) -> Reconstructor:
-    """Return a reconstructor that takes realizations of `shape` pixels as they come.
+    """Return a reconstructor that takes realizations of `shape` pixels as they arrive.
 
     Parameters are those of `Reconstructor`; `options` are the method's own, see ``METHODS[method].defaults``.
 
@@ -93,7 +93,7 @@ def make_reconstructor(
 
 
 def check_recipe(method: str, options: Iterable[str]) -> None:
-    """Raise ValueError, with a list of those that there are, for an unknown method or names of options that it hasn't."""
+    """Raise ValueError, with a list of what exists, for an unknown method or unknown names of options."""
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"unknown method {method!r}; the methods are {', '.join(METHODS)}{close_match(method, METHODS)}")
     check_option_names(method, options, METHODS[method].defaults)

@@ -1,4 +1,4 @@
-"""What is smooth in the part of the buckets that an image doesn't explain: the expected value of a random field."""
+"""The smooth part of the buckets that an image does not explain: the expected value of a random field."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from scipy import fft, linalg
 from .masks import MaskRows, sums_of
 
 _MODES = 24
-"""Cosines along each axis; what is finer than they are counts as noise. With 32 instead of 24 the images of programmed objects
-were better by 0.05 dB on average, for four times the time; 16 lose up to 1 dB."""
+"""Cosines along each axis; finer structure counts as noise. With 32 instead of 24 the images of programmed objects were
+better by 0.05 dB on average, for four times the time; with 16 they were up to 1 dB worse.
+"""
 
 _LENGTHS = (2.0, 8.0, 32.0)
-"""Correlation lengths tried, pixels; twice as many were of no use."""
+"""Correlation lengths tried, pixels; twice as many gave no improvement."""
 
 _VARIANCES = 10.0 ** np.arange(-3.0, 1.6, 0.5)
-"""Variances tried: of a mode, mean of all, over the variance with which noise alone would leave it."""
+"""Variances tried: mean variance of a mode, over the variance that noise alone would leave in it."""
 
 _LEAST_KEPT = 1e-9
 _ROWS = 256
-"""Masks that are turned into modes at a time."""
+"""Masks converted to modes at a time."""
 
 
 class SmoothField:
     """A Gaussian random field behind given masks, of exponential covariance in two dimensions.
 
-    For residuals r = W (d + c) + noise, of which neither the level c nor the size of the noise is known, it returns the expected
-    d + c by Gaussian-process regression. Amplitude and correlation length aren't known either: what each pair of them, and no
-    field at all, lead to is averaged with the weights of their marginal likelihoods. So residuals that are noise get next to
-    no field. (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, eq. 2.25, 4.15 and 5.8.)
+    For residuals r = W (d + c) + noise, where neither the level c nor the size of the noise is known, it returns the expected
+    d + c by Gaussian-process regression. Amplitude and correlation length are not known either: the results for each pair of
+    them, and for no field at all, are averaged with their marginal likelihoods as weights. So for residuals that are noise
+    the field almost vanishes. (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, eq. 2.25, 4.15 and
+    5.8.)
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ class SmoothField:
         self._frequencies = np.hypot(*frequencies).T.ravel()[1:]
         self._sums = sums_of(masks)
         self._power = float(row @ self._sums**2)
-        # the constant c takes its part of what the masks tell of each mode
+        # the part of each mode that the constant c accounts for
         self._constant = self._adjoint(self._sums) / self._power if self._power > 0 else np.zeros(len(self._frequencies))
         information, whole = np.zeros((len(self._constant),) * 2), 0.0
         for part in _parts(len(row)):
@@ -56,12 +58,12 @@ class SmoothField:
             modes -= np.outer(self._sums[part], self._constant)
             information += modes.T @ (row[part, None] * modes)
         kept = float(np.trace(information))
-        # less than that is what rounding leaves of masks that all follow from one
+        # smaller values are rounding errors of masks that are all multiples of one
         self._scale = kept / len(information) if kept > _LEAST_KEPT * whole else 0.0
         self._information = information / self._scale if self._scale > 0 else information
 
     def expected(self, residual: np.ndarray) -> np.ndarray:
-        """Return what is to be added to an image that leaves `residual`, float64 (M,): d + c, (H, W)."""
+        """Return the correction to an image that leaves `residual`, float64 (M,): d + c, (H, W)."""
         size = float(np.sqrt(self._row @ residual**2))
         if not (self._scale > 0 and size > 0):
             return np.zeros(self._shape)
@@ -74,11 +76,13 @@ class SmoothField:
         return size * (self._along_y.T @ field @ self._along_x + level)
 
     def _averaged(self, seen: np.ndarray, left: float) -> np.ndarray:
-        """Return the expected modes, (K,), from what the residual, of squared size `left` beside its level, tells of each."""
+        """Return the expected modes, (K,), from the residual's projections on them and its squared size `left`, without
+        level.
+        """
         degrees = len(self._row) - 1
         if left <= 0 or degrees < 1:
             return np.zeros_like(seen)
-        # a field of no amplitude is as likely beforehand as all fields of one length
+        # a field of zero amplitude has the same prior probability as all fields of one length together
         found, evidence = [np.zeros_like(seen)], [-0.5 * degrees * np.log(left) + np.log(len(_VARIANCES))]
         for length in _LENGTHS:
             roots = (1 + (2 * np.pi * length * self._frequencies) ** 2) ** -0.75
@@ -108,7 +112,7 @@ class SmoothField:
 
 
 def _cosines(length: int) -> np.ndarray:
-    """Return the lowest cosines of unit norm along an axis of so many pixels, (K, length)."""
+    """Return the lowest cosines of unit norm along an axis of this many pixels, (K, length)."""
     return fft.dct(np.eye(length), axis=0, norm="ortho")[:_MODES]
 
 

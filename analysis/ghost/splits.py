@@ -11,7 +11,7 @@ from .conjugate_gradients import least_squares_images
 from .masks import MaskRows
 
 _RIDGE = 1e-6
-"""Relative to the masks' mean squared norm: keeps repeated masks solvable."""
+"""Relative to the masks' mean squared norm: keeps the system solvable if masks are repeated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Splits:
     images : float64 array, (P K, N)
         x_pk = W_pk^+ y_pk, eq. 5.
     targets : bool array, (P K, M)
-        Realizations that x_pk does not know: those of the other splits of its permutation.
+        Realizations that x_pk does not contain: those of the other splits of its permutation.
     """
 
     images: np.ndarray
@@ -46,7 +46,7 @@ def split(
 
 
 def permutations_of(number: int, *, live: bool) -> int:
-    """Return how many permutations to draw: half of their number for a live estimate, as each estimate has others."""
+    """Return how many permutations to draw: half of `number` for a live estimate, because each estimate uses different ones."""
     return -(-number // 2) if live else number
 
 
@@ -56,7 +56,7 @@ def pseudo_inverse(masks: np.ndarray | MaskRows, buckets: np.ndarray) -> np.ndar
 
 
 def _least_squares(masks: np.ndarray | MaskRows, buckets: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return the least-squares images, float64 (S, N), of the realizations that each row of `known` (S, M) holds."""
+    """Return the least-squares images, float64 (S, N), from the realizations in each row of `known` (S, M)."""
     if isinstance(masks, MaskRows):
         return least_squares_images(masks, buckets, known.astype(np.float64), _RIDGE * float(masks.squares.mean()))
     rows = masks.astype(np.float64)

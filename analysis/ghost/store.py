@@ -1,4 +1,4 @@
-"""Realizations kept in memory, growing."""
+"""Realizations kept in memory, in a growing store."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from .masks import MaskRows, Masks
 
 MOST_REALIZATIONS = 2048
 MOST_ENTRIES = 2**25
-"""Up to these numbers M and M N methods solve systems of M x M directly; beyond, they iterate with products by the masks."""
+"""Up to this size of M and of M N, methods solve M x M systems directly; beyond it, they iterate with products by the masks."""
 
 
 class Store:
-    """Masks and buckets in the order they came.
+    """Masks and buckets in order of arrival.
 
     Parameters
     ----------
     pixels : int
         Pixels N of a mask.
     expected : int, optional
-        Realizations to make room for at once.
+        Number of realizations for which to reserve memory.
 
     Attributes
     ----------
@@ -54,18 +54,18 @@ class Store:
 
     @property
     def is_large(self) -> bool:
-        """Whether systems of M x M, and dense masks, are too large."""
+        """Whether M x M systems, and dense masks, are too large."""
         return len(self) > MOST_REALIZATIONS or len(self) * self.matrix.pixels > MOST_ENTRIES
 
     @property
     def masks(self) -> np.ndarray:
-        """Masks, float32 (M, N), kept until more come: for problems that aren't large."""
+        """Masks, float32 (M, N), kept until more arrive: for problems that are not large."""
         if self._dense is None:
             self._dense = self.matrix.dense()
         return self._dense
 
     def rows(self, chosen: np.ndarray) -> np.ndarray | MaskRows:
-        """Return the masks chosen by bool (M,), an array (M', N) unless the problem is large."""
+        """Return the masks selected by bool (M,), an array (M', N) unless the problem is large."""
         return MaskRows(self.matrix, np.flatnonzero(chosen)) if self.is_large else self.masks[chosen]
 
     @property

@@ -2,10 +2,10 @@
 
     x = argmin_x 1/2 sum_m o_m ((W x)_m - y_m)^2 + l TV(x),   x >= 0 if asked,
 
-by the alternating direction method of multipliers in graph form: copies r of W x, d of D x and p of x carry the terms,
-and each iteration projects them onto what an x can make of all three. The projection is one linear system for
-all columns (a column is one weight l with one choice of row weights o), so that cross-validation costs little more than one
-solution, and the common level of the masks, which stalls gradient steps, costs nothing.
+by the alternating direction method of multipliers in graph form: copies r of W x, d of D x and p of x carry the terms, and
+each iteration projects them onto the set of copies that a common x can give. The projection is one linear system for all
+columns (a column is one weight l with one choice of row weights o), so that cross-validation costs little more than one
+solution; and the common level of the masks, which slows gradient steps, costs nothing.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _OVER_RELAXATION = 1.6
 _CHECK_EVERY = 10
 _TINY = np.float32(1e-30)
 _RESOLVED = np.float32(1e-2)
-"""Multipliers smaller than this part of the copies count as this large: rounding of the copies moves them."""
+"""Multipliers smaller than this fraction of the copies count as this large: rounding of the copies moves them."""
 
 
 @dataclass
 class State:
-    """Where the iteration stands, one row a column: copies r, d, p, their scaled multipliers and the penalties.
+    """State of the iteration, one row per column: copies r, d, p, their scaled multipliers and the penalties.
 
-    The last entry of each row of r stands for the shared mask w0.
+    The last entry of each row of r belongs to the shared mask w0.
     """
 
     r: np.ndarray
@@ -42,7 +42,7 @@ class State:
 
     @property
     def realizations(self) -> int:
-        """Number of realizations it is for."""
+        """Number of realizations in the state."""
         return self.r.shape[1] - 1
 
     def scaled(self, factor: float) -> State:
@@ -62,7 +62,7 @@ class State:
         self.d[:, chosen], self.ud[:, chosen] = columns.d, columns.ud
 
     def grown(self, projection: Projection) -> State:
-        """Return the state with the realizations added that `projection` has and it has not."""
+        """Return the state extended by the realizations that `projection` has and the state has not."""
         known = self.realizations
         rows = projection.rows(self.p).astype(np.float32)
         r = np.hstack([self.r[:, :known], rows[:, known:-1], self.r[:, known:]])
@@ -76,7 +76,7 @@ class TotalVariationSolver:
     Parameters
     ----------
     projection : Projection
-        Masks divided by a scale, chosen so that masks of independent pixels have eigenvalues near M / N.
+        Masks divided by a scale, chosen so that masks with independent pixels have eigenvalues near M / N.
     nonnegative : bool
     """
 
@@ -87,7 +87,7 @@ class TotalVariationSolver:
         """Return the state of an empty image, for weights given relative to `flattening_weight`."""
         columns = len(relative_weights)
         rows, image = (columns, len(self.projection) + 1), (columns, *self.projection.shape)
-        # the penalties that residual balancing ended with in trials, as a power of the weight
+        # the penalties at which residual balancing ended in trials, as a power of the weight
         penalty = 0.6 * np.clip(relative_weights, 1e-4, 1.0) ** 0.7
 
         def zeros(shape: tuple[int, ...]) -> np.ndarray:
@@ -109,7 +109,7 @@ class TotalVariationSolver:
         tolerance: np.ndarray,
         max_iterations: int,
     ) -> State:
-        """Iterate until every column's primal and dual residuals are below its tolerance, relatively.
+        """Iterate until the relative primal and dual residuals of every column are below its tolerance.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class TotalVariationSolver:
         Returns
         -------
         State
-            Its `p` are the images (S, H, W), in units of x over the unit of the buckets given.
+            Its `p` are the images (S, H, W), in units of x over the unit of the given buckets.
         """
         buckets, rows, weights = (values.astype(np.float32) for values in (buckets, rows, weights))
         whole, going, iteration = state.columns(np.arange(len(weights))), np.arange(len(weights)), 0
@@ -149,7 +149,7 @@ class TotalVariationSolver:
         iteration: int,
         max_iterations: int,
     ) -> tuple[int, State, np.ndarray]:
-        """Iterate from number `iteration` on until all columns have converged, or half of them where each costs time.
+        """Iterate from number `iteration` on until all columns have converged, or half of them if each costs time.
 
         Return the number of the last iteration, the state, and which columns have converged.
         """
@@ -183,7 +183,7 @@ class TotalVariationSolver:
                 done = np.maximum(primal, dual) < tolerance
                 if done.all() or (projection.drops_columns and 2 * done.sum() >= len(done)):
                     break
-                # balancing for ever could cycle: it ends two thirds of the way
+                # balancing for ever could oscillate: it ends after two thirds of the iterations
                 if iteration < 2 * max_iterations // 3:
                     ratio = np.sqrt((primal + _TINY) / (dual + _TINY))
                     change = np.where(np.abs(np.log(ratio)) > 0.35, np.clip(ratio, 0.5, 2.0), 1.0).astype(np.float32)
@@ -202,12 +202,12 @@ class TotalVariationSolver:
 
 
 def flattening_weight(backprojection: np.ndarray) -> float:
-    """Return a weight above which the image is flat, from W'(y - W c) (H, W) of the best flat image c.
+    """Return a weight above which the image is flat, from W'(y - W c) (H, W) for the best flat image c.
 
-    The image is flat if there is a field q with D'q = W'(y - W c) and |q| <= l everywhere; the q of least
-    square norm serves.
+    The image is flat if there is a field q with D'q = W'(y - W c) and |q| <= l everywhere; the q with the smallest square
+    norm is used.
     """
-    # the constant part is zero by the choice of c; the small constant only makes the system regular
+    # the constant part vanishes by the choice of c; the small constant only makes the system regular
     potential = ScreenedPoisson(backprojection.shape, 1e-9).solve(backprojection - backprojection.mean())
     along_y, along_x = gradient(potential)
     return float(np.sqrt(along_y**2 + along_x**2).max())

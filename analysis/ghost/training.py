@@ -15,23 +15,24 @@ from .mask_product import mask_product
 from .objective import BucketTargets, ImageTargets, Objective
 
 _DAMPING = 0.98
-"""Part taken off the residual along W 1. The masks' common level makes that direction stiffer than all others by
-orders of magnitude, and the level itself is known beforehand."""
+"""Fraction of the residual along W 1 that is removed. The masks' common level makes that direction stiffer than all others by
+orders of magnitude, and the level itself is known in advance.
+"""
 
 _SHARPNESS = 5.0
-"""Of the softplus, over the object's contrast: blunter ones keep an empty background from coming down to 0."""
+"""Sharpness of the softplus, over the object's contrast: smoother ones keep an empty background from reaching 0."""
 
 _WEIGHT_DECAY = 1e-2
 _EDGE = 1e-4
-"""Rounds off |gradient| at 0, in units of the object's contrast."""
+"""Smoothing of |gradient| at 0, in units of the object's contrast."""
 
 _MOMENTUM = 0.8
-"""Of live training: what was worth learning some images ago no longer is. Up to 0.3 dB better than 0.9 at a steady rate."""
+"""Momentum of live training: gradients of earlier images are outdated. Up to 0.3 dB better than 0.9 at a steady rate."""
 
 
 class _DataTerm(Protocol):
     def loss(self, indices: list[int], images: torch.Tensor) -> torch.Tensor:
-        """Return the mean squared residual of each of the images (B, H, W) made from the inputs `indices`, (B,)."""
+        """Return the mean squared residual of each image (B, H, W) made from the inputs `indices`, (B,)."""
         ...
 
 
@@ -65,7 +66,7 @@ class _ImageTerm:
 
 
 class Training:
-    """A network, its optimiser and the objective at hand, which may be exchanged while it trains.
+    """A network, its optimiser and the present objective, which may be replaced while it trains.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ class Training:
         Makes images (B, 1, H, W) from inputs (B, channels, H, W).
     learning_rate : float
     seed : int
-        Of the order in which inputs are trained on.
+        Seed of the order of the inputs.
     device : str
     damped : bool
         Whether the constant direction of the data term is damped.
@@ -111,29 +112,29 @@ class Training:
         self._queue.clear()
 
     def one_cycle(self, steps: int, share: float) -> LRScheduler:
-        """Return a schedule that raises the learning rate to a share of its value and lowers it to nearly 0 in `steps`."""
+        """Return a schedule that raises the learning rate to a fraction of its value and lowers it to nearly 0 in `steps`."""
         return OneCycleLR(self._optimiser, share * self._learning_rate, total_steps=steps)
 
     def set_rate(self, share: float) -> None:
-        """Go on with this share of the learning rate, and little momentum."""
+        """Continue with this fraction of the learning rate, and little momentum."""
         for group in self._optimiser.param_groups:
             group["lr"], group["betas"] = share * self._learning_rate, (_MOMENTUM, group["betas"][1])
 
     def average(self, decay: float) -> None:
-        """Take the weights as they are into their moving average, which keeps this part of what it was."""
+        """Update the moving average of the weights, which keeps this fraction of its previous value."""
         if self._averaged is None:
             self._averaged = copy.deepcopy(self._network)
         with torch.no_grad():
             torch._foreach_lerp_(list(self._averaged.parameters()), list(self._network.parameters()), 1 - decay)
 
     def step(self) -> None:
-        """Train one step on one input, each in turn in shuffled order."""
+        """Train one step on one input; the inputs take turns in shuffled order."""
         if not self._queue:
             self._queue = list(self._order.permutation(len(self._inputs)))
         self._step([self._queue.pop()])
 
     def epoch(self, parts: int) -> np.ndarray:
-        """Train one step on each of so many parts of the inputs; return the images made on the way, as `predictions` does."""
+        """Train one step on each of `parts` parts of the inputs; return the images made on the way, as `predictions` does."""
         images = torch.empty_like(self._inputs[:, 0])
         for part in range(parts):
             indices = list(range(part, len(self._inputs), parts))
@@ -149,9 +150,9 @@ class Training:
         return images.detach()
 
     def predictions(self) -> np.ndarray:
-        """Return the images that the network, or its average if there is one, makes of each input by itself, float64 (S, H, W).
+        """Return the images of the network, or of its average if there is one, for each input separately, float64 (S, H, W).
 
-        In the object's units.
+        They are in the object's units.
         """
         network = self._network if self._averaged is None else self._averaged
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Total-variation reconstruction with its weight chosen by cross-validation."""
+"""Total-variation reconstruction, whose weight is chosen by cross-validation."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from .store import Store
 from .total_variation import State
 
 _CHOOSE_AGAIN = 1.5
-"""Live, the weight is chosen again when the realizations have become more by this factor."""
+"""During the scan, the weight is chosen again when the number of realizations has grown by this factor."""
 
 _MOST_ITERATIONS = 10**6
-"""Far above what any image needs: a start document may not ask for days of work."""
+"""Far above what any image needs: a start document must not request days of work."""
 
 _LIVE_TOLERANCE, _LIVE_ITERATIONS = 3e-3, 60
 _LIVE_ENTRIES = 25 * 10**7
-"""Live iterations of large problems may read this many entries of masks, a fraction of a second; their weight stays as it was."""
+"""Live iterations of large problems may read this many entries of masks, which takes a fraction of a second; their weight is
+not changed.
+"""
 
 
 class TotalVariation(Reconstructor):
-    """Least squares with total variation and, if asked, non-negativity: eq. 2 of Noise2Ghost, converged.
+    """Least squares with total variation and, on request, non-negativity: eq. 2 of Noise2Ghost, converged.
 
-    x = argmin 1/2 ||W x - y||^2 + weight * TV(x), with isotropic TV; with errors s given, each squared residual is
-    multiplied by <s>^2 / s^2. The weight is chosen by cross-validation over the realizations unless given.
+    x = argmin 1/2 ||W x - y||^2 + weight * TV(x), with isotropic TV; with errors s given, each squared residual is multiplied
+    by <s>^2 / s^2. The weight is chosen by cross-validation over the realizations unless given.
     """
 
     name: ClassVar[str] = "tv"
@@ -88,19 +90,19 @@ class TotalVariation(Reconstructor):
         return problem.estimate(self._warm)
 
     def _weigh(self, problem: Problem, progress: Progress | None) -> float:
-        """Return the weight that was given, or the best; either way the problem then knows what can't be explained."""
+        """Return the given weight, or the best one; in both cases the problem then knows the unexplained variance."""
         best = problem.choose(progress).weight
         return best if self._given["weight"] is None else float(self._given["weight"])
 
     def _problem(self) -> Problem | None:
-        """Return the problem that the realizations so far pose, or None if they tell of a level at most."""
+        """Return the problem for the realizations so far, or None if they determine at most a level."""
         if not self._store.is_large:
             self._extend_kernel()
         problem = Problem(self.shape, self._store, self.seed, self.nonnegative, self._kernel)
         return problem if problem.tells else None
 
     def _extend_kernel(self) -> None:
-        """Add the realizations to the kernel that it has not, in blocks from the first so that no bit depends on batches."""
+        """Add the missing realizations to the kernel, in blocks from the first so that no bit depends on batches."""
         self._kernel.truncate(self._complete)
         for start in range(self._complete, self.count, BLOCK):
             self._kernel.extend(self._store.matrix.dense(start, start + BLOCK))

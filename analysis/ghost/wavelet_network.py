@@ -1,4 +1,4 @@
-"""The multi-level wavelet network: a U-shaped network that goes down and up by the Haar transform, which loses nothing."""
+"""The multi-level wavelet network: a U-shaped network whose down- and upsampling is the Haar transform, which is lossless."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def inverse_haar(parts: torch.Tensor) -> torch.Tensor:
 class WaveletNetwork(nn.Module):
     """A multi-level wavelet CNN (Liu et al., CVPR Workshops 2018), for images of any size.
 
-    The Haar transform takes the place of pooling and its inverse that of upsampling, so that the receptive field
-    doubles at each level; what a level made on the way down is added on the way up. There is no
-    normalisation over a batch: an image's result doesn't depend on what is computed beside it.
+    The Haar transform replaces pooling and its inverse replaces upsampling, so that the receptive field doubles at each
+    level. The output of a level on the way down is added on the way up. There is no normalisation over a batch: the result
+    for an image does not depend on other images in the batch.
     """
 
     def __init__(self) -> None:
@@ -92,5 +92,5 @@ def _block(inputs: int, width: int, outputs: int) -> nn.Sequential:
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    # without torch's own first weights, which would advance its global generator
+    # without torch's own initial weights, which would advance its global generator
     return nn.utils.skip_init(nn.Conv2d, inputs, outputs, 3, padding=1)

@@ -1,4 +1,4 @@
-"""Weights of trained networks: an NPZ file without pickles, and beside it a card that says how they were made."""
+"""Weights of trained networks: an NPZ file without pickles, and beside it a card that describes how they were made."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 LARGEST_FILE = 2**28
-"""Bytes of weights that are read, packed or unpacked: some hundred times as many as those that ship have."""
+"""Maximum size of weights that are read, packed or unpacked, in bytes: about a hundred times that of the weights in the
+package.
+"""
 
 SHIPPED = Path(__file__).with_name("ch_mwcnn.npz")
-"""The weights of `ch_mwcnn` that come with the package."""
+"""The weights of `ch_mwcnn` that are part of the package."""
 
 
 def save_weights(path: Path, arrays: Mapping[str, np.ndarray], card: Mapping[str, Any]) -> str:
@@ -35,7 +37,7 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], str]:
     Raises
     ------
     ValueError
-        There are no such weights, no card, or the file is not the one that its card describes.
+        There are no such weights, there is no card, or the file is not the one that its card describes.
     """
     try:
         content = _content(path)
@@ -56,7 +58,7 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], str]:
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of a file whose name may come from anybody: a device or a pipe is not read, nor what is far too large."""
+    """The bytes of a file whose name may be arbitrary: devices and pipes are not read, nor files that are far too large."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path} is not a regular file")

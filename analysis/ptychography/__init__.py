@@ -1,4 +1,4 @@
-"""Ptychography: algorithms of scanned diffraction patterns. Arrays in, arrays out; nothing here knows of documents."""
+"""Ptychography: algorithms for scanned diffraction patterns. Arrays in, arrays out; nothing here uses documents."""
 
 from analysis.ptychography.sum_maps import SumMaps
 

@@ -1,4 +1,4 @@
-"""Where arrays live and how they are transformed: numpy on the CPU, torch on any other device, under one set of names."""
+"""The arrays of a device and their transforms: numpy on the CPU, torch on other devices, under one set of names."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 class Backend:
     """Arrays of one device, and their Fourier transforms.
 
-    Functions that numpy and torch call alike are found in `xp`.
+    Functions with the same signature in numpy and torch are in `xp`.
 
     Parameters
     ----------
     device : str
-        "cpu", or a device of torch.
+        "cpu", or a torch device.
 
     Raises
     ------
     ValueError
-        If there is no such device here.
+        If there is no such device on this machine.
     """
 
     def __init__(self, device: str = "cpu") -> None:
@@ -48,7 +48,7 @@ class Backend:
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """A new array.
 
-        Its memory begins at a multiple of 64 bytes, without which the bits of a Fourier transform may differ.
+        Its memory begins at a multiple of 64 bytes; otherwise the bits of a Fourier transform may differ.
         """
         dtype = np.dtype(dtype)
         if self._device is not None:
@@ -59,14 +59,14 @@ class Backend:
         return raw[first : first + size].view(dtype).reshape(shape)
 
     def numpy(self, array: Any) -> np.ndarray:
-        """The array as one of numpy, a copy."""
+        """The array as a numpy array, copied."""
         return np.array(array) if self._device is None else array.cpu().numpy().copy()
 
     def transform(self, wave: Any, result: Any) -> Callable[[], None]:
-        """What makes the Fourier transform over the last two axes of one array into another, whenever it is called.
+        """Return a function that transforms one array into another over the last two axes, whenever it is called.
 
-        It is divided by nothing. On the CPU too it is that of torch: scipy's takes up to 1.7 times as long for frames of
-        64x64 to 192x192. What torch needs to know of arrays of numpy is made once, not for each frame.
+        The transform is not normalised. On the CPU, torch's transform is used too: scipy's takes up to 1.7 times as long for
+        frames of 64x64 to 192x192. The information that torch needs about numpy arrays is prepared once, not for each frame.
         """
         import torch
 
@@ -74,7 +74,7 @@ class Backend:
         return lambda: torch.fft.fft2(before, out=after)
 
     def adjoint_transform(self, wave: Any, result: Any) -> Callable[[], None]:
-        """The same of the adjoint: the inverse transform, divided by nothing."""
+        """The same for the adjoint: the inverse transform, not normalised."""
         import torch
 
         before, after = self._tensor(wave), self._tensor(result)

@@ -1,4 +1,4 @@
-"""Where frames lie on the object, fixed before the first one comes, and the path of the sample during each."""
+"""The place of frames on the object, fixed before the first one arrives, and the path of the sample during each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_APART = 2.0  # pixels between neighbouring places of a path: an error of half of it blurs less than a pixel
+_APART = 2.0  # pixels between neighbouring places of a path: an error of half of it blurs by less than a pixel
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Canvas:
     Attributes
     ----------
     origin_um : (float, float)
-        Position (y, x) of the stage at which a frame begins in row 0 and column 0.
+        Position (y, x) of the stage for which a frame begins in row 0 and column 0.
     pixel_um : float
     shape : (rows, columns)
     frame : (H, W)
@@ -32,8 +32,8 @@ class Canvas:
         cls, low_um: tuple[float, float], high_um: tuple[float, float], margin_um: tuple[float, float], pixel_um: float,
         frame: tuple[int, int],
     ) -> Canvas:  # fmt: skip
-        """Room for all positions between two corners, and for some that are up to a margin outside."""
-        side = max(frame)  # so that frames may be turned
+        """A canvas for all positions between two corners, and for positions up to a margin outside."""
+        side = max(frame)  # allows frames to be rotated
         origin = (low_um[0] - margin_um[0], low_um[1] - margin_um[1])
         extent = (high_um[axis] + margin_um[axis] - origin[axis] for axis in (0, 1))
         rows, columns = (int(np.ceil(length / pixel_um)) + 1 + side for length in extent)
@@ -47,7 +47,7 @@ class Canvas:
 def path_of_exposure(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """Places (S, 2) along a straight path between two positions (2,), each the middle of an equal part of it.
 
-    As many as have at most 2 pixels between them; positions are in pixels.
+    There are as many as needed for distances of at most 2 pixels; positions are in pixels.
     """
     length = float(np.hypot(*(last - first)))
     number = max(1, int(np.ceil(length / _APART)))
@@ -55,10 +55,11 @@ def path_of_exposure(first: np.ndarray, last: np.ndarray) -> np.ndarray:
 
 
 def motion_during_frames(number: np.ndarray, positions: np.ndarray, live: float) -> np.ndarray:
-    """How far the sample moved during each frame, (N, 2), in the unit of the positions.
+    """Return how far the sample moved during each frame, (N, 2), in the unit of the positions.
 
-    Velocity is the distance to the frame before, or to the one behind where a line begins: where the motion to the frame before
-    turns back or is another one than that to the frame behind. `live` is the part of a frame's time that is exposed.
+    The velocity is given by the distance to the previous frame or, at the beginning of a line, to the next one: that is,
+    where the motion from the previous frame is reversed or differs from the motion to the next frame. `live` is the fraction
+    of a frame's time during which it is exposed.
     """
     moved = np.zeros_like(positions)
     if live == 0 or len(positions) < 2:

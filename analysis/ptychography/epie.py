@@ -22,18 +22,18 @@ _EXPLODED = 1e3  # times the power in the frames
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Frames made ready: square roots of counts, and where the sample was.
+    """Frames prepared for ePIE: square roots of counts, and the positions of the sample.
 
     Attributes
     ----------
     amplitude : array, float32, (B, H, W)
-        On the device, zero frequency at [0, 0] of the far field; below 0 where nothing was measured.
+        On the device, with zero frequency at [0, 0] in the far field; below 0 where nothing was measured.
     complete : ndarray, bool, (B,)
-        Whether a frame has no such pixel.
+        Whether all pixels of a frame were measured.
     counts : ndarray, float64, (B,)
         Measured counts of each.
     paths : list of ndarray, float64, (S, 2)
-        Of each frame, the first row and column of the object at the places along its path, in pixels. They are rounded where
+        For each frame, the first row and column of the object at the places along its path, in pixels. They are rounded when
         they are used.
     """
 
@@ -46,7 +46,7 @@ class Frames:
         return len(self.paths)
 
     def moved(self, shifts: np.ndarray) -> Frames:
-        """The same frames, each moved by (B, 2) pixels."""
+        """The same frames, each displaced by (B, 2) pixels."""
         paths = [path + shift for path, shift in zip(self.paths, shifts, strict=True)]
         return Frames(self.amplitude, self.complete, self.counts, paths)
 
@@ -71,7 +71,7 @@ def joined(parts: list[Frames]) -> Frames:
 
 
 class Epie:
-    """Object and probe, and what improves them.
+    """Object and probe, and their iterative improvement.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Epie:
     canvas : (rows, columns)
         Pixels of the object.
     probe : ndarray, complex64, (M, H, W)
-        Modes to begin with.
+        Initial modes.
     backend : Backend
     """
 
@@ -88,42 +88,42 @@ class Epie:
         self._geometry = geometry
         self.object = backend.asarray(np.ones(canvas, dtype=np.complex64))
         self._propagator = geometry.propagator(backend)
-        # In such units the propagated wave is the square root of counts, and needs no factor.
+        # In these units the propagated wave is the square root of counts, and needs no factor.
         self._probe = backend.asarray((probe / self._propagator.gain).astype(np.complex64))
         self._workspaces: dict[int, Workspace] = {}
 
     @property
     def probe(self) -> np.ndarray:
-        """The modes, complex64 (M, H, W); the square of their modulus is in counts."""
+        """The modes, complex64 (M, H, W); their squared modulus is in counts."""
         return self.backend.numpy(self._probe) * np.float32(self._propagator.gain)
 
     def update(self, frames: Frames, order: np.ndarray, step: float, *, probe_step: float | None = None) -> np.ndarray:
-        """Improve object and probe by some frames, in this order.
+        """Improve object and probe with some frames, in the given order.
 
         Parameters
         ----------
         frames : Frames
         order : ndarray, int64, (n,)
-            Which of them, one after the other.
+            Indices of the frames, one after the other.
         step : float
-            How far towards what a frame asks for, 0 to 1.
+            Fraction of the update that a frame requires, 0 to 1.
         probe_step : float, optional
-            The same of the probe; by default as for the object. 0 leaves it as it is.
+            The same for the probe; by default as for the object. 0 keeps the probe fixed.
 
         Returns
         -------
         ndarray, float64, (n,)
-            Squared error of the amplitudes of each, over its counts, before its update.
+            Squared error of the amplitudes of each frame, over its counts, before its update.
 
         Raises
         ------
         ValueError
-            If the power of the probe explodes.
+            If the power of the probe diverges.
         """
         return self._update(frames, order, step, step if probe_step is None else probe_step, None)
 
     def update_and_locate(self, frames: Frames, order: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
-        """The same, and how far each of the frames would have to be moved, float64 (n, 2), pixels, in their order."""
+        """The same; also return the shift that each frame requires, float64 (n, 2), pixels, in their order."""
         shifts = np.zeros((len(frames), 2))
         return self._update(frames, order, step, step, shifts), shifts
 
@@ -149,7 +149,7 @@ class Epie:
         return self.backend.numpy(missed).astype(np.float64) / np.maximum(frames.counts[order], 1.0)
 
     def _places(self, path: np.ndarray) -> list[list[int]]:
-        """First row and column at each place of a path, none outside the object."""
+        """First row and column at each place of the path, limited to the object."""
         most = [size - side for size, side in zip(self.object.shape, self._geometry.shape, strict=True)]
         return [[min(max(round(at), 0), end) for at, end in zip(place, most, strict=True)] for place in path.tolist()]
 
@@ -162,7 +162,7 @@ class Epie:
             )
 
     def orthogonalise(self) -> None:
-        """Replace the modes of the probe by orthogonal ones with the same sum of intensities, the strongest first."""
+        """Replace the modes of the probe by orthogonal ones with the same total intensity, the strongest first."""
         modes = len(self._probe)
         if modes == 1:
             return

@@ -1,4 +1,4 @@
-"""What nobody has said of an experiment, found by trial: how the detector lies, and how far the beam has spread."""
+"""Unknown parameters of the experiment, found by trial: the orientation of the detector and the spread of the beam."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 
 SPREADS = (0.35, 0.71, 1.41, 2.83, 5.66)
-"""Choices for the width of the beam on the sample, in pixels over those on the detector: one is within a factor of 1.4."""
+"""Trial values for the width of the beam on the sample, in pixels over that on the detector: one is within a factor of 1.4."""
 
 _EPOCHS = 5
 
@@ -19,9 +19,10 @@ def best_guess(
     Parameters
     ----------
     error : callable
-        Gets an orientation, a spread and a number of epochs, and returns the error that a reconstruction with one mode ends with.
+        Called with an orientation, a spread and a number of epochs; returns the final error of a reconstruction with one
+        mode.
     orientations, spreads : sequence
-        What is tried; of one choice of each nothing is.
+        Trial values; if there is only one of each, no trial is made.
     """
     choices = list(itertools.product(orientations, spreads))
     if len(choices) == 1:

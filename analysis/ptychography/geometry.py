@@ -1,4 +1,4 @@
-"""How a wave behind the sample becomes the one on the detector: pixel of the object, and propagation.
+"""Propagation of the wave from the sample to the detector, and the pixel size of the object.
 
 Lengths are in um, energies in keV.
 """
@@ -19,14 +19,14 @@ KEV_UM = 1.2398419843320026e-3
 
 @dataclass(frozen=True)
 class Geometry:
-    """From object to detector.
+    """The path from object to detector.
 
     Attributes
     ----------
     shape : (H, W)
         Pixels of a frame, and of the probe.
     pixel_um : float
-        Pixel of the object.
+        Pixel size of the object.
     fresnel : float or None
         Near field: wavelength times distance over the square of the pixel. None: far field.
     """
@@ -37,7 +37,7 @@ class Geometry:
 
     @classmethod
     def far_field(cls, shape: tuple[int, int], energy_kev: float, distance_um: float, detector_pixel_um: float) -> Geometry:
-        """Detector far behind the sample: its width resolves a pixel of the object. Frames that aren't square are padded."""
+        """Detector far behind the sample: its width determines the pixel size of the object. Non-square frames are padded."""
         side = max(shape)
         return cls((side, side), KEV_UM / energy_kev * distance_um / (side * detector_pixel_um))
 
@@ -47,19 +47,19 @@ class Geometry:
     ) -> Geometry:
         """Detector near the sample, or the sample so far behind a focus that the beam is a cone.
 
-        A cone that magnifies M = (focus + distance) / focus is as parallel light on an object M times as large, seen at the
-        distance over M (Paganin, Coherent X-ray Optics, section 1.7).
+        A cone beam with magnification M = (focus + distance) / focus is equivalent to a parallel beam on an object M times as
+        large, at the distance divided by M (Paganin, Coherent X-ray Optics, section 1.7).
         """
         magnification = 1.0 if focus_um is None else (focus_um + distance_um) / focus_um
         pixel_um = detector_pixel_um / magnification
         return cls(shape, pixel_um, KEV_UM / energy_kev * distance_um / magnification / pixel_um**2)
 
     def first_probe(self, intensity: np.ndarray, spread: float = 1.0) -> np.ndarray:
-        """A probe to begin with, complex64 (H, W), from the mean of some frames (H, W) with zero frequency at [0, 0].
+        """The initial probe, complex64 (H, W), from the mean of some frames (H, W) with zero frequency at [0, 0].
 
-        Near field: the square root of it, propagated back. Far field: the same, with the curvature of a beam that is behind
-        its focus by as much as makes its shadow on the sample `spread` times as many pixels wide as on the detector; below 0 it
-        is before its focus. The rest is found by the reconstruction.
+        Near field: the square root of the mean, propagated back. Far field: the same, with the curvature of a beam that is as
+        far behind its focus as makes its width on the sample, in pixels, `spread` times that on the detector; if `spread` is
+        negative, the sample is before the focus. The reconstruction finds the rest.
         """
         height, width = self.shape
         amplitude = np.sqrt(intensity)
@@ -70,11 +70,11 @@ class Geometry:
         return np.fft.fftshift(wave).astype(np.complex64)
 
     def spread(self, wavelength_um: float, defocus_um: float) -> float:
-        """How wide the shadow of the aperture is on the sample, in pixels over those on the detector."""
+        """Width of the aperture's shadow on the sample, in pixels over that on the detector."""
         return wavelength_um * defocus_um / (self.shape[0] * self.pixel_um**2)
 
     def propagator(self, backend: Backend) -> Propagator:
-        """What propagates waves (..., H, W)."""
+        """Return the propagator of waves (..., H, W)."""
         return Propagator(backend, self.shape, None if self.fresnel is None else self._kernel())
 
     def _kernel(self) -> np.ndarray:
@@ -87,8 +87,9 @@ class Geometry:
 class Propagator:
     """Propagates waves from object to detector and back.
 
-    Far field: one Fourier transform. Near field: a product with exp(-i pi wavelength distance nu^2) between two of them. Both
-    directions are `gain` times a unitary map, one the adjoint of the other: to divide by it takes as long as half a transform.
+    Far field: one Fourier transform. Near field: a product with exp(-i pi wavelength distance nu^2) between two transforms.
+    Both directions are `gain` times a unitary map, each the adjoint of the other; they are not divided by the gain, which
+    would take as long as half a transform.
 
     Attributes
     ----------
@@ -104,13 +105,13 @@ class Propagator:
         self._back = None if kernel is None else backend.asarray((kernel.conj() / pixels).astype(np.complex64))
 
     def forward(self, wave: Any, result: Any) -> Callable[[], None]:
-        """What carries the array `wave` from the object to the detector, into the array `result`, whenever it is called."""
+        """Return a function that propagates `wave` from the object to the detector, into `result`, whenever it is called."""
         if self._kernel is None:
             return self._backend.transform(wave, result)
         return self._through(wave, self._kernel, result)
 
     def backward(self, wave: Any, result: Any) -> Callable[[], None]:
-        """What carries it from the detector to the object."""
+        """Return a function that propagates it from the detector to the object."""
         if self._back is None:
             return self._backend.adjoint_transform(wave, result)
         return self._through(wave, self._back, result)

@@ -1,4 +1,4 @@
-"""Frames of a sample that isn't there: what a reconstruction finds in them it has made up itself."""
+"""Frames of an empty beam: anything that a reconstruction finds in them is an artefact."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class EmptyScan:
     geometry : Geometry
     probe : ndarray, complex64, (M, H, W)
     read : callable
-        Gets the number of a block and returns its frames.
+        Called with the number of a block; returns its frames.
     seed : int
-        Of the Poisson numbers.
+        Seed of the Poisson numbers.
     backend : Backend
     """
 
@@ -33,7 +33,7 @@ class EmptyScan:
         self._shares = intensity / intensity.sum()
 
     def read(self, block: int) -> Frames:
-        """The frames of a block, the same each time; pixels that were not measured are not measured here either."""
+        """The frames of a block, the same each time; pixels that were not measured are also marked here."""
         frames = self._read(block)
         rng = np.random.default_rng((self._seed, block))
         known = self._backend.numpy(frames.amplitude) >= 0

@@ -1,4 +1,4 @@
-"""How a detector's rows and columns lie to the axes of the sample stage: eight choices."""
+"""The orientation of the detector's rows and columns relative to the axes of the sample stage: eight choices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ORIENTATIONS: Mapping[str, tuple[bool, int, int]] = {
 
 
 def turned(frames: np.ndarray, orientation: str) -> np.ndarray:
-    """Frames (..., H, W), their centre in the middle, with rows along the stage's y and columns along its x."""
+    """Return frames (..., H, W), their centre in the middle, with rows along the stage's y and columns along its x."""
     swap, row, column = ORIENTATIONS[orientation]
     frames = frames[..., ::row, ::column]
     return np.swapaxes(frames, -1, -2) if swap else frames

@@ -1,9 +1,9 @@
-"""Where the sample really was: what frames say of the error of their positions.
+"""Correction of positions: the position errors that follow from the frames.
 
-The gradient of Guizar-Sicairos and Fienup, Opt. Express 16, 7264 (2008), of the wave behind the sample: a frame taken s further
-has the wave P (O + s grad O), so that the change which a frame asks for holds s, by least squares. One s for all places on
-a frame's path. What all frames have in common is a shift of the whole object, which no frame tells: the mean of all is removed
-in each pass.
+The gradient of Guizar-Sicairos and Fienup, Opt. Express 16, 7264 (2008), of the wave behind the sample: a frame displaced by
+s has the wave P (O + s grad O), so that s follows by least squares from the change of the wave that the frame requires. There
+is one s for all places on a frame's path. A displacement common to all frames is a shift of the whole object, which the
+frames do not determine: the mean is removed in each pass.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-_MOST = 1.0  # pixels in a pass: further off the gradient of the object says nothing
+_MOST = 1.0  # pixels in a pass: for larger displacements the gradient of the object is useless
 
 
 class Shift:
-    """The shift that one frame asks for.
+    """The shift that one frame requires.
 
     Parameters
     ----------
     gain : float
-        The change of a wave is told `gain`^2 times as large as it is.
+        The change of a wave is passed multiplied by `gain`^2.
     """
 
     def __init__(self, gain: float) -> None:
@@ -30,7 +30,7 @@ class Shift:
         self._matrix = np.zeros((2, 2))
 
     def take(self, window: Any, probe: Any, change: Any) -> None:
-        """Take one place of the path: object (H, W), probe (..., H, W) and the change of the wave (..., H, W)."""
+        """Add one place of the path: object (H, W), probe (..., H, W) and the change of the wave (..., H, W)."""
         inner = (..., slice(1, -1), slice(1, -1))
         slopes = ((window[2:, 1:-1] - window[:-2, 1:-1]) / 2, (window[1:-1, 2:] - window[1:-1, :-2]) / 2)
         along = [probe[inner] * slope for slope in slopes]
@@ -41,7 +41,7 @@ class Shift:
 
     @property
     def pixels(self) -> np.ndarray:
-        """The shift (2,), pixels; 0 where the object is too smooth to tell."""
+        """The shift (2,), pixels; 0 where the object is too smooth to determine it."""
         found: np.ndarray = np.linalg.lstsq(self._matrix, self._right, rcond=1e-6)[0]
         return found * min(1.0, _MOST / max(float(np.hypot(*found)), 1e-30))
 
@@ -52,7 +52,7 @@ class Corrections:
     Attributes
     ----------
     root_mean_square : float
-        Of all corrections, pixels; 0 before the first pass.
+        Root mean square of all corrections, pixels; 0 before the first pass.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Corrections:
         return self._of.get(block, np.zeros((frames, 2)))
 
     def add(self, shifts: dict[int, np.ndarray]) -> None:
-        """Add what a pass over all blocks asks for, (frames, 2) each, less the mean of all frames."""
+        """Add the shifts from a pass over all blocks, (frames, 2) each, minus the mean over all frames."""
         mean = np.concatenate(list(shifts.values())).mean(axis=0)
         self._of = {block: self.of(block, len(shift)) + shift - mean for block, shift in shifts.items()}
         every = np.concatenate(list(self._of.values()))

@@ -1,9 +1,9 @@
-"""ePIE for frames that come one after the other: the same bits however they are cut into blocks.
+"""ePIE for frames that arrive one after the other: the result has the same bits however they are divided into batches.
 
-Frames are taken in blocks of fixed size, counted from the first. Behind each new block earlier ones, drawn by the seed, are
-looked at again, with a smaller step; more often at first, when little is known of the probe. When there are no more come sweeps
-over all of them, with a step that decreases, and the mean of the last ones is the result: with a large step object and probe
-follow the noise of the last frames that they have seen. Frames are not kept: what is looked at again is read again.
+Frames are taken in blocks of fixed size, counted from the first. After each new block, earlier ones, drawn by the seed, are
+revisited with a smaller step; more often at first, when the probe is poorly known. When there are no more frames, sweeps over
+all of them follow, with a decreasing step, and the result is the mean of the last sweeps: with a large step, object and probe
+follow the noise of the last frames. Frames are not kept: those that are revisited are read again.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ BLOCK = 64
 """Frames that are taken together."""
 
 _WINDOW = 8  # blocks whose frames are shuffled together in a sweep, and in memory
-_LAST_STEP = 0.1  # of the step in the first sweep; less gained nothing at 1000 to 10 000 photons a frame
-_NEW_MODE = 0.1  # amplitude of further modes to begin with, in that of the first
-_EARLY = 4  # blocks, during which the probe is hardly known
-_EARLY_STEPS, _STEPS = (0.5, 0.2), (0.2, 0.1)  # of a new block and of one that is looked at again: more follows the noise
-_AGAIN, _AGAIN_AT_FIRST = 2, 16  # blocks that are looked at again behind each new one, and behind the very first
+_LAST_STEP = 0.1  # of the step in the first sweep; a smaller one gained nothing at 1000 to 10 000 photons per frame
+_NEW_MODE = 0.1  # initial amplitude of further modes, relative to the first
+_EARLY = 4  # blocks during which the probe is poorly known
+_EARLY_STEPS, _STEPS = (0.5, 0.2), (0.2, 0.1)  # for a new and for a revisited block: larger steps follow the noise more
+_AGAIN, _AGAIN_AT_FIRST = 2, 16  # blocks that are revisited after each new one, and after the very first
 
 
 @dataclass(frozen=True)
 class Sweeps:
-    """What is done when all frames have come.
+    """The final sweeps, after all frames have arrived.
 
     Attributes
     ----------
     number : int
-        Sweeps over all frames.
+        Number of sweeps over all frames.
     averaged : int
-        So many of the last ones give the result.
+        Number of last sweeps whose mean is the result.
     denoised_every : int
-        After each so many sweeps the object is denoised; 0: never.
+        Number of sweeps after which the object is denoised, each time; 0: never.
     """
 
     number: int = 30
@@ -50,10 +50,10 @@ class Sweeps:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """Object (rows, columns) and probe (M, H, W), complex64, and how far they are from the frames.
+    """Object (rows, columns) and probe (M, H, W), complex64, and their distance from the frames.
 
-    `residual` is the squared error of the amplitudes over the counts, of the frames that were looked at last. `moved` is the root
-    mean square of the corrections of positions, pixels.
+    `residual` is the squared error of the amplitudes over the counts, for the frames used last. `moved` is the root mean
+    square of the corrections of positions, pixels.
     """
 
     object: np.ndarray
@@ -63,7 +63,7 @@ class Picture:
 
 
 class StreamingEpie:
-    """Takes blocks of frames as they come.
+    """Takes blocks of frames as they arrive.
 
     Parameters
     ----------
@@ -71,11 +71,11 @@ class StreamingEpie:
     canvas : (rows, columns)
         Pixels of the object.
     first_probe : ndarray, complex64, (M, H, W)
-        As many modes as there are to be, or the first one or ones.
+        All modes, or the first one or ones.
     read : callable
-        Gets the number of a block and returns its frames, the same each time.
+        Called with the number of a block; returns its frames, the same each time.
     modes : int
-        Of the probe.
+        Number of modes of the probe.
     seed : int
     backend : Backend
     correct_positions : bool
@@ -111,11 +111,11 @@ class StreamingEpie:
 
     @property
     def blocks(self) -> int:
-        """Blocks taken so far."""
+        """Number of blocks taken so far."""
         return self._blocks
 
     def take_block(self) -> None:
-        """Take the next block, then look at earlier ones again."""
+        """Take the next block, then revisit earlier ones."""
         rng = np.random.default_rng((self._seed, 1, self._blocks))
         new_step, again_step = _EARLY_STEPS if self._blocks < _EARLY else _STEPS
         new = self._read(self._blocks)
@@ -137,7 +137,7 @@ class StreamingEpie:
         ----------
         sweeps : Sweeps
         denoise : callable, optional
-            Gets an object (rows, columns), complex64, and returns one; needed where sweeps are `denoised_every` some.
+            Called with an object (rows, columns), complex64; returns the denoised one. Required if `denoised_every` is not 0.
         """
         if not sweeps.number:
             return self.picture()
@@ -148,7 +148,7 @@ class StreamingEpie:
             self._residual = self._sweep(sweep, step)
             if sweep >= sweeps.number - averaged:
                 now = self.picture()
-                # Object and probe may turn by opposite phases without any frame noticing.
+                # Object and probe may change by opposite phases without any effect on the frames.
                 turn = np.vdot(now.object, total)
                 turn = turn / abs(turn) if turn else 1.0
                 total += now.object * turn

@@ -1,17 +1,17 @@
-"""Maps of what each frame of a scan adds up to: all its counts, and those outside the direct beam."""
+"""Maps of the sums over each frame of a scan: all counts, and the counts outside the direct beam."""
 
 from __future__ import annotations
 
 import numpy as np
 
 BRIGHT_FIELD_FRAMES = 64
-"""The direct beam is where the sum of so many frames, the first ones, is brighter than on average."""
+"""The direct beam is where the sum of the first frames, this many, is brighter than on average."""
 
 
 class SumMaps:
     """Total counts and dark-field counts on the grid of a scan.
 
-    Sums are whole numbers, so neither the order of the frames nor how they are cut into blocks changes a bit.
+    Sums are integers, so the result does not depend on the order of the frames or their division into blocks.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class SumMaps:
         self._beam: np.ndarray | None = None  # indices of its pixels
 
     def update(self, frames: np.ndarray, cells: np.ndarray) -> None:
-        """Take frames (B, H, W) of whole numbers, and the index of each frame's cell in the grid, (B,)."""
+        """Take frames (B, H, W) of integers, and the index of each frame's cell in the grid, (B,)."""
         pixels = frames.reshape(len(frames), -1)
         if self._beam is None:
             taken = min(len(pixels), BRIGHT_FIELD_FRAMES - len(self._first))
@@ -42,7 +42,7 @@ class SumMaps:
         self._add(pixels, cells)
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean counts of a frame, and those of them outside the direct beam; float32 (ny, nx), NaN where no frame is."""
+        """Mean counts of a frame, and those outside the direct beam; float32 (ny, nx), NaN in cells without a frame."""
         if self._beam is not None or not self._first:
             return self._maps()
         whole = SumMaps(self._grid)

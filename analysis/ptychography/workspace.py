@@ -1,4 +1,4 @@
-"""One frame's improvement of object and probe, in arrays that are used anew for each frame."""
+"""The update of object and probe by one frame, in arrays that are reused for each frame."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from analysis.ptychography.backend import Backend
 from analysis.ptychography.geometry import Propagator
 from analysis.ptychography.positions import Shift
 
-_DARK = np.float32(1e-3)  # square root of photons: less of a wave than this has no phase to keep
+_DARK = np.float32(1e-3)  # square root of photons: a weaker wave has no phase worth keeping
 
 
 class Workspace:
-    """Arrays for frames with so many places on their path.
+    """Arrays for frames with a given number of places on their path.
 
     Parameters
     ----------
@@ -22,13 +22,13 @@ class Workspace:
     propagator : Propagator
     frame : (H, W)
     modes : int
-        Of the probe.
+        Number of modes of the probe.
     places : int
-        On the path of the sample during the frame.
+        Number of places on the path of the sample during the frame.
     """
 
     def __init__(self, backend: Backend, propagator: Propagator, frame: tuple[int, int], modes: int, places: int) -> None:
-        # Of one mode alone without an axis for it: numpy is faster without axes of length 1.
+        # A single mode has no axis of its own: numpy is faster without axes of length 1.
         probe = frame if modes == 1 else (modes, *frame)
         self._one = modes == places == 1
         self._modes = modes
@@ -45,7 +45,7 @@ class Workspace:
         self._conjugate = self._conjugate_probe.reshape(-1, *frame)[0]
         self._modulus = backend.empty((places, *probe), np.float32)
         self._total = backend.empty(frame, np.float32)
-        # numpy multiplies complex by complex numbers several times as fast as by real ones
+        # numpy multiplies complex by complex numbers several times faster than by real ones
         self._factor = backend.asarray(np.zeros(frame, dtype=np.complex64))
         self._real_factor = self._factor.real
         self._share = places**-0.5  # of the amplitude
@@ -72,15 +72,15 @@ class Workspace:
         complete : bool
             Whether all pixels were measured.
         places : list of [row, column]
-            Where the frame lies on the object.
+            Places of the frame on the object.
         object_step, probe_step : float
         shift : Shift, optional
-            Is told what the frame says of its position.
+            Receives the position error that follows from the frame.
 
         Returns
         -------
         float or array of one number
-            Squared error of the amplitudes before.
+            Squared error of the amplitudes before the update.
         """
         xp, conj, waves = self._xp, self._conj, self._waves
         height, width = self._factor.shape
@@ -99,8 +99,9 @@ class Workspace:
         if shift is not None:
             for window, own in zip(windows, self._each, strict=True):
                 shift.take(window, probe, own)
-        # Arrays that have done their work take the products: the fewer there are, the more stay in the processor's cache.
-        if probe_step:  # by the object before its update
+        # Arrays that are no longer needed take the products: the fewer arrays there are, the more stay in the processor's
+        # cache.
+        if probe_step:  # with the object before its update
             for window, own, product in zip(windows, self._each, self._each_far, strict=True):
                 xp.multiply(conj(window, out=self._conjugate), own, out=product)
         conjugate = conj(probe, out=self._conjugate_probe)
@@ -116,7 +117,7 @@ class Workspace:
         return missed
 
     def _relative_change(self, amplitude: Any, complete: bool) -> Any:
-        """What to multiply the wave on the detector by for its change: measured over computed amplitude, less 1."""
+        """Factor for the change of the wave on the detector: measured over computed amplitude, minus 1."""
         xp, total, factor, far = self._xp, self._total, self._real_factor, self._far
         if self._one:
             xp.abs(far[0], out=total)
