@@ -76,7 +76,7 @@ class SmoothField:
         return size * (self._along_y.T @ field @ self._along_x + level)
 
     def _averaged(self, seen: np.ndarray, left: float) -> np.ndarray:
-        """Return the expected modes, (K,), from the projections `seen` of the residual and its squared size `left`, without level."""
+        """Return the expected modes, (K,), from the residual's projections on them; `left`: its squared size without level."""
         degrees = len(self._row) - 1
         if left <= 0 or degrees < 1:
             return np.zeros_like(seen)

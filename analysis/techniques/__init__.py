@@ -1,7 +1,7 @@
-"""From a run's start document to a reconstruction: one room a technique.
+"""From a run's start document to a reconstruction: one subpackage per technique.
 
-A technique is the only place that knows both documents and algorithms. Everything else (worker, replay, views, archive) knows the
-protocols of `analysis.techniques.protocol` and this list.
+A technique is the only place that knows both documents and algorithms. Everything else (worker, replay, views, archive) uses
+only the protocols of `analysis.techniques.protocol` and this list.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TECHNIQUES: dict[str, Technique] = {
         raster.TECHNIQUE,
     )
 }
-"""Every technique by the entry of a start document that names it."""
+"""All techniques, by the entry of a start document that names them."""
 
 
 def technique_of(start: Mapping[str, Any]) -> Technique:
@@ -46,12 +46,12 @@ def technique_of(start: Mapping[str, Any]) -> Technique:
 
 
 def recipes_for(start: Mapping[str, Any], configured: Sequence[Recipe]) -> list[Recipe]:
-    """The recipes of a run: those that it asks for, or those configured that suit its technique, or the technique's own.
+    """The recipes of a run: those that it requests, else the configured ones that suit its technique, or the technique's own.
 
     Raises
     ------
     RunRefused
-        As `technique_of` does.
+        As in `technique_of`.
     """
     technique = technique_of(start)
     suitable = [recipe for recipe in configured if recipe.method in technique.methods]
@@ -59,7 +59,7 @@ def recipes_for(start: Mapping[str, Any], configured: Sequence[Recipe]) -> list[
 
 
 def unknown_methods(methods: Iterable[str]) -> list[str]:
-    """Those that are methods of no technique."""
+    """The names that are not methods of any technique."""
     known = {method for technique in TECHNIQUES.values() for method in technique.methods}
     return [method for method in methods if method not in known]
 

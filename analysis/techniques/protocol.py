@@ -1,4 +1,4 @@
-"""What a technique must offer. Worker, replay, verification, views and archive rely on this alone."""
+"""The interface of a technique. Worker, replay, verification, views and archive use nothing else."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from analysis.estimate import Estimate, Quantity
 
 
 class Intake(Protocol):
-    """Documents in; batches that are paired, judged and corrected out."""
+    """Documents in; batches that are paired, checked and corrected out."""
 
     @property
     def stopped(self) -> bool:
-        """Whether the run's stop document has come."""
+        """Whether the run's stop document has arrived."""
 
     @property
     def revised(self) -> bool:
-        """Whether a document came that would have changed what had already been taken."""
+        """Whether a document arrived that would have changed what had already been taken."""
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Take one document."""
 
     def end(self) -> None:
-        """No further document will come."""
+        """Note that no further document will arrive."""
 
     def take(self) -> Batch | None:
-        """Some of the rows that are ready, in order; None when there are no more for the moment."""
+        """Some of the rows that are ready, in order; None if there are no more at the moment."""
 
     def ledger(self) -> Ledger:
-        """What became of every row so far."""
+        """What happened to every row so far."""
 
 
 class Reconstruction(Protocol):
     """Batches in, estimates out.
 
-    However the rows are cut into batches, `finish` gives the same bits; it depends on the rows, options, seed and number of
-    threads alone. `result` may depend on where results were asked for before. Each may raise ValueError or MemoryError with a
-    sentence that says what is wrong with the data or the options.
+    However the rows are divided into batches, `finish` gives the same bits; it depends only on the rows, options, seed and
+    number of threads. `result` may depend on when results were requested before. Both may raise ValueError or MemoryError
+    with a sentence that says what is wrong with the data or the options.
     """
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """The options with all defaults, and with what has been chosen from the data so far."""
+        """The options with all defaults, and with the values chosen from the data so far."""
 
     def update(self, batch: Batch) -> None:
         """Take further rows."""
@@ -61,27 +61,28 @@ class Reconstruction(Protocol):
 
 @runtime_checkable
 class SeriesReconstruction(Reconstruction, Protocol):
-    """A reconstruction that also makes something of each single row, such as a denoised frame of each pair.
+    """A reconstruction that also has a result for each single row, such as a denoised frame of each pair.
 
-    What it makes of a row depends on the rows before, options, seed and number of threads, never on how the rows were cut.
+    The result for a row depends on the rows before, options, seed and number of threads, never on how the rows were divided
+    into batches.
     """
 
     @property
     def series(self) -> Mapping[str, Quantity]:
-        """What is stored of each row."""
+        """The quantities stored for each row."""
 
     def take_rows(self) -> Batch | None:
-        """What was made since the last call, in order of the rows' numbers; None if nothing was. After `finish`, all the rest."""
+        """Results since the last call, in order of the rows' numbers; None if there are none. After `finish`, the rest."""
 
 
 class RowSink(Protocol):
-    """Where what is made of single rows goes."""
+    """The destination of the results for single rows."""
 
     def begin(self) -> None:
-        """The first row comes next, even if others have come before."""
+        """Start again with the first row, even if others have been added before."""
 
     def add(self, rows: Batch) -> None:
-        """Take what was made of further rows."""
+        """Take the results for further rows."""
 
 
 class Run(Protocol):
@@ -89,58 +90,58 @@ class Run(Protocol):
 
     @property
     def rows(self) -> str:
-        """What its rows are called, in the plural."""
+        """Name of its rows, in the plural."""
 
     @property
     def expected(self) -> int | None:
         """Rows that the run should have."""
 
     def quantities(self, recipe: Recipe) -> Mapping[str, Quantity]:
-        """Every array and figure of an estimate by a valid recipe, arrays first, the one to look at first of all."""
+        """All arrays and figures of an estimate by a valid recipe, arrays first, the main image first of all."""
 
     def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
-        """What the start document of a derived run by a valid recipe says of this run."""
+        """The description of this run for the start document of a derived run by a valid recipe."""
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What people should know before they look at the estimates, in sentences."""
+        """What users should know before they look at the estimates, in sentences."""
 
     def intake(self, *, wait_for_end: bool = False) -> Intake:
-        """A new intake; with `wait_for_end` it hands out nothing before its end, so that nothing depends on the order."""
+        """A new intake; with `wait_for_end` it releases nothing before its end, so that nothing depends on the order."""
 
     def reconstruction(self, recipe: Recipe) -> Reconstruction:
-        """A new reconstruction. Raises ValueError for a recipe that isn't valid; the message lists what is."""
+        """A new reconstruction. Raises ValueError for an invalid recipe; the message lists what is valid."""
 
 
 class Signal(Protocol):
-    """Judges from the first rows of a run whether there is anything to measure: before hours of scanning."""
+    """Judges from the first rows of a run whether there is any signal, before hours of scanning."""
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Take one document of the run."""
 
     @property
     def settled(self) -> bool:
-        """Whether further documents change nothing."""
+        """Whether further documents would change nothing."""
 
     @property
     def doubt(self) -> str | None:
-        """What seems wrong, in a sentence; None if nothing does, or if it is too early to say."""
+        """A suspected problem, in a sentence; None if there is none, or if it is too early to tell."""
 
 
 class Method(Protocol):
-    """What can be known of a method without its algorithm."""
+    """The properties of a method that are known without loading its algorithm."""
 
     @property
     def name(self) -> str:
-        """As recipes call it."""
+        """Its name in recipes."""
 
     @property
     def fast(self) -> bool:
-        """Cheap enough to update an estimate some three times a second."""
+        """Fast enough to update an estimate about three times per second."""
 
     @property
     def summary(self) -> str:
-        """One sentence for people."""
+        """One sentence for users."""
 
     @property
     def defaults(self) -> Mapping[str, Any]:
@@ -149,27 +150,28 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Technique:
-    """A technique by its words and its door.
+    """The description of a technique, and the functions that open its runs.
 
     Attributes
     ----------
     entry : str
         The entry of a start document that names it.
     rows : str
-        What a row of its runs is called, in the plural.
+        Name of the rows of its runs, in the plural.
     methods : mapping of str to Method
-        Its methods, the quickest first.
+        Its methods, the fastest first.
     default : tuple of str
-        Methods for runs that ask for none, where the configuration names none of this technique.
+        Methods for runs that request none, if the configuration names none of this technique.
     reasons : mapping of str to str
-        Why a row is not used: each reason's name and meaning.
+        Reasons why a row is not used: name and meaning of each.
     references : callable
-        Gets a start document and names the references that the run needs; raises RunRefused for a malformed one.
+        Called with a start document; returns the names of the references that the run needs; raises RunRefused for a
+        malformed one.
     open : callable
-        Gets a start document and the store of references and returns the run; raises RunRefused for a malformed start document,
-        ReferenceMissing and ReferenceDiffers.
+        Called with a start document and the store of references; returns the run; raises RunRefused for a malformed start
+        document, ReferenceMissing and ReferenceDiffers.
     signal : callable, optional
-        Gets a start document and returns what judges the first rows; raises RunRefused for a malformed one.
+        Called with a start document; returns the object that judges the first rows; raises RunRefused for a malformed one.
     """
 
     entry: str

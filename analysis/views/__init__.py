@@ -1,1 +1,1 @@
-"""What people look at: the running reconstructions of a session, and the picture of a run."""
+"""Views for users: the running reconstructions of a session, and the picture of a run."""

@@ -1,4 +1,4 @@
-"""One picture of several methods' images of the same realizations."""
+"""A picture of the images of the same realizations by several methods."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from analysis.offline.comparison import Comparison
 
 _LEAST_RANGE = 1e-3
-"""Of the level: what varies less is drawn as flat."""
+"""Relative to the level: images that vary less are drawn as flat."""
 
 MADE_BY = "ghostbeam reconstruct"
-"""In the picture's metadata, so that a later picture may replace this one and no other."""
+"""In the picture's metadata, so that a later picture may replace this one but no other file."""
 
 
 def draw_comparison(
@@ -27,25 +27,25 @@ def draw_comparison(
     reference: np.ndarray | None = None,
     doubts: Sequence[str] = (),
 ) -> None:
-    """Draw the images, the spread of each, and what each compared method differs by from the first.
+    """Draw the images, the spread of each, and the difference of each compared method from the first.
 
-    Images of like ranges have one grey scale, others have their own. None is narrower than the spread of its image: what is
-    uncertain is not shown as black and white.
+    Images with similar ranges share a grey scale, others have their own. No scale is narrower than the spread of its image,
+    so that uncertain structure is not shown in full contrast.
 
     Parameters
     ----------
     path : Path
         The PNG to write.
     comparison : Comparison
-        One method at least.
+        The images of at least one method.
     title : str
-        What was measured.
+        Name of the measurement.
     pixel_size_um : float, optional
         Size of a mask pixel; without it the axes count pixels.
     reference : array, (H', W'), optional
-        A picture of the same field, drawn beside in a scale of its own.
+        A picture of the same field, drawn beside them in a scale of its own.
     doubts : sequence of str
-        What seems wrong with the data, drawn below.
+        Suspected problems of the data, shown below the images.
     """
     results = [one.result for one in comparison.done]
     first, others = results[0], results[1:]
@@ -91,7 +91,7 @@ def draw_comparison(
 
 
 def is_own(path: Path | str) -> bool:
-    """Whether a file is a picture that `draw_comparison` made."""
+    """Whether a file is a picture made by `draw_comparison`."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -130,13 +130,13 @@ def _words(axes: Any, text: str) -> None:
 
 
 def _alike(limits: tuple[float, float], first: tuple[float, float]) -> bool:
-    """Whether two ranges are so much alike that one scale shows both."""
+    """Whether two ranges are so similar that one scale shows both."""
     width, wanted = limits[1] - limits[0], first[1] - first[0]
     return wanted / 2 <= width <= 2 * wanted and abs(sum(limits) - sum(first)) / 2 <= wanted / 2
 
 
 def _limits(image: np.ndarray, spread: np.ndarray | None = None) -> tuple[float, float]:
-    """Black and white: nearly the range of the image, and never less than what it is uncertain by."""
+    """Grey values of black and white: nearly the range of the image, but never less than its uncertainty."""
     low, high = (float(end) for end in np.percentile(image, [0.5, 99.5]))
     middle = (low + high) / 2
     known = np.nan if spread is None or not np.isfinite(spread).any() else float(np.nanmedian(spread))

@@ -1,4 +1,4 @@
-"""The image of one reconstruction as a file that other programs open: TIFF, CSV, PNG."""
+"""The image of one reconstruction as a file for other programs: TIFF, CSV, PNG."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ SUFFIXES = (".tif", ".tiff", ".csv", ".png")
 
 
 def export_image(state_dir: Path | str, derived_uid: str, path: Path) -> None:
-    """Write the newest image of a reconstruction in the form that the file's ending names.
+    """Write the newest image of a reconstruction in the format given by the file's extension.
 
-    TIFF holds every bit of it, in single precision, a page a channel, with the size of a pixel. CSV holds its values, a line a
-    row, below lines of comments with what it is. PNG is a picture with axes in um and a scale of its values.
+    TIFF holds it exactly, in single precision, with one page per channel and the size of a pixel. CSV holds its values, one
+    line per row, below comment lines with a description. PNG is a picture with axes in um and a scale of its values.
 
     Parameters
     ----------
     state_dir : Path
         State directory with the document log.
     derived_uid : str
-        Whole uid of the reconstruction.
+        Full uid of the reconstruction.
     path : Path
         The file to write.
 

@@ -1,4 +1,4 @@
-"""The state of reconstructions, for people in a session: reads only the document log, and needs neither torch nor Tiled."""
+"""The state of reconstructions, for users of a session: reads only the document log, and needs neither torch nor Tiled."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class NoWindow(RuntimeError):
 
 
 class Live:
-    """Reconstructions that are running, and the last ones.
+    """Running reconstructions, and the last finished ones.
 
     `live.watch()` opens a window with the newest images. Its repr is a table. `live.latest` is the one with the newest
-    document, `live.image` its image; `live["tv"]` is the latest by a method, `live["3f2a"]` that of a run whose uid begins so,
-    `live[-2]` the last but one; `live.plot()` draws the newest estimates once.
+    document, `live.image` its image; `live["tv"]` is the latest by a method, `live["3f2a"]` that of a run whose uid begins
+    with this text, `live[-2]` the last but one; `live.plot()` draws the newest estimates once.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Live:
         self._last = 0
 
     def runs(self) -> list[LiveRun]:
-        """Reconstructions that run, and the last ones, oldest first."""
+        """Running reconstructions and the last finished ones, oldest first."""
         new = self._reader.runs(after=self._last)
         for number, info in enumerate(new):
             self._last = info.first
@@ -59,7 +59,7 @@ class Live:
                 run._take(self._reader)
             if run.scan_status == "running":
                 run.scan_status = exit_status(self._raw, run.raw_uid)[0]
-        # Older ones that have ended are let go: their images would fill the session's memory.
+        # Older finished ones are released: their images would fill the session's memory.
         self._runs = [run for run in self._runs[:-SHOWN] if run.stop is None] + self._runs[-SHOWN:]
         return list(self._runs)
 
@@ -106,7 +106,7 @@ class Live:
         return "\n".join(lines)
 
     def beside(self, key: int | str | None = None) -> list[LiveRun]:
-        """The reconstructions of one run, oldest first; with a method as the key that one alone.
+        """The reconstructions of one run, oldest first; if the key is a method, only that one.
 
         Raises
         ------
@@ -117,20 +117,20 @@ class Live:
         return [chosen] if chosen.method == key else [run for run in self.runs() if run.raw_uid == chosen.raw_uid]
 
     def doubts(self, raw_uid: str) -> list[str]:
-        """Why a run, or its estimates, should not be trusted, in sentences."""
+        """Reasons not to trust a run, or its estimates, in sentences."""
         first = self._first_rows.doubt(raw_uid)
         later = [doubt for run in self.runs() if run.raw_uid == raw_uid for doubt in run.doubts]
         return later if first is None else [first, *later]
 
     def plot(self, key: int | str | None = None) -> Any:
-        """Draw the newest estimate of every method of a run and return the figure. Of one method alone all arrays are drawn.
+        """Draw the newest estimate of every method of a run and return the figure. For a single method all arrays are drawn.
 
         It is drawn once; `live.watch()` keeps drawing. Without a display: `live.plot().savefig("live.png")`.
 
         Parameters
         ----------
         key : int or str, optional
-            As in `live[key]`; by default the latest run. A method's name draws that method alone.
+            As in `live[key]`; by default the latest run. With a method's name, only that method is drawn.
 
         Raises
         ------
@@ -146,19 +146,19 @@ class Live:
             raise LookupError(f"no estimate yet: the first one is made after {FIRST_UPDATE} {runs[0].rows}")
         figure = plt.figure("ghostbeam live", figsize=size_of(runs), clear=True, layout="constrained")
         draw(figure, runs)
-        if plt.isinteractive():  # a window is there, and shows it
+        if plt.isinteractive():  # a window is open and shows it
             figure.canvas.draw_idle()
         return figure
 
     def watch(self, key: str | None = None) -> None:
-        """Open a window with each method's newest image and spread, its progress, and how far to trust it.
+        """Open a window with each method's newest image and spread, its progress, and figures of its reliability.
 
-        It runs in a separate process and slows no scan.
+        It runs in a separate process and does not slow down scans.
 
         Parameters
         ----------
         key : str, optional
-            A method, or the beginning of a uid: what to follow in place of the newest run.
+            A method, or the beginning of a uid, to follow instead of the newest run.
 
         Raises
         ------
@@ -166,7 +166,7 @@ class Live:
             If there is no display, or it does not open.
         """
         if key is not None:
-            self[key]  # raises for what there isn't
+            self[key]  # raises if there is none
         if self._window is not None:
             self._window.kill()
         if display() is None:
@@ -183,5 +183,5 @@ class Live:
 
 
 def display() -> str | None:
-    """The display that windows would open on; None if there is none."""
+    """The display on which windows would open; None if there is none."""
     return next((value for name in ("WAYLAND_DISPLAY", "DISPLAY") if (value := os.environ.get(name))), None)

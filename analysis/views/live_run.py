@@ -1,4 +1,4 @@
-"""One reconstruction as a session shows it: its newest estimate, how it ended, and how far to trust it."""
+"""One reconstruction as a session shows it: its newest estimate, how it ended, and figures of its reliability."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LiveRun:
     stop : dict or None
         Stop document.
     data_keys : dict
-        What the descriptor says of every array and figure; empty before the first estimate.
+        The descriptor's entries for all arrays and figures; empty before the first estimate.
     history : list of (int, dict)
         Rows and figures of quality of every estimate.
     time : float
@@ -65,14 +65,14 @@ class LiveRun:
 
     @property
     def state(self) -> str:
-        """What it is doing: "running", "done" or "failed"."""
+        """Its state: "running", "done" or "failed"."""
         if self.stop is None:
             return _RUNNING
         return _DONE if self.stop["exit_status"] == "success" else _FAILED
 
     @property
     def rows(self) -> str:
-        """What its rows are called, such as realizations."""
+        """Name of its rows, such as realizations."""
         return str(self.start.get("rows", "realizations"))
 
     @property
@@ -83,7 +83,7 @@ class LiveRun:
 
     @property
     def spread(self) -> np.ndarray | None:
-        """Standard error of the newest image; None before the first, and where the technique has none."""
+        """Standard error of the newest image; None before the first one, and if the technique has none."""
         return self.arrays.get("spread")
 
     @property
@@ -93,7 +93,7 @@ class LiveRun:
 
     @property
     def channels(self) -> list[str]:
-        """Names of the channels along the first axis of its arrays, such as chemical elements; empty where there is none."""
+        """Names of the channels along the first axis of its arrays, such as chemical elements; empty if there are none."""
         return list(self.start.get("channels") or ()) if self.arrays else []
 
     @property
@@ -114,12 +114,12 @@ class LiveRun:
 
     @property
     def used(self) -> int:
-        """Rows that the newest estimate is made of."""
+        """Number of rows in the newest estimate."""
         return int(self.estimate.get("used", 0))
 
     @property
     def realizations(self) -> int:
-        """The same, as ghost imaging calls them."""
+        """The same, under its name in ghost imaging."""
         return self.used
 
     @property
@@ -130,12 +130,12 @@ class LiveRun:
 
     @property
     def count(self) -> str:
-        """How many rows the newest estimate is made of, of how many."""
+        """The number of rows in the newest estimate, and the expected number."""
         return f"{self.used}/{self.expected}" if self.expected else str(self.used)
 
     @property
     def verdict(self) -> str:
-        """What the newest estimate is: "live" or "final", and what keeps people from taking it for good."""
+        """The status of the newest estimate: "live" or "final", and reasons not to rely on it."""
         words = {_RUNNING: "live", _DONE: "final", _FAILED: "failed"}[self.state]
         if self.scan_status in ("abort", "fail"):
             words += ", scan aborted" if self.scan_status == "abort" else ", scan failed"
@@ -143,23 +143,23 @@ class LiveRun:
 
     @property
     def flat(self) -> str | None:
-        """Why the newest estimate is no better than a flat image; None where it is better."""
+        """Why the newest estimate is no better than a flat image; None if it is better."""
         if self.image is not None and np.nanmin(self.image) == np.nanmax(self.image):
             return "it is the same everywhere"
         return self._flat_by(self.figures)
 
     @property
     def doubts(self) -> list[str]:
-        """Why the newest estimate is not to be trusted, in sentences.
+        """Reasons not to trust the newest estimate, in sentences.
 
-        The first estimates of a good scan may be no better than a flat image: while it runs, three in a row must be so. At the
-        end of the scan the ledger says what seems wrong with its data.
+        The first estimates of a good scan may be no better than a flat image: while the scan is running, three in a row are
+        required. At the end of the scan the ledger lists suspected problems of its data.
         """
         return [*self._unlike_flat, *self.data_doubts]
 
     @property
     def data_doubts(self) -> list[str]:
-        """What seems wrong with the data that were reconstructed, in sentences; known at the end."""
+        """Suspected problems of the reconstructed data, in sentences; known at the end."""
         return list(((self.stop or {}).get("ledger") or {}).get("doubts") or ())
 
     @property
@@ -177,7 +177,7 @@ class LiveRun:
 
     @property
     def _useless_means(self) -> str:
-        """What figures mean that are those of a flat image, as the technique declared it."""
+        """The meaning of figures that equal those of a flat image, as declared by the technique."""
         useless = [self.data_keys[key] for key, value in self.figures.items() if is_useless(self.data_keys[key], value)]
         return "".join(f"{data_key['useless_means']} " for data_key in useless if "useless_means" in data_key)
 
@@ -200,7 +200,7 @@ class LiveRun:
 
     @property
     def remarks(self) -> list[str]:
-        """What people should know of it, in sentences."""
+        """What users should know about it, in sentences."""
         ledger = (self.stop or {}).get("ledger") or {}
         return [*self.start.get("remarks", ()), *ledger.get("remarks", ()), *self.doubts, *self.failed_checks]
 
@@ -221,24 +221,24 @@ class LiveRun:
                 newest = record.position
             elif record.name == "stop":
                 self.stop = record.doc
-        if newest:  # of all others the figures are enough
+        if newest:  # for all others the figures are enough
             (record,) = reader.read(newest - 1, run=self.uid, limit=1)
             self.estimate = record.doc["data"]
 
 
 def quality_headings(runs: list[LiveRun]) -> dict[str, str]:
     """Headings for the figures of quality that any of the runs has, by the figure's name."""
-    # Older runs don't say which of their figures those are.
+    # Older runs do not mark which of their figures those are.
     return {key: heading(key, run.data_keys[key]) for run in runs for key in run.figures}
 
 
 def figure_text(value: float | None) -> str:
-    """A figure as a table shows it; nothing where it is not known."""
+    """A figure as a table shows it; empty if unknown."""
     return "" if value is None or np.isnan(value) else f"{value:.3g}"
 
 
 def reconstructions_table(runs: list[LiveRun]) -> list[str]:
-    """Lines of a table of reconstructions, and below it what people should know of them."""
+    """Lines of a table of reconstructions, and below it the remarks on them."""
     headings = quality_headings(runs)
     words = {run.rows for run in runs}
     count = words.pop() if len(words) == 1 else "rows"
@@ -265,7 +265,7 @@ def reconstructions_table(runs: list[LiveRun]) -> list[str]:
 
 
 def heading(key: str, data_key: dict[str, Any]) -> str:
-    """What a figure is called above its column, with its unit."""
+    """The heading of a figure's column, with its unit."""
     units = data_key.get("units")
     return (
         f"{data_key.get('meaning', key)} ({'px' if units == 'pixel' else units})" if units else str(data_key.get("meaning", key))

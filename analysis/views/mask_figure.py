@@ -15,16 +15,16 @@ MADE_BY = "ghostbeam masks"
 
 
 def draw_mask_set(path: Path | str, masks: MaskSet, design: MaskSet | None, outside: list[int]) -> None:
-    """Draw a measured mask set: the mask that departs most from its design, and how all of them lie.
+    """Draw a measured mask set: the mask that departs most from its design, and the displacements of all masks.
 
     Parameters
     ----------
     path : Path
         The PNG to write.
     masks : MaskSet
-        Measured, or as designed: then three of its masks are drawn.
+        A measured set, or a design, of which three masks are drawn.
     design : MaskSet, optional
-        What it was designed as.
+        Its design.
     outside : list of int
         Masks out of tolerance.
     """
@@ -68,7 +68,7 @@ def draw_mask_set(path: Path | str, masks: MaskSet, design: MaskSet | None, outs
 
 
 def draw_difference(path: Path | str, first: MaskSet, second: MaskSet) -> None:
-    """Draw the mask in which two sets differ most, and how the masks of the second lie against those of the first."""
+    """Draw the mask in which two sets differ most, and the displacements of the second set's masks relative to the first."""
     found = differences(first.patterns, second.patterns)
     worst = int(np.argmax(found["rms"]))
     figure, grid = _figure(f"{first.name} ({first.identity[:12]}) and {second.name} ({second.identity[:12]})", 2, 3)

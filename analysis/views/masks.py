@@ -1,4 +1,4 @@
-"""Mask sets: which there are, which runs measured them, and what was scanned and reconstructed with them."""
+"""The mask sets, the runs that measured them, and the scans and reconstructions made with them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SHORTEST = 4
 
 
 class MaskSetUnknown(CatalogError):
-    """No mask set, or more than one, is meant."""
+    """The given text identifies no mask set, or more than one."""
 
 
 @dataclass(frozen=True)
 class MaskUse:
-    """Runs that have to do with a mask set, by their uids.
+    """Runs related to a mask set, by their uids.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class MaskUse:
 
 
 def whole_identity(state_dir: Path | str, beginning: str) -> str:
-    """The identity of the mask set in the state directory that begins so.
+    """The identity of the mask set in the state directory whose identity begins with this text.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def whole_identity(state_dir: Path | str, beginning: str) -> str:
 
 
 def load_mask_set(state_dir: Path | str, beginning: str) -> MaskSet:
-    """The mask set whose identity begins so.
+    """The mask set whose identity begins with this text.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def load_mask_set(state_dir: Path | str, beginning: str) -> MaskSet:
 
 
 def uses(state_dir: Path | str) -> dict[str, MaskUse]:
-    """What was made with each mask set, by its identity: from the document log."""
+    """The runs made with each mask set, by its identity, from the document log."""
     paths = log_paths(state_dir)
     found: dict[str, MaskUse] = {}
     with closing(LogReader(paths.raw)) as raw, closing(LogReader(paths.processed)) as processed:
@@ -86,7 +86,7 @@ def uses(state_dir: Path | str) -> dict[str, MaskUse]:
 
 
 def mask_figures(masks: MaskSet) -> dict[str, float]:
-    """What can be said of a measured mask set in some numbers; of one as designed the modulation depth alone."""
+    """Figures that describe a measured mask set; for a design only the modulation depth."""
     high, low = masks.patterns.max(axis=(1, 2)), masks.patterns.min(axis=(1, 2))
     if masks.registration is None or masks.uncertainty is None:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -104,7 +104,7 @@ def mask_figures(masks: MaskSet) -> dict[str, float]:
 
 
 def out_of_tolerance(masks: MaskSet, shift_px: float | None = None, departure: float | None = None) -> list[int]:
-    """Masks of a measured set that are out of tolerance; none of a set as designed."""
+    """Masks of a measured set that are out of tolerance; none for a design."""
     if masks.registration is None or masks.uncertainty is None:
         return []
     found = MeasuredMasks(masks.patterns, masks.uncertainty, masks.registration, np.isfinite(masks.registration[:, 5]))

@@ -1,4 +1,4 @@
-"""The newest estimates of one run, side by side: how far each is, and how far to trust it."""
+"""The newest estimates of one run, side by side, with their progress and reliability."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 _COLOURS = {"live": "darkorange", "final": "darkgreen"}
 _WRONG = "crimson"
-_IN_A_ROW = 3  # panels of one method; more are drawn in rows of like length
-_LETTERS = 45  # of a line below a panel
+_IN_A_ROW = 3  # panels of one method; more are drawn in rows of similar length
+_LETTERS = 45  # per line below a panel
 
 
 def draw(figure: Any, runs: list[LiveRun]) -> None:
-    """Draw the estimates into matplotlib's figure, in place of what was there.
+    """Draw the estimates into a matplotlib figure, replacing its content.
 
-    Each method has a column: the array to look at first, and the second one (the spread, where there is one) below. Of one method
-    alone all arrays are drawn. Several channels, such as chemical elements, have a column each. Checks that failed stand below.
+    Each method has a column: the main array, and the second one (the spread, if there is one) below. For a single method all
+    arrays are drawn. Several channels, such as chemical elements, have a column each. Failed checks are listed below.
 
     Parameters
     ----------
     figure : Figure
     runs : list of LiveRun
-        Reconstructions of one run, one at least; those without an estimate yet are named.
+        Reconstructions of one run, at least one; those without an estimate are only named.
     """
     figure.clear()
     start = runs[0].start
@@ -56,7 +56,7 @@ def size_of(runs: list[LiveRun]) -> tuple[float, float]:
 
 
 def _grid(runs: list[LiveRun]) -> np.ndarray:
-    """Which array of which run stands where: (rows, columns) of (run, name or None, number of the channel or None)."""
+    """The arrangement of the arrays: (rows, columns) of (run, name or None, number of the channel or None)."""
     columns: list[list[tuple[LiveRun, str | None, int | None]]]
     if len(runs) == 1 and not runs[0].channels:
         names: list[str | None] = [*runs[0].arrays] or [None]
@@ -90,7 +90,7 @@ def _panel(figure: Any, axes: Any, run: LiveRun, name: str, channel: int | None)
     if name != next(iter(run.arrays)):
         axes.set_title(textwrap.fill(str(data_key.get("meaning", name)), _LETTERS), fontsize="medium")
         return
-    if channel:  # what is to be said of all channels stands above the first one
+    if channel:  # remarks on all channels are above the first one
         axes.set_title(run.channel_told(channel), fontsize="medium", color=_colour(run))
         return
     first = "" if channel is None else f"\n{run.channel_told(channel)}"

@@ -1,4 +1,4 @@
-"""The last runs in a table: what was measured, how it ended, and what was reconstructed from it. Reads the document log only."""
+"""The last runs in a table: the measurement, how it ended, and its reconstructions. Reads only the document log."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class LastRun:
     Attributes
     ----------
     uid : str
-        Of the run.
+        Uid of the run.
     scan : str
         Its scan number; empty if it has none.
     plan, sample : str
         From the start document; empty if it names none.
     time : float
-        When it began (s since the epoch).
+        Start time (s since the epoch).
     status : str
         "running", or the exit status of the stop document, with the reason if it did not succeed.
     methods : list of str
-        Of its reconstructions, oldest first, with "failed" or "running" where that is so.
+        Methods of its reconstructions, oldest first, with "failed" or "running" if applicable.
     """
 
     uid: str
@@ -44,14 +44,14 @@ class LastRun:
 
 
 def last_runs(state_dir: Path | str, most: int) -> list[LastRun]:
-    """The last runs that were measured, or brought in, with this state directory, newest first.
+    """The last runs that were measured or ingested with this state directory, newest first.
 
     Parameters
     ----------
     state_dir : Path
         State directory with the document log.
     most : int
-        How many, at most.
+        Maximum number of runs.
     """
     paths = log_paths(state_dir)
     with closing(LogReader(paths.raw)) as raw, closing(LogReader(paths.processed)) as processed:
@@ -79,7 +79,7 @@ def runs_table(state_dir: Path | str, most: int = 10) -> str:
 
 
 def exit_status(reader: LogReader, uid: str) -> tuple[str, str]:
-    """How a run ended ("success", "abort", "fail"), and why; or that it is running."""
+    """How a run ended ("success", "abort", "fail"), and why; or "running"."""
     record = reader.stop(uid)
     if record is None:
         return RUNNING, ""

@@ -8,24 +8,24 @@ from typing import Any
 import numpy as np
 
 PixelSize = float | Sequence[float | None] | None
-"""Edge of a pixel (um), or its height and width; None where it is not known."""
+"""Edge of a pixel (um), or its height and width; None if unknown."""
 
 
 def show_image(axes: Any, image: np.ndarray, pixel_size_um: PixelSize, *, cmap: str = "gray", **limits: float) -> Any:
-    """Draw an image (H, W) on matplotlib's axes, in um from its centre where the size of a pixel is known.
+    """Draw an image (H, W) on matplotlib's axes, in um from its centre if the size of a pixel is known.
 
-    Where it has no value, as a map has none where no frame is, its colour is none of the others.
+    Pixels without a value, such as cells of a map without a frame, have a colour of their own.
 
     Parameters
     ----------
     axes : Axes
     image : ndarray, (H, W)
     pixel_size_um : float, pair of float or None
-        As a derived run's start document has it.
+        As in a derived run's start document.
     cmap : str
         Name of the colour map.
     **limits
-        `vmin` and `vmax`, as `imshow` takes them.
+        `vmin` and `vmax` of `imshow`.
 
     Returns
     -------

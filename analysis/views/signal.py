@@ -1,4 +1,4 @@
-"""What the first rows of a scan say of it, for people in a session and at the live page. Reads the document log only."""
+"""What the first rows of a scan show, for users of a session and of the live page. Reads only the document log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FirstRows:
         self._positions: dict[str, int] = {}
 
     def doubt(self, uid: str) -> str | None:
-        """What seems wrong with a run, in a sentence; None if nothing does, or if it is too early to say."""
+        """A suspected problem of a run, in a sentence; None if there is none, or if it is too early to tell."""
         signal = self._signals.get(uid)
         if uid in self._signals and (signal is None or signal.settled):
             return None if signal is None else signal.doubt

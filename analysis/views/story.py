@@ -15,12 +15,12 @@ from analysis.documents.streams import PRIMARY
 from analysis.offline.ingest_masks import REFERENCE
 from analysis.views.scale import PixelSize, show_image
 
-_SHOWN = 4  # estimates on the way
+_SHOWN = 4  # estimates before the final one
 
 
 @dataclass
 class _Told:
-    """One reconstruction: its method, what its rows are called, its pixels, and the data of its events."""
+    """One reconstruction: its method, the name of its rows, its pixels, and the data of its events."""
 
     method: str = ""
     rows: str = ""
@@ -37,11 +37,11 @@ class _Told:
 
     @property
     def arrays(self) -> list[str]:
-        """Names of its arrays, the one to look at first."""
+        """Names of its arrays, the main one first."""
         return array_keys(self.data_keys)
 
     def image(self, event: dict[str, Any]) -> np.ndarray:
-        """The array to look at; of several channels that of the first one."""
+        """The main array; for several channels, that of the first one."""
         return self.plane(event, self.arrays[0])
 
     def plane(self, event: dict[str, Any], key: str) -> np.ndarray:
@@ -59,7 +59,7 @@ class _Told:
 def draw_story(
     state_dir: Path | str, raw_uid: str, derived_uids: list[str], path: Path, *, sample: np.ndarray | None = None
 ) -> None:
-    """Draw the sample, the estimates as rows came in, the final image, its other arrays, and quality in the course of the scan.
+    """Draw the sample, successive estimates, the final image, its other arrays, and the quality in the course of the scan.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def draw_story(
     path : Path
         The PNG to write.
     sample : ndarray, (H, W), optional
-        The true sample, where it is known (a simulation): quality is then the error against it. Without it a reference that
-        the run itself holds is shown, and quality is the held-out loss.
+        The true sample, if it is known (a simulation): the quality is then the error relative to it. Without it, a reference
+        contained in the run is shown, and the quality is the held-out loss.
     """
     from matplotlib.figure import Figure
 
@@ -133,14 +133,14 @@ def _measured(reader: LogReader, uid: str) -> tuple[dict[str, Any], np.ndarray |
         elif record.name == "event_page" and REFERENCE in record.doc["data"]:
             return start, np.asarray(record.doc["data"][REFERENCE][0])
         elif record.name == "event":
-            break  # only an ingested run has one, in its first page
+            break  # only an ingested run has a reference, in its first page
     return start, None
 
 
 def _panels(told: list[_Told]) -> list[tuple[str, np.ndarray, dict[str, float]]]:
-    """Estimates at about 1/8, 1/4, 1/2 and all of the realizations, by the last method that has as many to show.
+    """Estimates at about 1/8, 1/4, 1/2 and all of the realizations, by the last method that has enough of them.
 
-    Where the data came all at once there are none: then the final image of each method, if there are several.
+    If the data arrived all at once there are none: then the final image of each method, if there are several.
     """
     live = next((one for one in reversed(told) if len(set(one.counts)) >= _SHOWN), None)
     if live is None:
@@ -154,7 +154,7 @@ def _panels(told: list[_Told]) -> list[tuple[str, np.ndarray, dict[str, float]]]
 
 
 def _quality(axes: Any, told: list[_Told], sample: np.ndarray | None) -> None:
-    """Quality against rows: against the sample if that is known, else by the first figure of quality."""
+    """Quality as a function of rows: relative to the sample if it is known, else the first figure of quality."""
     figures = [figure for one in told for figure in quality_figures(one.data_keys)]
     if sample is not None:
         label = "PSNR against the sample (dB)"
@@ -180,7 +180,7 @@ def _quality(axes: Any, told: list[_Told], sample: np.ndarray | None) -> None:
 
 
 def _psnr(image: np.ndarray, sample: np.ndarray) -> float:
-    # Correlation methods give images in units of their own: fit scale and offset for all alike.
+    # Correlation methods give images in units of their own: scale and offset are fitted for all methods alike.
     image = np.nan_to_num(image)
     design = np.stack([image.ravel(), np.ones(image.size)], axis=1).astype(float)
     fitted = design @ np.linalg.lstsq(design, sample.ravel().astype(float), rcond=None)[0]

@@ -1,4 +1,4 @@
-"""A window with the newest images of a scan, in a separate process: it never slows a session, and a session never stops it.
+"""A window with the newest images of a scan, in a separate process: neither it nor the session delays the other.
 
 `live.watch()` starts it as `python -m analysis.views.window --state-dir DIR`.
 """
@@ -18,7 +18,7 @@ _EVERY_MS = 1000
 
 
 class Window:
-    """Draws the estimates of the newest run into a figure, whenever there are new ones.
+    """Draws the estimates of the newest run into a figure whenever there are new ones.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Window:
     state_dir : Path
         State directory with the document log.
     key : str, optional
-        A method, or the beginning of a uid: what to follow in place of the newest run.
+        A method, or the beginning of a uid, to follow instead of the newest run.
     """
 
     def __init__(self, figure: Any, state_dir: Path | str, key: str | None = None) -> None:
@@ -38,7 +38,7 @@ class Window:
         self.refresh()
 
     def refresh(self) -> bool:
-        """Draw what is new, if anything is; says whether that was so."""
+        """Draw new estimates, if there are any; return whether there were."""
         try:
             runs = self._live.beside(self._key)
         except LookupError as nothing:
@@ -55,7 +55,7 @@ class Window:
 
 
 def main() -> None:
-    """Open the window and stay until it is closed."""
+    """Open the window and keep it until it is closed."""
     parser = argparse.ArgumentParser(prog="python -m analysis.views.window", description=__doc__.splitlines()[0])
     parser.add_argument("--state-dir", type=Path, required=True, help="the state directory")
     parser.add_argument("--key", help="a method or the beginning of a uid, in place of the newest run")

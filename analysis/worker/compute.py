@@ -1,6 +1,6 @@
-"""A reconstruction in a separate process, for a caller that must not load torch and can no longer choose the number of threads.
+"""A reconstruction in a separate process, for callers that must not load torch and can no longer set the number of threads.
 
-`computed` starts `python -m analysis.worker.compute` and talks with it through its standard input and output.
+`computed` starts `python -m analysis.worker.compute` and communicates with it through its standard input and output.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from analysis.worker.drive import Drive, Timed
 from analysis.worker.pace import Points
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Variables with the number of threads of the numerical libraries; read when those are loaded."""
+"""Variables with the number of threads of the numerical libraries; they are read when the libraries are loaded."""
 
 _DOCUMENTS_AT_ONCE = 200
 
@@ -46,13 +46,13 @@ class Computed:
     Attributes
     ----------
     timed : Timed
-        The estimate, the rows that it is made of, and what it cost.
+        The estimate, the rows on which it is based, and its cost.
     options : dict
         The options with all defaults.
     options_used : dict
-        The options with what was chosen from the data.
+        The options with the values chosen from the data.
     ledger : Ledger
-        What became of every row; complete with the final estimate.
+        What happened to every row; complete with the final estimate.
     """
 
     timed: Timed
@@ -84,11 +84,12 @@ def computed(
     documents : iterable of (name, document)
         The documents of the run; read once, and not kept.
     segments : sequence of sequence of int
-        Update points: an estimate is made after so many rows. Each segment begins from scratch.
+        Update points: the numbers of rows after which an estimate is made. Each segment begins from scratch.
     threads : int
         Threads of the numerical libraries.
     rows : callable, optional
-        Where something is made of single rows: gets the options with all defaults and what is made, and returns where it goes.
+        For reconstructions with results for single rows: called with the options with all defaults and the quantities;
+        returns the destination of the results.
 
     Yields
     ------
@@ -98,7 +99,7 @@ def computed(
     Raises
     ------
     RunRefused
-        If the recipe is not valid, or doesn't suit the data.
+        If the recipe is invalid, or does not suit the data.
     ComputeError
         If the process ended in an error.
     """
@@ -115,7 +116,7 @@ def computed(
     )
     assert process.stdin is not None and process.stdout is not None
     try:
-        with contextlib.suppress(BrokenPipeError):  # the process is gone: said below
+        with contextlib.suppress(BrokenPipeError):  # the process is gone: reported below
             _send(process.stdin, order)
             for some in _portions(documents):
                 _send(process.stdin, {"documents": some})
@@ -143,7 +144,7 @@ def computed(
 
 
 def _portions(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[list[tuple[str, Mapping[str, Any]]]]:
-    """Documents to be sent together: so many, or up to a page, which may be large."""
+    """Documents to be sent together: a limited number, or up to a page, which may be large."""
     portion = []
     for name, doc in documents:
         portion.append((name, doc))
@@ -179,13 +180,13 @@ def _receive(stream: IO[bytes]) -> dict[str, Any] | None:
 
 
 class _SentRows:
-    """Sends what is made of single rows to the caller."""
+    """Sends the results for single rows to the caller."""
 
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out
 
     def begin(self) -> None:
-        """Nothing has been sent: a recomputation waits for the end of the documents."""
+        """Nothing has been sent: a recomputation begins only at the end of the documents."""
 
     def add(self, rows: Batch) -> None:
         """Send further rows."""
@@ -220,9 +221,9 @@ def _received_documents() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller's Ctrl-C makes the caller end this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the caller makes the caller end this process
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not get between the answers
+    os.dup2(2, 1)  # output printed by a library must not get between the answers
     order = _receive(sys.stdin.buffer)
     if order is None:
         return

@@ -1,4 +1,4 @@
-"""The only driver of reconstructions: documents of a run in, estimates out. Live, replay and verification all call it."""
+"""The only driver of reconstructions: documents of a run in, estimates out; for live use, replay and verification."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from analysis.techniques.protocol import Intake, Reconstruction, RowSink, Run, S
 from analysis.worker.pace import Pace
 
 Document = tuple[str, dict[str, Any]]
-_TAKE_EVERY = 64  # documents, and after each page: an intake keeps rows more compactly than documents
+_TAKE_EVERY = 64  # documents, and after each page: an intake stores rows more compactly than documents
 
 
 @dataclass(frozen=True, eq=False)
 class Timed:
-    """An estimate, where its reconstruction stood, and what it cost.
+    """An estimate, the state of its reconstruction, and its cost.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Timed:
     standing : Standing
     final : bool
     segment : int
-        Which of the pace's reconstructions made it.
+        Number of the reconstruction within the pace that made it.
     elapsed_s : float
     """
 
@@ -52,26 +52,26 @@ class Drive:
     recipe : Recipe
         How to reconstruct.
     documents : callable
-        Returns all documents of the run, in any order after its start; None among them means that there is nothing new for the
-        moment. It is called again if a document came too late for what had been handed on.
+        Returns all documents of the run, in any order after its start; None among them means that there is nothing new at the
+        moment. It is called again if a document arrived too late for rows already released.
     pace : Pace
-        Where estimates are made on the way.
+        When estimates are made before the final one.
 
     Attributes
     ----------
     options : dict
-        The options with all defaults; nothing chosen from the data yet.
+        The options with all defaults, without values chosen from the data.
     standing : Standing
-        What the last reconstruction has taken in.
+        The rows that the last reconstruction has taken.
     ledger : Ledger
-        What became of every row; complete after the final estimate.
+        What happened to every row; complete after the final estimate.
     rows : RowSink or None
-        Gets what the last reconstruction makes of single rows; set it before the first estimate.
+        Receives the results of the last reconstruction for single rows; set it before the first estimate.
 
     Raises
     ------
     RunRefused
-        If the recipe isn't valid; the message lists what is.
+        If the recipe is invalid; the message lists what is valid.
     """
 
     def __init__(self, run: Run, recipe: Recipe, documents: Callable[[], Iterable[Document | None]], pace: Pace) -> None:
@@ -86,18 +86,18 @@ class Drive:
 
     @property
     def standing(self) -> Standing:
-        """What the last reconstruction has taken in."""
+        """The rows that the last reconstruction has taken."""
         return self._makers[-1].standing
 
     @property
     def series(self) -> Mapping[str, Quantity]:
-        """What is made of each single row; empty if nothing is."""
+        """The quantities made for each single row; empty if there are none."""
         reconstruction = self._makers[-1].reconstruction
         return reconstruction.series if isinstance(reconstruction, SeriesReconstruction) else {}
 
     @property
     def options_used(self) -> Mapping[str, Any]:
-        """The options with what was chosen from the data."""
+        """The options with the values chosen from the data."""
         return self._makers[-1].reconstruction.options
 
     def estimates(self) -> Iterator[Timed]:
@@ -108,12 +108,12 @@ class Drive:
         NothingUsable
             If no row can be used.
         RunRefused
-            If the method cannot use such data; also when memory does not suffice.
+            If the method cannot use such data; also if there is not enough memory.
         """
         intake = self._run.intake(wait_for_end=self._pace.waits_for_end)
         yield from self._fed(intake, live=True)
         if intake.revised:
-            # The final estimate is made from all documents anew.
+            # The final estimate is made again from all documents.
             intake = self._run.intake(wait_for_end=True)
             self._makers = [_Maker(self._run, self._recipe)]
             if self.rows is not None:
@@ -145,7 +145,7 @@ class Drive:
         while (batch := intake.take()) is not None:
             for segment, maker in enumerate(self._makers):
                 yield from self._parts(segment, maker, batch, live=live)
-            if self.series:  # which may be far behind: people see how far it has come
+            if self.series:  # which may be far behind: users see how far it has come
                 yield from self._made_if_due(live=live)
         yield from self._made_if_due(live=live)
 
@@ -178,7 +178,7 @@ class Drive:
 
 
 class _Maker:
-    """A reconstruction and where it stands."""
+    """A reconstruction and its state."""
 
     def __init__(self, run: Run, recipe: Recipe) -> None:
         with _refusals():
@@ -197,13 +197,13 @@ class _Maker:
         return Timed(estimate, self.standing, final, segment, time.perf_counter() - began)
 
     def rows_made(self) -> Batch | None:
-        """What was made of single rows since the last call."""
+        """The results for single rows since the last call."""
         return self.reconstruction.take_rows() if isinstance(self.reconstruction, SeriesReconstruction) else None
 
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """What an algorithm says against data or options is no crash: tried again it would say the same."""
+    """Turn errors that an algorithm raises about data or options into refusals: they would recur if tried again."""
     try:
         yield
     except RunRefused:

@@ -1,7 +1,7 @@
 """One reconstruction of one run by one recipe, while the run is measured or afterwards.
 
-A job may be killed at any moment. Started again it continues the same derived run: no estimate is repeated, and the final one has
-the same bits as if nothing had happened, because it depends on data, options and seed alone.
+A job may be killed at any moment. When started again, it continues the same derived run: no estimate is repeated, and the
+final one has the same bits as without the interruption, because it depends only on data, options and seed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from analysis.techniques import technique_of
 from analysis.worker.drive import Drive
 from analysis.worker.pace import Clock, Never
 
-LIVE = "live"  # the purpose of derived runs that a worker makes, and that the next one continues
+LIVE = "live"  # the purpose of derived runs that a worker makes, and that the next worker continues
 _POLL_S = 0.02
 _READ_AT_ONCE = 500
 REPORT_EVERY_S = 0.2
@@ -41,13 +41,13 @@ class Outcome(StrEnum):
     """How a job ended."""
 
     FINISHED = "finished"
-    FAILED = "failed"  # for good; the derived run says why
-    NO_REFERENCE = "no reference"  # to be tried again when the mask set, or what else it needs, is there
+    FAILED = "failed"  # permanently; the derived run gives the reason
+    NO_REFERENCE = "no reference"  # to be tried again when the mask set, or another required reference, is there
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a job is to do.
+    """The task of a job.
 
     Parameters
     ----------
@@ -56,13 +56,13 @@ class Job:
     raw_uid : str
         The run to reconstruct.
     recipe : Recipe
-        How.
+        How to reconstruct it.
     recipes : tuple of Recipe
-        All recipes of this run, written into each derived run so that a worker started with others keeps to them.
+        All recipes of this run, written into each derived run so that a worker started with other recipes keeps to these.
     attempt : int
-        How many derived runs of this recipe were refused before, for want of a reference.
+        Number of earlier derived runs of this recipe that were refused because a reference was missing.
     threads : int
-        Threads that the numerical libraries were started with.
+        Number of threads with which the numerical libraries were started.
     """
 
     state_dir: Path
@@ -92,15 +92,15 @@ class Job:
 
 
 def run_job(job: Job, report: Report = lambda message: None) -> tuple[Outcome, str]:
-    """Reconstruct, following the log until the run has ended; returns how it went, and why it failed or what is to be said of it.
+    """Reconstruct, following the log until the run has ended; return the outcome, and the reason of a failure or a remark.
 
     Parameters
     ----------
     job : Job
-        What to do.
+        The task.
     report : callable
-        Gets a dict now and then: "position" in the raw log up to which everything was taken in, rows "used", "estimates"
-        in the derived run, and "made", those of them that this job made.
+        Called from time to time with a dict: "position" in the raw log up to which everything was taken, rows "used", number
+        of "estimates" in the derived run, and "made", the number of those made by this job.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def run_job(job: Job, report: Report = lambda message: None) -> tuple[Outcome, s
 
 
 def give_up(job: Job, reason: str) -> None:
-    """End a job's derived run as failed, whatever state it is in.
+    """End a job's derived run as failed, whatever its state.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def give_up(job: Job, reason: str) -> None:
 
 @contextmanager
 def _resumed(job: Job) -> Iterator[tuple[Progress, LogWriter | None]]:
-    """Keep others from the job; yields how far its derived run has come, and a writer to go on with it unless it has ended."""
+    """Lock the job against others; yield the progress of its derived run, and a writer to continue it unless it has ended."""
     processed = log_paths(job.state_dir).processed
     with _alone(job):
         with closing(LogReader(processed)) as reader:
@@ -164,7 +164,7 @@ def _reconstruct(job: Job, raw: LogReader, writer: LogWriter, progress: Progress
         pace = Never() if progress.finished else Clock(run.expected, slow=slow)
         drive = told.drive = Drive(run, job.recipe, told.documents, pace)
     except (ReferenceMissing, ReferenceDiffers) as error:
-        # After one refusal further ones would only repeat it.
+        # After one refusal, further ones would only repeat it.
         if job.attempt == 0:
             kinds = ", ".join(name.kind for name in technique.references(raw_start))
             refused = job.start_doc(raw_start, rows=rows, refused=kinds)
@@ -194,10 +194,10 @@ def _reconstruct(job: Job, raw: LogReader, writer: LogWriter, progress: Progress
 
 
 class _Told:
-    """Reads one run from the raw log until it has ended, and reports how far it is."""
+    """Reads one run from the raw log until it has ended, and reports the progress."""
 
     def __init__(self, job: Job, raw: LogReader, progress: Progress, report: Report) -> None:
-        self.drive: Drive | None = None  # what takes the documents in
+        self.drive: Drive | None = None  # the driver that takes the documents
         self._job = job
         self._raw = raw
         self._progress = progress
@@ -206,7 +206,7 @@ class _Told:
         self._reported = 0.0
 
     def documents(self) -> Iterator[tuple[str, dict[str, Any]] | None]:
-        """The documents of the run; None when there is nothing new for the moment."""
+        """The documents of the run; None when there is nothing new at the moment."""
         position, stopped = 0, False
         while True:
             head = self._raw.last_position()
@@ -224,7 +224,7 @@ class _Told:
             yield None
 
     def tell(self, position: int, *, now: bool = False) -> None:
-        """Report how far it is, every now and then."""
+        """Report the progress from time to time."""
         if now or time.monotonic() - self._reported >= REPORT_EVERY_S:
             self._reported = time.monotonic()
             estimates, used = self._progress.events, self.drive.standing.used if self.drive is not None else 0
@@ -233,7 +233,7 @@ class _Told:
 
 @contextmanager
 def _alone(job: Job) -> Iterator[None]:
-    """Hold the lock on a derived run: a job of a worker that was just killed may live for some milliseconds more.
+    """Hold the lock on a derived run: a job of a worker that was just killed may live for a few more milliseconds.
 
     One file serves all, with one byte for each derived run.
     """

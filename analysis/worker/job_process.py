@@ -1,4 +1,4 @@
-"""The process of one reconstruction: forked from a server that has imported what it needs, and ended with the worker."""
+"""The process of one reconstruction: forked from a server that has imported the required modules, and ended with the worker."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from analysis.worker.job import Job, run_job
 
 
 def start_fork_server(threads: int) -> Any:
-    """A multiprocessing context whose server has imported what a job needs, with its number of threads."""
+    """A multiprocessing context whose server has imported the modules that a job needs, with the given number of threads."""
     context = multiprocessing.get_context("forkserver")
-    # The scheduler and `status` are what the command line's main module imports, and every child imports that too.
+    # The command line's main module imports the scheduler and `status`, and every child imports them too.
     context.set_forkserver_preload(["analysis.worker.job_process", "analysis.worker.scheduler", "analysis.documents.status"])
-    # Left set: a server that dies is started again, and must have the same number of threads to give the same bits.
+    # The variables stay set: a server that dies is started again, and must have the same number of threads to give the same
+    # bits.
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     forkserver.ensure_running()
     return context
 
 
 def run_in_process(job: Job, connection: Connection, lifeline: Connection, nice: int) -> None:
-    """What a job's process does: tell the worker how far it is, and in the end how it went.
+    """The main function of a job's process: report the progress to the worker, and finally the outcome.
 
     Parameters
     ----------
     job : Job
-        What to do.
+        The task.
     connection : Connection
-        To the worker.
+        Connection to the worker.
     lifeline : Connection
         Its other end is open as long as the worker lives; the process ends with it.
     nice : int
@@ -51,7 +52,7 @@ def run_in_process(job: Job, connection: Connection, lifeline: Connection, nice:
     try:
         outcome, reason = run_job(job, connection.send)
         connection.send({"outcome": outcome, "reason": reason})
-    except (LogError, OSError) as error:  # a full disk, a job of the last worker that lives on: a crash is something else
+    except (LogError, OSError) as error:  # a full disk, or a surviving job of the last worker: a crash is something else
         connection.send({"error": str(error), "disk": True})
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -60,12 +61,12 @@ def run_in_process(job: Job, connection: Connection, lifeline: Connection, nice:
 
 def _die_with_worker(lifeline: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
-        lifeline.recv()  # nothing is ever sent: it ends when the worker does
+        lifeline.recv()  # nothing is ever sent: it returns when the worker ends
     os._exit(1)
 
 
 def exit_in_words(code: int | None) -> str:
-    """How a process ended, from its exit code."""
+    """The end of a process in words, from its exit code."""
     if code is None or code >= 0:
         return f"exit code {code}"
     try:

@@ -7,45 +7,45 @@ from collections.abc import Sequence
 from typing import Protocol
 
 FIRST_UPDATE = 64  # rows of the first estimate
-MIN_INTERVAL_S = 0.3  # between the beginnings of two estimates
-MAX_SHARE = 0.6  # of the time spent on estimates rather than waiting for data
-MAX_SHARE_SLOW = 0.95  # the same of slow methods, which have a core of their own and yield it to everything else
-NEW_FRACTION = 0.01  # of all rows that must be new: a scan of n of them stores some 100 ln(n) estimates at most
+MIN_INTERVAL_S = 0.3  # between the starts of two estimates
+MAX_SHARE = 0.6  # fraction of the time spent on estimates rather than on waiting for data
+MAX_SHARE_SLOW = 0.95  # the same for slow methods, which have a core of their own and give way to everything else
+NEW_FRACTION = 0.01  # fraction of all rows that must be new: a scan of n rows stores at most about 100 ln(n) estimates
 
 
 class Pace(Protocol):
-    """Decides where estimates are made."""
+    """Decides when estimates are made."""
 
     @property
     def waits_for_end(self) -> bool:
-        """Whether rows are taken when the run is over, so that nothing depends on the order of its documents."""
+        """Whether rows are taken only when the run is over, so that nothing depends on the order of its documents."""
 
     @property
     def segments(self) -> int:
         """Reconstructions that begin from scratch; the last one makes the final estimate."""
 
     def next_point(self, segment: int, used: int) -> int | None:
-        """Number of rows at which to look whether an estimate is due, above `used`; None: after each batch."""
+        """Number of rows, above `used`, at which to check whether an estimate is due; None: after each batch."""
 
     def due(self, segment: int, used: int, *, ended: bool) -> bool:
-        """Whether to make an estimate of `used` rows now; `ended`: these are all."""
+        """Whether to make an estimate of `used` rows now; `ended`: there are no more rows."""
 
     def made(self, segment: int, used: int, elapsed_s: float) -> None:
-        """An estimate of `used` rows was made and took `elapsed_s`."""
+        """Note that an estimate of `used` rows was made and took `elapsed_s`."""
 
 
 class Clock:
-    """As often as the cost of estimates allows, and only for new data.
+    """Makes estimates as often as their cost allows, and only for new data.
 
-    Two runs of the same data take their estimates at different points; the points are stored.
+    Two reconstructions of the same data make their estimates at different points; the points are stored.
 
     Parameters
     ----------
     expected : int or None
         Rows that the run should have.
     slow : bool
-        Whether the method is a slow one: it may spend more of the time on estimates, and when the run has ended it makes one of
-        all rows before the final one, which takes a while.
+        Whether the method is a slow one: it may spend more of the time on estimates, and when the run has ended it makes one
+        estimate of all rows before the final one, which takes some time.
     """
 
     waits_for_end = False
@@ -59,11 +59,11 @@ class Clock:
         self._not_before = 0.0
 
     def next_point(self, segment: int, used: int) -> int | None:
-        """Look after each batch."""
+        """Check after each batch."""
         return None
 
     def due(self, segment: int, used: int, *, ended: bool) -> bool:
-        """Whether there is enough that is new, and it is time."""
+        """Whether there are enough new rows, and enough time has passed."""
         if ended:
             return self._slow and 0 < self._last_count < used
         if self._last_count == 0:
@@ -71,13 +71,13 @@ class Clock:
         return used - self._last_count >= max(1, NEW_FRACTION * used) and time.monotonic() >= self._not_before
 
     def made(self, segment: int, used: int, elapsed_s: float) -> None:
-        """The next one is due when its share of the time has passed since this one was begun."""
+        """The next estimate is due when its share of the time has passed since the start of this one."""
         self._last_count = used
         self._not_before = time.monotonic() - elapsed_s + max(MIN_INTERVAL_S, elapsed_s / self._max_share)
 
 
 class Points:
-    """Where estimates were made before, or are wanted.
+    """Makes estimates at given points, such as those of an earlier reconstruction.
 
     Parameters
     ----------
@@ -104,17 +104,17 @@ class Points:
         return not ended and used in self._points[segment]
 
     def made(self, segment: int, used: int, elapsed_s: float) -> None:
-        """Nothing follows from it."""
+        """Do nothing."""
 
 
 class Never:
-    """No estimate but the final one, of rows taken as they come."""
+    """Makes no estimate except the final one, of rows taken as they arrive."""
 
     waits_for_end = False
     segments = 1
 
     def next_point(self, segment: int, used: int) -> int | None:
-        """Nowhere."""
+        """There is none."""
         return None
 
     def due(self, segment: int, used: int, *, ended: bool) -> bool:

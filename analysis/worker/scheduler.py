@@ -1,7 +1,7 @@
-"""Which reconstructions there are to do, and the processes that do them.
+"""Which reconstructions have to be done, and the processes that do them.
 
-Each reconstruction has a process of its own, forked from a server that has imported what they need, so that it starts in some
-tens of milliseconds. What has been done is read from the log: nothing else has to survive.
+Each reconstruction has a process of its own, forked from a server that has imported the required modules, so that it starts
+within tens of milliseconds. The log shows what has been done: nothing else has to survive a restart.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from analysis.worker.job_process import exit_in_words, run_in_process, start_for
 logger = logging.getLogger("ghostbeam.worker")
 
 LONGEST_S = 6 * 3600.0
-CRASHES = 3  # after so many a reconstruction is given up
-FAST_AT_ONCE = 16  # of runs that go on
-CATCHING_UP_AT_ONCE = 2  # of runs that had ended before
+CRASHES = 3  # number of crashes after which a reconstruction is given up
+FAST_AT_ONCE = 16  # for runs that are still being measured
+CATCHING_UP_AT_ONCE = 2  # for runs that had already ended
 _REFERENCES_EVERY_S = 1.0
-IDLE_S = 30.0  # without anything new for so long a scan counts as paused
+IDLE_S = 30.0  # without anything new for this long, a scan counts as paused
 _TROUBLE_WAIT_S = 2.0
-_NICE_FAST, _NICE_SLOW = 5, 10  # a scan comes first
+_NICE_FAST, _NICE_SLOW = 5, 10  # a scan has priority
 
 
 class _Ended(Enum):
-    """Why the scheduler ended a process that was not done."""
+    """Reason why the scheduler ended an unfinished process."""
 
     SET_ASIDE = "its scan is paused, and others wait"
     TOO_LONG = "it took too long"
@@ -47,16 +47,16 @@ Stamps = tuple[tuple[float, int] | None, ...]
 
 @dataclass
 class _Task:
-    """A reconstruction that isn't done."""
+    """A reconstruction that is not finished."""
 
     job: Job
     references: tuple[ReferenceName, ...]
     slow: bool
-    live: bool  # the run had not ended when it was found
+    live: bool  # whether the run had not ended when it was found
     crashes: int = 0
     not_before: float = 0.0
     waits: bool = False  # for a reference that is missing or differs
-    stamps: Stamps = ()  # the references' files as they were when they didn't serve
+    stamps: Stamps = ()  # the state of the references' files when they were not usable
     process: Any = None
     connection: Connection | None = None
     ending: dict[str, Any] = field(default_factory=dict)
@@ -64,17 +64,17 @@ class _Task:
     used: int = 0
     estimates: int = 0
     made: int = 0  # estimates by the present process
-    heard: float = 0.0  # when the present process last said something (monotonic, s)
-    progressed: float = 0.0  # when that was something new
+    heard: float = 0.0  # time of the last message of the present process (monotonic, s)
+    progressed: float = 0.0  # time of its last progress
     killed: _Ended | None = None
-    set_aside: bool = False  # until its run brings something new
+    set_aside: bool = False  # until its run has something new
 
     @property
     def running(self) -> bool:
         return self.process is not None
 
     def idle(self, now: float) -> bool:
-        """Whether the process has been waiting for its scan for a while. One that computes says nothing meanwhile."""
+        """Whether the process has been waiting for its scan for some time. A process that computes sends nothing meanwhile."""
         return self.heard - self.progressed > IDLE_S and now - self.heard < 5 * REPORT_EVERY_S
 
 
@@ -86,13 +86,13 @@ class Scheduler:
     state_dir : Path
         State directory with the document log and the references.
     recipes : sequence of Recipe
-        For runs that list none in their start document.
+        Recipes for runs that list none in their start document.
     slow_at_once : int
-        How many reconstructions by slow methods may run at a time.
+        Number of reconstructions by slow methods that may run at a time.
     threads : int
         Threads of the numerical libraries in each process.
     longest_s : float
-        How long one estimate may take (s); a reconstruction that takes longer is ended as failed.
+        Maximum time for one estimate (s); a reconstruction that takes longer is ended as failed.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Scheduler:
         }
 
     def step(self, timeout_s: float) -> None:
-        """Look for runs, start and collect processes; waits up to `timeout_s` for a process to say something."""
+        """Look for runs, start and collect processes; wait up to `timeout_s` for a message from a process."""
         try:
             self._discover()
             self._check_references()
@@ -141,7 +141,7 @@ class Scheduler:
         self._end_the_endless()
 
     def status(self) -> dict[str, Any]:
-        """Figures for people and for `status`."""
+        """Figures for users and for `status`."""
         running = [task for task in self._tasks if task.running]
         fast = [self._head - task.position for task in running if not task.slow]
         return {
@@ -187,13 +187,13 @@ class Scheduler:
                 except RunRefused as error:
                     self._counters["failed"] += 1
                     self._trouble(f"run {run.uid} is not reconstructed: {error}")
-                except Exception as error:  # whatever is odd about one run, the others are reconstructed
+                except Exception as error:  # whatever is wrong with one run, the others are reconstructed
                     self._counters["failed"] += 1
                     self._trouble(f"run {run.uid} is not reconstructed: {type(error).__name__}: {error}")
         self._head = head
 
     def _tasks_of(self, run: RunInfo) -> list[_Task]:
-        """What remains to be done of a run, by the recipes that it was begun with."""
+        """The unfinished tasks of a run, by the recipes with which it was begun."""
         technique = technique_of(run.start)
         begun = {"recipes": self._begun[run.uid]} if run.uid in self._begun else {}
         recipes = recipes_for({**run.start, **begun}, self._recipes)
@@ -214,7 +214,7 @@ class Scheduler:
         return tasks
 
     def _stamps(self, task: _Task) -> Stamps:
-        """What distinguishes one state of a task's references from another; None for one without a file."""
+        """Identification of the present state of a task's references; None for a reference without a file."""
         return tuple(self._store.stamp(name) for name in task.references)
 
     def _check_references(self) -> None:
@@ -244,10 +244,10 @@ class Scheduler:
         self._launch_slow([task for task in running if task.slow], [task for task in ready if task.slow], now)
 
     def _launch_slow(self, running: list[_Task], ready: list[_Task], now: float) -> None:
-        """Keep the slow ones within one limit, whatever their runs do: each takes a core and a lot of memory.
+        """Limit the number of slow reconstructions, whatever the state of their runs: each takes a core and a lot of memory.
 
-        Those of runs that go on come first. A scan may be paused for hours, though: its process makes room for another, and is
-        started again when the scan goes on.
+        Reconstructions of running scans come first. However, a scan may be paused for hours: its process then makes room for
+        another one, and is started again when the scan continues.
         """
         if not ready:
             return
@@ -263,7 +263,7 @@ class Scheduler:
             self._kill(task, _Ended.SET_ASIDE)
 
     def _brought_something(self, task: _Task) -> bool:
-        """Whether there is news of a run: something that its process hadn't taken in, or its end."""
+        """Whether there is news of a run: documents that its process has not taken, or its end."""
         return bool(self._raw.read(task.position, run=task.job.raw_uid, limit=1))
 
     def _is_open(self, task: _Task) -> bool:
@@ -292,7 +292,7 @@ class Scheduler:
         task.heard = task.progressed = time.monotonic()
 
     def _cannot_start(self, task: _Task, error: Exception) -> None:
-        """The system is short of processes, files or memory: that may pass."""
+        """The system is short of processes, files or memory, which may be temporary."""
         self._trouble(f"no process could be started for {task.job.recipe.method} of run {task.job.raw_uid}: {error}")
         task.not_before = time.monotonic() + _TROUBLE_WAIT_S
 
@@ -301,7 +301,7 @@ class Scheduler:
         task.process.kill()  # a job may be killed at any moment
 
     def _end_the_endless(self) -> None:
-        """End the processes that have been at one estimate for too long."""
+        """End the processes that have spent too long on one estimate."""
         now = time.monotonic()
         for task in self._tasks:
             if task.running and task.killed is None and now - task.heard > self._longest_s:
@@ -333,7 +333,7 @@ class Scheduler:
     def _ended(self, task: _Task) -> None:
         assert task.connection is not None
         task.process.join(5.0)
-        task.process.kill()  # it said that it was done, and hangs
+        task.process.kill()  # it reported that it was done, and hangs
         task.process.join()
         code = task.process.exitcode
         task.process.close()
@@ -390,7 +390,7 @@ class Scheduler:
 
 
 def _references(start: Mapping[str, Any]) -> tuple[ReferenceName, ...]:
-    """What a run needs besides its documents; if the start document does not say, the job explains what is wrong with it."""
+    """The references of a run; if the start document does not name them, the job explains what is wrong with it."""
     try:
         return tuple(technique_of(start).references(start))
     except RunRefused:

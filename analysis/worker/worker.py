@@ -1,6 +1,7 @@
 """The reconstruction worker: follows the document log and reconstructs every run of a known technique while it is measured.
 
-Run it as `python -m analysis.worker.worker --state-dir DIR`. Killed at any moment and started again it continues from the log.
+Run it as `python -m analysis.worker.worker --state-dir DIR`. It may be killed at any moment; started again, it continues from
+the log.
 """
 
 from __future__ import annotations
@@ -46,13 +47,13 @@ def work(
     state_dir : Path
         State directory with the document log and the references.
     recipes : list of Recipe
-        For runs that list none in their start document.
+        Recipes for runs that list none in their start document.
     slow_at_once : int
-        How many reconstructions by slow methods may run at a time.
+        Number of reconstructions by slow methods that may run at a time.
     threads : int
         Threads of the numerical libraries in each process.
     longest_s : float
-        How long one estimate may take (s).
+        Maximum time for one estimate (s).
     until_idle : bool
         Return when nothing is left to do.
 
@@ -87,9 +88,9 @@ def work(
 
 
 def _use_temporary_folder(state_dir: Path) -> None:
-    """Make the folder for temporary files of this worker and its jobs, without what a killed one left in it.
+    """Make the folder for temporary files of this worker and its jobs, without the remains of a killed worker.
 
-    It is not below the state directory, whose path may be too long for a socket. It goes when this process ends.
+    It is not below the state directory, whose path may be too long for a socket. It is removed when this process ends.
     """
     identity = hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:16]
     prefix = f"ghostbeam-worker-{identity}-"
@@ -97,7 +98,7 @@ def _use_temporary_folder(state_dir: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
     folder = tempfile.mkdtemp(prefix=prefix)
     os.environ["TMPDIR"] = tempfile.tempdir = folder
-    # Behind what multiprocessing removes of its own in there, with a priority of -100: it would fail.
+    # After multiprocessing removes its own files in there, with a priority of -100: otherwise that would fail.
     Finalize(None, shutil.rmtree, args=[folder], kwargs={"ignore_errors": True}, exitpriority=-200)
 
 

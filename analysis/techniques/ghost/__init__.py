@@ -28,19 +28,20 @@ def open_run(start: Mapping[str, Any], store: ReferenceStore) -> GhostRun:
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     name: {"nonnegative": True, "mask_set": None, **method.defaults} for name, method in METHODS.items()
 }
-"""The options of each method with their default values, for whoever writes recipes. `mask_set` is the identity of another mask
-set than the run's, such as one that was measured."""
+"""The options of each method with their default values, for authors of recipes. `mask_set` is the identity of a mask set that
+replaces the run's, such as a measured one.
+"""
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
     """Raise ValueError if a recipe is impossible; the message says what is possible.
 
-    Loads no torch, and needs no masks: it suits a session that checks a scan before it begins.
+    It does not load torch and needs no masks, so a session can check a scan before it begins.
 
     Parameters
     ----------
     recipe : mapping
-        As in a start document: `method`, and maybe `options`, `seed` and `device`.
+        As in a start document: `method`, and optionally `options`, `seed` and `device`.
     """
     others = {name: recipe[name] for name in ("seed", "device") if name in recipe}
     options = dict(recipe.get("options", {}))

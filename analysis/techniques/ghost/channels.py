@@ -1,4 +1,4 @@
-"""Reconstruction of several channels behind the same masks: the chemical elements of a fluorescence scan."""
+"""Reconstruction of several channels with the same masks: the chemical elements of a fluorescence scan."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MASK_DRIFT = {
     "mask_drift_px": Quantity("movement of the masks against the sample during the scan", "pixel"),
     "mask_drift_least_px": Quantity("movement of the masks during the scan in pixels, at least", "pixel", doubtful_from=0.1),
 }
-"""Figures of the methods that look for it."""
+"""Figures of the methods that check for mask drift."""
 
 
 def channel_quantities(channels: Sequence[str], shape: tuple[int, int], units: str) -> dict[str, Quantity]:
-    """Image and spread of all channels, and the figures of trust: of the best channel, then of each."""
+    """Image and spread of all channels, and the figures of reliability: of the best channel, then of each."""
     stack = (len(channels), *shape)
     dims = ("channel", "y", "x")
     return {
@@ -34,7 +34,7 @@ def channel_quantities(channels: Sequence[str], shape: tuple[int, int], units: s
 
 
 def joint_estimate(channels: Sequence[str], made: Sequence[GhostEstimate], dose: float) -> Estimate:
-    """The estimates of all channels as one."""
+    """The estimates of all channels combined into one."""
     arrays = {name: np.stack([np.asarray(getattr(one, name), dtype="<f4") for one in made]) for name in ("image", "spread")}
     losses = np.array([one.heldout_loss for one in made])
     best = int(np.nanargmin(losses)) if np.isfinite(losses).any() else 0
@@ -43,7 +43,7 @@ def joint_estimate(channels: Sequence[str], made: Sequence[GhostEstimate], dose:
 
 
 def joint_options(reconstructors: Sequence[Reconstructor]) -> Mapping[str, Any]:
-    """The options of all channels; one that was chosen for each by itself as a list in their order."""
+    """The options of all channels; an option that was chosen separately for each is a list in their order."""
     every = [one.options for one in reconstructors]
     return {
         name: value if all(one[name] == value for one in every) else [one[name] for one in every]

@@ -1,7 +1,8 @@
 """Documents of a ghost-imaging run in, batches of realizations out.
 
-What comes out depends on which documents came, not on their order: realizations leave sorted by sequence number, each once, and a
-realization waits until all before it have come or the run is over. Everything that isn't used is in the ledger with its reason.
+The output depends on the documents, not on the order of their arrival: realizations are released sorted by sequence number,
+each once, and a realization waits until all before it have arrived or the run is over. Every realization that is not used is
+in the ledger with the reason.
 """
 
 from __future__ import annotations
@@ -37,32 +38,31 @@ from analysis.techniques.ghost.spectral_rows import SPECTRAL_ROW, SpectralRows
 class Realizations:
     """Turns the documents of one run into batches of realizations.
 
-    Call it with each document, `(name, doc)`, then `take()` what is ready; when no more can come, call `end()` and `take()` the
-    rest. Documents of other runs are passed over. The columns of a batch:
+    Call it with each document, `(name, doc)`, then `take()` what is ready; when no more documents can arrive, call `end()`
+    and `take()` the rest. Documents of other runs are ignored. The columns of a batch:
 
-    mask_index : int64, the mask that was in the beam.
-    complement_index : int64, the mask that is subtracted; only in a run of pairs, of which each makes one row.
-    bucket : float64, corrected for dark counts and incident beam; (B, C) in a run of spectra, one for each chemical element.
-    error : float64, standard error of the bucket; only if the run has errors, or spectra.
-    dose : float64, monitor counts up to and including this realization, used or not; NaN without a monitor.
+    mask_index : int64, the mask that was in the beam. complement_index : int64, the mask that is subtracted; only in a run of
+    pairs, each of which gives one row. bucket : float64, corrected for dark counts and incident beam; (B, C) in a run of
+    spectra, one for each chemical element. error : float64, standard error of the bucket; only if the run has errors, or
+    spectra. dose : float64, monitor counts up to and including this realization, used or not; NaN without a monitor.
 
     Parameters
     ----------
     start : mapping
         The run's start document.
     num_masks : int
-        Masks in the run's mask set.
+        Number of masks in the run's mask set.
     signed : bool
         Whether a mask holds negative values, so that a bucket may be negative.
     wait_for_end : bool
         Release nothing before `end()`: then nothing at all depends on the order of the documents.
     doubts : callable, optional
-        Gets all used realizations at the end, and says what seems wrong with them, in sentences.
+        Called with all used realizations at the end; returns sentences about suspected mistakes in them.
 
     Raises
     ------
     RunRefused
-        If the start document doesn't describe a ghost-imaging run.
+        If the start document does not describe a ghost-imaging run.
     """
 
     def __init__(
@@ -98,24 +98,24 @@ class Realizations:
 
     @property
     def stopped(self) -> bool:
-        """Whether the run's stop document has come."""
+        """Whether the run's stop document has arrived."""
         return self._streams.stopped
 
     @property
     def revised(self) -> bool:
-        """Whether a document came that would have changed what had already been taken."""
+        """Whether a document arrived that would have changed what had already been taken."""
         return self._rows.revised or self._late_dark
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
-        """Take one document; those of a kind that says nothing of realizations are passed over."""
+        """Take one document; documents that contain nothing about realizations are ignored."""
         self._streams(name, doc)
 
     def end(self) -> None:
-        """No further document will come: realizations behind a gap needn't wait any more."""
+        """Note that no further document will arrive: realizations after a gap need not wait any more."""
         self._ended = True
 
     def take(self) -> Batch | None:
-        """The used realizations that have become ready since the last call; None if there are none."""
+        """The usable realizations that have become ready since the last call; None if there are none."""
         if self.spec.dark_stream is not None:
             for page in self._streams.pages(self.spec.dark_stream):
                 self._take_dark(rows_of(page, self.spec)[0])
@@ -133,7 +133,7 @@ class Realizations:
         return batch
 
     def ledger(self) -> Ledger:
-        """What became of every realization so far; complete when everything has been taken after `end()`."""
+        """What happened to every realization so far; complete when everything has been taken after `end()`."""
         ledger = copy.deepcopy(self._counts)
         ledger.received = self._count + ledger.rejected["bad_seq_num"]
         ledger.duplicates, ledger.conflicts = self._rows.duplicates, self._rows.conflicts
@@ -184,20 +184,21 @@ class Realizations:
         if self._ended:
             last = int(waiting["number"][-1])
         elif self._dark is None and self.spec.dark_stream is not None and not self._dark_rows:
-            return  # the dark stream comes first: without it a correction would be left out
+            return  # the dark stream comes first: without it a correction would be omitted
         else:
             last = self._rows.without_gap()
         rows = self._rows.release(last)
         if not len(rows):
             return self._use_calibrated(rows)
         if self._dark is None:
-            # Every dark reading of the run counts, whatever its time: a clock that is set back must not make them "later".
+            # Every dark reading of the run counts, whatever its time: if the clock was set back, it must not count as
+            # "later".
             dark_rows = [row for _, row in sorted(self._dark_rows.items())]
             self._dark = dark_level(np.array(dark_rows, dtype=ROW), self.spec)
         self._use_calibrated(rows)
 
     def _use_calibrated(self, rows: np.ndarray) -> None:
-        """Use these rows, or those that waited for the calibration of the spectra."""
+        """Use these rows, or the rows that waited for the calibration of the spectra."""
         if self._spectra is not None:
             rows = self._spectra.ready(rows, ended=self._ended)
         if len(rows):

@@ -1,4 +1,4 @@
-"""Realizations 2k - 1 and 2k as a mask and its complement: what both have in common cancels in their normalised difference."""
+"""Realizations 2k - 1 and 2k as a mask and its complement: everything that both share cancels in their normalised difference."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ COMPLEMENT = "complement_index"
 
 
 class MaskPairs:
-    """Joins the realizations of one run as they come.
+    """Joins the realizations of one run as they arrive.
 
-    The difference of the buckets a and b of a pair is (a - b) t / (a + b), with t the sum of the first pair: the unit stays
-    that of buckets, and a gain of the pair's own cancels.
+    The difference of the buckets a and b of a pair is (a - b) t / (a + b), with t the sum of the first pair: the unit remains
+    that of buckets, and a gain that applies to the whole pair cancels.
     """
 
     def __init__(self) -> None:
-        self._waiting: Batch | None = None  # a mask whose complement may come
+        self._waiting: Batch | None = None  # a mask whose complement may still arrive
         self._total: float | None = None
 
     def join(self, rows: Batch) -> tuple[Batch | None, np.ndarray]:
-        """Pairs by the number of the second of them, and the numbers of realizations that stay alone."""
+        """Pairs, numbered by their second realization, and the numbers of realizations without a partner."""
         joined = Batch.join([batch for batch in (self._waiting, rows) if batch is not None])
         assert joined is not None
         number = joined.number
@@ -50,6 +50,6 @@ class MaskPairs:
         return Batch(number[firsts + 1], columns, joined.received[firsts + 1]), alone
 
     def rest(self) -> np.ndarray:
-        """The number of the mask that still waits for its complement, when no more comes."""
+        """The number of the realization that still waits for its complement when no more arrive."""
         waiting, self._waiting = self._waiting, None
         return np.empty(0, np.int64) if waiting is None else waiting.number

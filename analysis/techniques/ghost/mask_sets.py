@@ -12,16 +12,16 @@ from analysis.documents.references import Reference, ReferenceName, ReferenceSto
 
 KIND = "mask_set"
 MASK_SET = "mask_set"
-"""The option of a recipe that names another mask set than the run does."""
+"""The option of a recipe that replaces the run's mask set by another one."""
 
 
 def checked_identity(value: Any) -> str | None:
-    """The identity that the option `mask_set` gives, or None.
+    """The identity in the option `mask_set`, or None.
 
     Raises
     ------
     ValueError
-        If it is no identity.
+        If it is not an identity.
     """
     if value is None or (isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")):
         return value
@@ -31,11 +31,11 @@ def checked_identity(value: Any) -> str | None:
 
 
 class MaskSetLike(Protocol):
-    """Anything with a mask set's arrays: the plate of a beamline, an ingested set."""
+    """Any object with the arrays of a mask set: the plate of a beamline, an ingested set."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name for display."""
 
     @property
     def patterns(self) -> np.ndarray:
@@ -57,7 +57,7 @@ class MaskSet:
     Parameters
     ----------
     name : str
-        For people.
+        Name for display.
     patterns : ndarray, (M, H, W)
         Transmission of every mask pixel (signed for differential acquisitions): bool, int8, uint8 or float32.
     positions_mm : ndarray, float64, (M, 2)
@@ -65,13 +65,13 @@ class MaskSet:
     pixel_size_um : float
         Size of a mask pixel on the sample.
     uncertainty : ndarray, float32, (M, H, W), optional
-        Standard error of the patterns, if they were measured; NaN where it is not known.
+        Standard error of the patterns, if they were measured; NaN where unknown.
     registration : ndarray, float64, (M, 6), optional
-        How each mask lies against its design: `analysis.masks.calibration.REGISTRATION`.
+        Position of each mask relative to its design: `analysis.masks.calibration.REGISTRATION`.
     design : str, optional
-        Identity of the set that these masks were designed as.
+        Identity of the mask set with the design of these masks.
     runs : tuple of str
-        Uids of the runs that they were measured by.
+        Uids of the runs with which they were measured.
     """
 
     name: str
@@ -89,7 +89,7 @@ class MaskSet:
         return self.reference().identity
 
     def reference(self) -> Reference:
-        """The mask set as it is stored.
+        """The mask set in the form in which it is stored.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class MaskSet:
 
     @classmethod
     def of(cls, reference: Reference) -> MaskSet:
-        """The mask set that a reference holds."""
+        """The mask set in a reference."""
         arrays, attributes = reference.arrays, reference.attributes
         return cls(
             reference.name,
@@ -153,14 +153,14 @@ class MaskStore:
         Raises
         ------
         ReferenceMissing
-            If it isn't in the store.
+            If it is not in the store.
         ReferenceDiffers
             If the file is damaged or holds another set.
         """
         return MaskSet.of(self._store.load(ReferenceName(KIND, identity)))
 
     def path(self, identity: str) -> Path:
-        """Where a mask set of this identity lies."""
+        """The path of the mask set with this identity."""
         return self._store.path(ReferenceName(KIND, identity))
 
     def identities(self) -> list[str]:

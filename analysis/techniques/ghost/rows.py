@@ -1,6 +1,6 @@
-"""Realizations as rows of a table: read from event pages, judged, corrected for dark counts and incident beam.
+"""Realizations as rows of a table: read from event pages, checked, corrected for dark counts and incident beam.
 
-Pure functions. Nothing here looks at a later row than the one it decides on.
+Pure functions. Nothing here uses rows later than the one under decision.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ REASONS: dict[str, str] = {
     "bad_error": "the bucket's error is missing, zero or negative",
     "no_complement": "the other realization of its pair is missing or not used",
 }
-"""Why a received realization is not used."""
+"""Reasons why a received realization is not used."""
 
-GOOD = -1  # what `judged` gives a usable row; otherwise an index into `REASON_NAMES`
+GOOD = -1  # what `judged` returns for a usable row; otherwise an index into `REASON_NAMES`
 REASON_NAMES = tuple(REASONS)
 
 ROW = np.dtype(
@@ -48,20 +48,21 @@ ROW = np.dtype(
         ("error", "<f8"),
     ]
 )
-"""One realization as measured; NaN where a value is missing. `number`: sequence number; `time` in s since the epoch, `exposure`
-in s, `offset` in um (the larger of the two axes')."""
+"""One realization as measured; NaN for a missing value. `number`: sequence number; `time` in s since the epoch, `exposure` in
+s, `offset` in um (the larger one of the two axes).
+"""
 
 
 @dataclass(frozen=True)
 class Dark:
-    """What the detectors count without beam, per second (or per reading where the run has no time key).
+    """Counts of the detectors without beam, per second (or per reading if the run has no time key).
 
     Attributes
     ----------
     bucket, monitor : float
         Level of the bucket detector and of the monitor.
     events : int
-        Dark readings that they come from; 0 means that nothing is subtracted.
+        Number of dark readings used; 0 means that nothing is subtracted.
     """
 
     bucket: float = 0.0
@@ -87,7 +88,7 @@ def rows_of(page: Mapping[str, Any], spec: RunSpec) -> tuple[np.ndarray, np.ndar
     rows["exposure"] = values(spec.time)
     rows["error"] = values(spec.error)
     offsets = [np.abs(values(key)) for key in spec.offset]
-    rows["offset"] = np.maximum.reduce(offsets) if offsets else np.nan  # NaN if any of them is
+    rows["offset"] = np.maximum.reduce(offsets) if offsets else np.nan  # NaN if one of them is NaN
     return rows[good], good
 
 
@@ -105,22 +106,22 @@ def dark_level(rows: np.ndarray, spec: RunSpec) -> Dark:
 
 
 def net_monitor(rows: np.ndarray, spec: RunSpec, dark: Dark) -> np.ndarray:
-    """Monitor counts without the dark ones, (B,)."""
+    """Monitor counts without dark counts, (B,)."""
     net: np.ndarray = rows["monitor"] - dark.monitor * _exposure(rows, spec)
     return net
 
 
 def judged(rows: np.ndarray, spec: RunSpec, num_masks: int, *, signed: bool, dark: Dark) -> np.ndarray:
-    """Why each row cannot be used: an index into `REASON_NAMES`, or `GOOD`. The first reason that holds counts.
+    """Why each row cannot be used: an index into `REASON_NAMES`, or `GOOD`. The first applicable reason counts.
 
     Parameters
     ----------
     rows : ndarray of ROW, (B,)
-        What was measured.
+        The measured rows.
     spec : RunSpec
-        What it is to be held against.
+        The specification with which they are compared.
     num_masks : int
-        Masks on the plate.
+        Number of masks on the plate.
     signed : bool
         Whether a mask holds negative values; then a bucket may be negative.
     dark : Dark
@@ -154,10 +155,10 @@ def judged(rows: np.ndarray, spec: RunSpec, num_masks: int, *, signed: bool, dar
 
 
 def corrected(rows: np.ndarray, spec: RunSpec, dark: Dark) -> tuple[np.ndarray, np.ndarray | None]:
-    """Buckets, and their errors where the run has some, as the sum of mask times image.
+    """Buckets, and their errors if the run has them, as the sum of mask times image.
 
-    With b and m the counts of bucket and monitor without their dark counts, N pixels and r the open-beam ratio, that sum is
-    N b / (m r). Without a monitor it is b. Both (B,) float64.
+    With b and m the counts of bucket and monitor without their dark counts, N pixels and r the open-beam ratio, that sum is N
+    b / (m r). Without a monitor it is b. Both (B,) float64.
     """
     buckets = rows["bucket"] - dark.bucket * _exposure(rows, spec)
     scale = np.ones(len(rows))
@@ -168,9 +169,9 @@ def corrected(rows: np.ndarray, spec: RunSpec, dark: Dark) -> tuple[np.ndarray, 
 
 
 def incident_scale(rows: np.ndarray, spec: RunSpec, dark: Dark) -> np.ndarray:
-    """What makes the counts of spectra, corrected for their live time, the sum of mask times image, (B,).
+    """Factor that converts counts of spectra, corrected for their live time, to the sum of mask times image, (B,).
 
-    With m the monitor's counts without dark ones and N pixels it is N / m; without a monitor it is 1.
+    With m the monitor counts without dark counts and N pixels it is N / m; without a monitor it is 1.
     """
     if spec.monitor is None:
         return np.ones(len(rows))

@@ -1,4 +1,4 @@
-"""A ghost-imaging run and its reconstruction: what connects documents with the algorithms of `analysis.ghost`."""
+"""A ghost-imaging run and its reconstruction: the connection between documents and the algorithms of `analysis.ghost`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from analysis.techniques.ghost.mask_pairs import COMPLEMENT
 from analysis.techniques.ghost.mask_sets import KIND, MASK_SET, MaskSet, checked_identity
 from analysis.techniques.ghost.run_spec import RunSpec
 
-_MOST_EXPECTED = 65536  # room is made for so many realizations at once, whatever a start document promises
+_MOST_EXPECTED = 65536  # limit of the memory reserved at once, in realizations, whatever a start document announces
 UNRELATED = "Masks and buckets may not belong together."
 
 _AT_ONCE = 256  # masks copied at a time: 4 MB of 64x64 pixels
@@ -38,12 +38,12 @@ class GhostRun:
     masks : MaskSet
         Its mask set.
     store : ReferenceStore, optional
-        Where other mask sets are that a recipe may name.
+        The store of other mask sets that a recipe may name.
 
     Raises
     ------
     RunRefused
-        If the start document is malformed, or the masks have another shape than it says.
+        If the start document is malformed, or the shape of the masks differs from it.
     """
 
     rows = "realizations"
@@ -62,7 +62,7 @@ class GhostRun:
 
     @property
     def channels(self) -> Sequence[str]:
-        """The chemical elements of a run of spectra; none in a run with one bucket."""
+        """The chemical elements of a run of spectra; empty for a run with one bucket."""
         return () if self.spec.spectra is None else self.spec.spectra.setup.elements
 
     @property
@@ -71,7 +71,7 @@ class GhostRun:
         return self.spec.expected
 
     def quantities(self, recipe: Recipe) -> Mapping[str, Quantity]:
-        """Image and spread in the unit of the image, and figures of trust; of each chemical element in a run of spectra."""
+        """Image and spread in the image's unit, and figures of reliability; per chemical element in a run of spectra."""
         units = self.metadata(recipe)["image"]["units"]
         if self.channels:
             return channel_quantities(self.channels, self.spec.shape, units)
@@ -85,7 +85,7 @@ class GhostRun:
         }
 
     def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
-        """Which mask set it was measured with, and what the image is."""
+        """The mask set with which it was measured, and the meaning of the image."""
         if self.channels:
             normalised = self.spec.monitor is not None
             return {
@@ -123,7 +123,7 @@ class GhostRun:
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What was assumed of ingested data, how pairs are used, and that further buckets are not reconstructed."""
+        """Assumptions about ingested data, the use of pairs, and a note that further buckets are not reconstructed."""
         pairs = ["each mask and its complement are reconstructed by their normalised difference"] if self.spec.pairs else []
         return [*self._said("remarks"), *pairs, *self._not_reconstructed()]
 
@@ -150,12 +150,12 @@ class GhostRun:
         )
 
     def masks_of(self, batch: Batch, masks: MaskSet | None = None) -> ChosenMasks:
-        """The mask of each realization, or of each pair the difference of both; of another mask set if one is given."""
+        """The mask of each realization, or for each pair the difference of its masks; from another mask set if one is given."""
         patterns = (masks or self.masks).patterns
         return ChosenMasks(patterns, batch.columns["mask_index"], batch.columns.get(COMPLEMENT))
 
     def _doubts(self, batch: Batch) -> list[str]:
-        """What seems wrong with masks and buckets, in sentences."""
+        """Suspected mistakes in masks and buckets, in sentences."""
         found = mistakes(self.masks_of(batch), batch.columns["bucket"])
         return self._said("doubts") + [str(mistake) for mistake in found]
 
@@ -165,7 +165,7 @@ class GhostRun:
         Raises
         ------
         ValueError
-            If that is not in the store, or has other masks than the run's.
+            If it is not in the store, or its masks differ from the run's.
         """
         identity = checked_identity(recipe.options.get(MASK_SET))
         if identity is None:
@@ -189,7 +189,7 @@ class GhostRun:
 
 
 class GhostReconstruction:
-    """A reconstructor of `analysis.ghost` with the masks of a run, or one for each chemical element of a run of spectra."""
+    """A reconstructor of `analysis.ghost` with the masks of a run, or one per chemical element of a run of spectra."""
 
     def __init__(self, run: GhostRun, recipe: Recipe) -> None:
         self._run, self._masks = run, run.masks_by(recipe)
@@ -210,13 +210,13 @@ class GhostReconstruction:
                 )
                 for _ in self._channels or (None,)
             ]
-        except TypeError as error:  # an option with the name of a parameter
+        except TypeError as error:  # an option has the name of a parameter
             raise ValueError(str(error)) from error
         self._dose = float("nan")
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """The options with all defaults, and with what was chosen from the data."""
+        """The options with all defaults, and with the values chosen from the data."""
         return {**joint_options(self._reconstructors), **self._mask_set}
 
     def update(self, batch: Batch) -> None:
@@ -229,18 +229,18 @@ class GhostReconstruction:
                 reconstructor.update(masks, buckets[channel], errors[channel] if errors else None)
         self._dose = float(batch.columns["dose"][-1])
         if self._expected is not None:
-            # those that were refused aren't repeated, so that all others are all that there will be
+            # refused realizations are not repeated, so all others are all that there will be
             count = self._reconstructors[0].count
             refused = int(batch.received[-1]) // self._rows_each - count
             for reconstructor in self._reconstructors:
                 reconstructor.expected = max(self._expected - refused, count)
 
     def result(self) -> Estimate:
-        """The estimate now; may start from what an earlier one found."""
+        """The estimate now; it may start from an earlier one."""
         return self._estimate([reconstructor.result() for reconstructor in self._reconstructors])
 
     def finish(self) -> Estimate:
-        """The final estimate: the same whatever estimates were made before."""
+        """The final estimate: it does not depend on estimates made before."""
         return self._estimate([reconstructor.finish() for reconstructor in self._reconstructors])
 
     def _estimate(self, made: list[GhostEstimate]) -> Estimate:
@@ -252,7 +252,7 @@ class GhostReconstruction:
 
 
 def _by_channel(column: np.ndarray | None) -> list[np.ndarray]:
-    """A column (B,) or (B, C) as one array (B,) a channel; nothing of nothing."""
+    """A column (B,) or (B, C) as one array (B,) per channel; None stays None."""
     if column is None:
         return []
     return [column] if column.ndim == 1 else [np.ascontiguousarray(column[:, channel]) for channel in range(column.shape[1])]

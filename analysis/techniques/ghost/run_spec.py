@@ -1,4 +1,4 @@
-"""What a start document says of how its buckets were measured."""
+"""The description in a start document of how its buckets were measured."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from analysis.techniques.ghost.spectra_spec import SpectraSpec
 
 @dataclass(frozen=True)
 class RunSpec:
-    """The "ghost" entry of a start document: which data key is what, and what the buckets are corrected with.
+    """The "ghost" entry of a start document: the meaning of the data keys, and the corrections of the buckets.
 
-    A key that is None means that this correction or check is not made.
+    If a key is None, this correction or check is not made.
 
     Attributes
     ----------
@@ -31,11 +31,11 @@ class RunSpec:
     monitor, time, error : str or None
         Data keys of the incident-beam monitor, of the time counted (s) and of the bucket's standard error.
     offset : tuple of str
-        Data keys of how far the mask was from its place (um).
+        Data keys of the distance of the mask from its nominal position (um).
     offset_tolerance_um : float or None
         Realizations with a larger offset are not used.
     saturation : float or None
-        Buckets from this level on are not used.
+        Buckets at or above this level are not used.
     may_be_negative : bool
         Whether a bucket below 0 is possible, as with an electrometer that has an offset.
     dark_stream : str or None
@@ -43,7 +43,7 @@ class RunSpec:
     open_beam_ratio : float or None
         Bucket counts per monitor count with neither masks nor sample in the beam.
     spectra : SpectraSpec or None
-        Where the spectra are that hold the buckets of several chemical elements; then `bucket` is not reconstructed.
+        The spectra that contain the buckets of several chemical elements; then `bucket` is not reconstructed.
     pairs : bool
         Whether realizations 2k - 1 and 2k are a mask and its complement.
     expected : int or None
@@ -75,7 +75,7 @@ class RunSpec:
         Raises
         ------
         RunRefused
-            If something needed is missing or of another kind than it must be.
+            If something required is missing or of the wrong kind.
         """
         ghost = start.get("ghost")
         if not isinstance(ghost, Mapping):

@@ -1,4 +1,4 @@
-"""Whether the first realizations of a ghost scan show light, and anything of the sample: known long before an image is."""
+"""Whether the first realizations of a ghost scan show light and the sample: known long before an image is."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from analysis.techniques.ghost.rows import ROW, rows_of
 from analysis.techniques.ghost.run_spec import RunSpec
 
 LIT_AFTER = 16
-"""Realizations after which buckets are compared with the dark ones."""
+"""Number of realizations after which buckets are compared with the dark ones."""
 
 VARIED_AFTER = 64
-"""Realizations after which their variation is compared with counting noise: as many as the first image needs."""
+"""Number of realizations after which their variation is compared with counting noise: as many as the first image needs."""
 
 _CERTAIN = 3.0  # standard errors
 _NEARLY_ALL = 0.8
-_NOISE = 1.15  # standard deviations from so few values scatter by as much
+_NOISE = 1.15  # standard deviations from so few values scatter by this factor
 
 
 class BucketSignal:
-    """Takes the documents of a run as they come.
+    """Takes the documents of a run as they arrive.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class BucketSignal:
     Raises
     ------
     RunRefused
-        If it describes no ghost-imaging run.
+        If it does not describe a ghost-imaging run.
     """
 
     def __init__(self, start: Mapping[str, Any]) -> None:
@@ -52,14 +52,14 @@ class BucketSignal:
 
     @property
     def settled(self) -> bool:
-        """Whether further documents change nothing."""
+        """Whether further documents would change nothing."""
         return self._spec.spectra is not None or self._streams.stopped or len(self._rows[PRIMARY]) >= VARIED_AFTER
 
     @property
     def doubt(self) -> str | None:
-        """What seems wrong, in a sentence; None if nothing does, or if it is too early to say."""
+        """A suspected problem, in a sentence; None if there is none, or if it is too early to tell."""
         rows = self._rows[PRIMARY]
-        if len(rows) < LIT_AFTER or self._spec.spectra is not None:  # spectra are judged where they become buckets
+        if len(rows) < LIT_AFTER or self._spec.spectra is not None:  # spectra are checked when they become buckets
             return None
         first = f"The buckets of the first {len(rows)} realizations"
         if self._is_negative():
@@ -80,7 +80,7 @@ class BucketSignal:
         return None
 
     def _is_negative(self) -> bool:
-        """Whether buckets that may be negative are clearly lower than in the dark exposures; without any, below zero."""
+        """Whether buckets that may be negative are clearly below the dark exposures or, if there are none, below zero."""
         if not self._spec.may_be_negative:
             return False
         dark = self._rows.get(self._spec.dark_stream or "")
@@ -90,7 +90,7 @@ class BucketSignal:
         return above < -_CERTAIN * error
 
     def _is_dark(self, counter: str) -> bool:
-        """Whether a counter gave no more than in the dark exposures; without any, whether it gave nothing."""
+        """Whether a counter gave no more than in the dark exposures; if there are none, whether it gave nothing."""
         values = self._rows[PRIMARY][counter]
         dark = self._rows.get(self._spec.dark_stream or "")
         if dark is None or len(dark) < 2:
@@ -99,19 +99,19 @@ class BucketSignal:
         return above <= _CERTAIN * error
 
     def _above_dark(self, counter: str, dark: np.ndarray) -> tuple[float, float]:
-        """By how much a counter gives more a second than in the dark, and the standard error of that."""
+        """Excess of a counter's rate over its dark rate, and the standard error of the excess."""
         means = [float(np.mean(one[counter] / self._exposures(one))) for one in (self._rows[PRIMARY], dark)]
         errors = [self._variance(one, counter) / len(one) for one in (self._rows[PRIMARY], dark)]
         return means[0] - means[1], float(np.sqrt(sum(errors)))
 
     def _variance(self, rows: np.ndarray, counter: str) -> float:
-        """Variance of what a counter gives a second; at least that of counts, since a few dark exposures may agree by chance."""
+        """Variance of a counter's rate; at least that of counting, because a few dark exposures may agree by chance."""
         exposures = self._exposures(rows)
         counts = float(np.mean(rows[counter] / exposures**2)) if self._counts else 0.0
         return max(float(np.var(rows[counter] / exposures, ddof=1)), counts)
 
     def _only_noise(self) -> float | None:
-        """Relative variation of the buckets if it is no more than that of counts; None if it is more, or they aren't counts."""
+        """Relative variation of the buckets, if it is that of counting noise; None if it is more, or they are not counts."""
         rows = self._rows[PRIMARY]
         if not self._counts:
             return None
@@ -121,7 +121,8 @@ class BucketSignal:
             if self._spec.monitor is not None:
                 values, relative = rows["bucket"] / rows["monitor"], relative + 1 / rows["monitor"]
         middle = np.median(values)
-        # By the median: the first mask of many plates is all open, and differs from the others without any sample.
+        # The median is used because the first mask of many plates is fully open, and differs from the others without any
+        # sample.
         varied = float(1.4826 * np.median(np.abs(values - middle)) / middle)
         noise = float(np.sqrt(np.median(relative)))
         return varied if varied <= _NOISE * noise else None

@@ -1,4 +1,4 @@
-"""What a start document says of spectra that hold the buckets."""
+"""The description in a start document of the spectra that contain the buckets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analysis.spectra.response import Calibration
 
 @dataclass(frozen=True)
 class SpectraSpec:
-    """ghost["spectra"]: where the spectra are, and what is known of them.
+    """ghost["spectra"]: the location of the spectra, and their known properties.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class SpectraSpec:
         Raises
         ------
         RunRefused
-            If something needed is missing or of another kind than it must be.
+            If something required is missing or of the wrong kind.
         """
         if not isinstance(entry, Mapping):
             raise RunRefused(f'the entry "spectra" must say where the spectra are, not {entry!r:.80}')

@@ -1,7 +1,7 @@
-"""The spectra of realizations, from the documents to a bucket of each chemical element.
+"""The spectra of realizations, from the documents to a bucket for each chemical element.
 
-The first realizations calibrate the energies of the bins; until there are enough of them, all wait. Which ones they are follows
-from the realizations' numbers and counts alone. A spectrum is dropped as soon as its buckets are known.
+The first realizations calibrate the energies of the bins; until there are enough of them, all wait. Their choice depends only
+on the numbers and counts of the realizations. A spectrum is discarded as soon as its buckets are known.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from analysis.techniques.ghost.spectra_spec import SpectraSpec
 
 
 def spectral(row: np.dtype) -> np.dtype:
-    """The type of rows with the hash of their spectra in place of them."""
+    """The type of rows in which a hash replaces the spectra."""
     return np.dtype([*row.descr, ("digest", "V16")])
 
 
 SPECTRAL_ROW = spectral(ROW)
-"""A realization as measured, with the hash of its spectra in place of them."""
+"""A realization as measured, with a hash in place of its spectra."""
 
 _CALIBRATING_COUNTS = 20_000
 _CALIBRATING_ROWS = 64
-"""So many counts in each detector element are enough to calibrate with; after so many realizations it is done with what there
-is."""
+"""This number of counts in each detector element is enough for a calibration; after this number of realizations, the
+calibration uses the counts that there are.
+"""
 
 
 class SpectralRows:
-    """Keeps the spectra of realizations until they are used, and turns them into buckets.
+    """Keeps the spectra of realizations until they are used, and converts them to buckets.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class SpectralRows:
         self.malformed = 0
 
     def keep(self, page: Mapping[str, Any], rows: np.ndarray, good: np.ndarray) -> np.ndarray:
-        """Keep the spectra of an event page; returns its rows with the hash of the spectra of each.
+        """Keep the spectra of an event page; return its rows with the hash of each row's spectra.
 
         Parameters
         ----------
@@ -60,7 +61,7 @@ class SpectralRows:
         rows : ndarray
             Those of its events whose number is good, with a field "number" and others.
         good : ndarray, bool
-            Which events those are.
+            Selects those events.
         """
         whole = np.zeros(len(rows), dtype=spectral(rows.dtype))
         for name in rows.dtype.names or ():
@@ -69,7 +70,7 @@ class SpectralRows:
         for place, event in enumerate(np.flatnonzero(good)):
             parts = self._checked(*(None if column is None else column[event] for column in columns))
             if parts is None:
-                continue  # its hash stays 0
+                continue  # its hash remains 0
             content = b"".join(part.tobytes() for part in (rows["number"][place], *parts))
             digest = hashlib.blake2b(content, digest_size=16).digest()
             whole["digest"][place] = np.void(digest)
@@ -77,12 +78,12 @@ class SpectralRows:
         return whole
 
     def ready(self, rows: np.ndarray, *, ended: bool) -> np.ndarray:
-        """Of the rows that come next those that can be used now: all, once the energies are calibrated.
+        """The next rows that can be used now: all of them, once the energies are calibrated.
 
         Raises
         ------
         RunRefused
-            If the calibration fails; says what to do.
+            If the calibration fails; the message says what to do.
         """
         if self._to_buckets is not None:
             return rows
@@ -101,7 +102,7 @@ class SpectralRows:
         return np.concatenate(self._release())
 
     def buckets(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Counts of each element (B, C), their standard errors (B, C), and which rows have some, bool (B,)."""
+        """Counts of each element (B, C), their standard errors (B, C), and which rows have spectra, bool (B,)."""
         assert self._to_buckets is not None
         shape = (len(rows), len(self.spec.setup.elements))
         counts, errors, good = np.zeros(shape), np.ones(shape), np.zeros(len(rows), dtype=bool)
@@ -114,7 +115,7 @@ class SpectralRows:
         return counts, errors, good
 
     def remarks(self) -> list[str]:
-        """What people should know of the spectra, in sentences."""
+        """What users should know about the spectra, in sentences."""
         said = [] if self._to_buckets is None else self._to_buckets.told.sentences
         if self.malformed:
             setup = self.spec.setup
@@ -127,7 +128,7 @@ class SpectralRows:
 
     @property
     def calibration(self) -> list[dict[str, float]] | None:
-        """Energies and peak widths of each detector element; None before they are known."""
+        """Energies and peak widths of each detector element; None until they are known."""
         if self._to_buckets is None:
             return None
         names = ("offset_kev", "slope_kev", "noise_kev", "fano", "tail")

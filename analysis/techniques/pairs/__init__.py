@@ -1,4 +1,4 @@
-"""Frame pairs: two noisy images of one scene at a time, denoised."""
+"""Frame pairs: two noisy images of the same scene at a time, denoised."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_run(start: Mapping[str, Any], store: ReferenceStore) -> PairsRun:
 
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {name: method.defaults for name, method in METHODS.items()}
-"""The options of each method with their default values, for whoever writes recipes."""
+"""The options of each method with their default values, for authors of recipes."""
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
@@ -33,7 +33,7 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
     Parameters
     ----------
     recipe : mapping
-        As in a start document: `method`, and maybe `options`.
+        As in a start document: `method`, and optionally `options`.
     """
     METHODS[recipe["method"]].checked_options(recipe.get("options", {}))
 

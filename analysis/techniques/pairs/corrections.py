@@ -1,4 +1,4 @@
-"""What the halves are corrected with: frames without light, and frames without a sample."""
+"""The corrections of the halves: frames without light, and frames without a sample."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.pairs.prepared import prepared
 from analysis.techniques.pairs.layout import Layout
 
 _TESTED = 8  # flat frames
-_DEAD = 0.1  # of the mean of the flat frames: pixels below have measured nothing
+_DEAD = 0.1  # of the mean of the flat frames: pixels below this are dead
 
 
 class Corrections:
@@ -21,14 +21,14 @@ class Corrections:
     Parameters
     ----------
     layout : Layout
-        Where the halves lie.
+        Places of the halves.
 
     Attributes
     ----------
     closed : bool
-        A frame of the series has been corrected: what comes later counts no more.
+        Whether a frame of the series has been corrected: later corrections are ignored.
     chance : float
-        Counts that the mean of a half without light may have.
+        Counts that the mean of a half without light may reach by chance.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -37,7 +37,7 @@ class Corrections:
         self._numbers = [0, 0]
         self._dark: list[np.ndarray] = []
         self._response: list[np.ndarray] = []
-        self._flats: list[np.ndarray] = []  # the first ones, by which the noise is tested
+        self._flats: list[np.ndarray] = []  # the first ones, used to test the noise
         self.closed = False
         self.chance = 0.0
 
@@ -51,7 +51,7 @@ class Corrections:
         self._add(1, frames)
 
     def close(self) -> None:
-        """Make the corrections of the frames so far."""
+        """Compute the corrections from the frames so far."""
         if self.closed:
             return
         self.closed = True
@@ -68,12 +68,12 @@ class Corrections:
             self._response.append(response.astype(np.float32))
 
     def corrected(self, half: np.ndarray, index: int) -> np.ndarray:
-        """A half (h, w) in counts above dark, as if all pixels were alike, float32; NaN where nothing was measured."""
+        """A half (h, w) in counts above dark, corrected for different pixels, float32; NaN where nothing was measured."""
         self.close()
         return (half.astype(np.float32) - self._dark[index]) / self._response[index]
 
     def noise_of_flats(self, halves: Halves) -> Independence | None:
-        """What the noise is like by the flat frames; None if there are not two of them."""
+        """The properties of the noise according to the flat frames; None if there are not two of them."""
         if len(self._flats) < 2:
             return None
         pairs = []
@@ -84,11 +84,11 @@ class Corrections:
 
     @property
     def told(self) -> dict[str, Any]:
-        """Numbers of the frames that were used."""
+        """Number of frames used."""
         return {"darks": self._numbers[0], "flats": self._numbers[1]}
 
     def remarks(self) -> list[str]:
-        """What was announced and did not come."""
+        """Frames that were announced but did not arrive."""
         announced = (("dark", self._layout.darks), ("flat", self._layout.flats))
         return [
             f"{name} frames were announced and never came before the series: it is not corrected by them"

@@ -1,4 +1,4 @@
-"""Denoising of a series: fitted to its first pairs, applied to every one."""
+"""Denoising of a series: fitted to its first pairs, applied to all."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from analysis.techniques.pairs.layout import Layout
 from analysis.techniques.pairs.methods import MethodInfo
 
 DENOISED = "denoised"
-_MOVED = 0.3  # of the smoothed change of both images that they have in common
+_MOVED = 0.3  # fraction of the smoothed change that both images share
 
 
 class PairDenoising:
     """One method applied to one series.
 
-    It is fitted to the first `pairs` pairs, and the halves of all are laid on each other as those of the first one. What is made
-    of a pair depends on these and on itself alone.
+    It is fitted to the first `pairs` pairs, and the halves of all pairs are registered like those of the first one. The
+    result for a pair depends only on these and on the pair itself.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ class PairDenoising:
     method : MethodInfo
     recipe : Recipe
     source : callable
-        Returns the intake; called when something is known, since there is none before the first documents.
+        Returns the intake; called when the first documents have arrived, because there is no intake before.
 
     Raises
     ------
     ValueError
-        If an option makes no sense.
+        If an option is invalid.
     """
 
     def __init__(self, layout: Layout, method: MethodInfo, recipe: Recipe, source: Callable[[], PairIntake]) -> None:
@@ -49,11 +49,11 @@ class PairDenoising:
         self._layout, self._method, self._seed = layout, method, recipe.seed
         self._source = source
         self._first: list[tuple[np.ndarray, np.ndarray]] = []
-        # two pairs of a static scene tell whether the noise is independent
+        # two pairs of a static scene show whether the noise is independent
         self._awaited = max(self.options["pairs"], 2 if layout.static and layout.expected != 1 else 1)
         self._numbers: list[int] = []  # of the pairs that wait for the fit
         self._fit: _Fit | None = None
-        self._newest: tuple[int, int, Pair, np.ndarray] | None = None  # its place in the series, its number, itself, denoised
+        self._newest: tuple[int, int, Pair, np.ndarray] | None = None  # its index in the series, its number, the pair, its image
         self._count = 0
         self._still: Pair | None = None  # the first pair of a static scene
         self._moved = False
@@ -61,7 +61,7 @@ class PairDenoising:
 
     @property
     def series(self) -> Mapping[str, Quantity]:
-        """What is stored of every pair."""
+        """The quantities stored for every pair."""
         return {DENOISED: Quantity("denoised pair", "counts", "<f4", self._layout.pair_shape, ("y", "x"))}
 
     def update(self, batch: Batch) -> None:
@@ -84,7 +84,7 @@ class PairDenoising:
         return Batch(np.array(numbers, dtype=np.int64), {DENOISED: np.stack(images)}, np.array(numbers, dtype=np.int64))
 
     def result(self) -> Estimate:
-        """The newest pair, denoised; before the first ones have come an image of nothing."""
+        """The newest pair, denoised; an empty image before the first pairs have arrived."""
         if self._newest is None:
             return Estimate({DENOISED: np.full(self._layout.pair_shape, np.nan, dtype="<f4")})
         assert self._fit is not None
@@ -147,14 +147,14 @@ class PairDenoising:
 
 
 class _Fit:
-    """What the first pairs told."""
+    """The result of the fit to the first pairs."""
 
     def __init__(self, halves: Halves, noise: Independence, denoiser: Denoiser, tested: np.ndarray | None) -> None:
         self.halves, self.noise, self.denoiser, self.tested = halves, noise, denoiser, tested
 
 
 def _noise(pairs: list[Pair], *, static: bool) -> Independence:
-    """Whether the noise is independent: by what changes from pair to pair, if nothing else does, or by the first pair alone."""
+    """Whether the noise is independent: from the change between pairs if the scene is static, else from the first pair alone."""
     if static and len(pairs) > 1:
         return independence_in_time(np.stack([pair.a for pair in pairs]), np.stack([pair.b for pair in pairs]))
     return independence(pairs[0].a, pairs[0].b)

@@ -1,7 +1,7 @@
 """Frames of a series in; pairs of images out, corrected by the dark and flat frames of the same run.
 
-Frames are known by the number of the trigger that the detector has written beside them: a frame that was lost shifts no pair.
-Pixels are read from the detector's file in windows, so that memory does not grow with the series.
+Frames are identified by the number of the trigger that the detector has written beside them: a lost frame does not shift the
+pairs. Pixels are read from the detector's file in windows, so that memory does not grow with the series.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REASONS: dict[str, str] = {
     "saturated": "a hundredth of the pixels of a half or more are saturated",
     "damaged": "a tenth of the pixels of a half or more are no numbers",
 }
-"""Why a pair is not used."""
+"""Reasons why a pair is not used."""
 
 _BYTES = 2**25  # of frames in memory at a time
 _SATURATED_PART = 0.01
@@ -38,25 +38,25 @@ _DAMAGED_PART = 0.1
 
 
 class PairIntake:
-    """Turns the documents of one series into batches of pairs.
+    """Converts the documents of one series to batches of pairs.
 
     The columns of a batch:
 
-    a, b : (B, h, w), float32, counts above dark; NaN where a pixel has measured nothing.
+    a, b : (B, h, w), float32, counts above dark; NaN for pixels that have measured nothing.
 
     Parameters
     ----------
     start : mapping
         The run's start document.
     folders : sequence of Path
-        Where the detector's files may lie.
+        Folders in which the detector's files may be.
     wait_for_end : bool
         Release nothing before `end()`: then nothing at all depends on the order of the documents.
 
     Raises
     ------
     RunRefused
-        If the start document doesn't describe such a series.
+        If the start document does not describe such a series.
     """
 
     def __init__(self, start: Mapping[str, Any], folders: Sequence[Path], *, wait_for_end: bool = False) -> None:
@@ -72,7 +72,7 @@ class PairIntake:
         self._corrections = Corrections(layout)
         self._late_correction = False
         self._waiting: list[tuple[int, int, int]] = []  # number of a pair, rows of its frames
-        self._alone: int | None = None  # a frame whose partner hasn't come: its number
+        self._alone: int | None = None  # the number of a frame whose partner has not arrived
         self._alone_row = 0
         self._counts = Ledger(expected=layout.expected)
         self._received = 0
@@ -81,12 +81,12 @@ class PairIntake:
 
     @property
     def stopped(self) -> bool:
-        """Whether the run's stop document has come."""
+        """Whether the run's stop document has arrived."""
         return self._streams.stopped
 
     @property
     def revised(self) -> bool:
-        """Whether a document came that would have changed what had already been taken."""
+        """Whether a document arrived that would have changed what had already been taken."""
         return self._numbered.revised or self._late_correction
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ class PairIntake:
         self._streams(name, doc)
 
     def end(self) -> None:
-        """No further document will come."""
+        """Note that no further document will arrive."""
         self._ended = True
 
     def take(self) -> Batch | None:
@@ -113,16 +113,16 @@ class PairIntake:
         return None
 
     def noise_of_flats(self, halves: Halves) -> Independence | None:
-        """What the noise is like by the flat frames, in which nothing but noise changes; None if there are not two of them."""
+        """The properties of the noise according to the flat frames, which differ only by noise; None if there are not two."""
         return self._corrections.noise_of_flats(halves)
 
     def remark(self, sentence: str) -> None:
-        """Have the ledger say something about the series."""
+        """Add a remark about the series to the ledger."""
         if sentence not in self._counts.remarks:
             self._counts.remarks.append(sentence)
 
     def ledger(self) -> Ledger:
-        """What became of every pair so far; complete when everything has been taken after `end()`."""
+        """What happened to every pair so far; complete when everything has been taken after `end()`."""
         ledger = copy.deepcopy(self._counts)
         ledger.rejected["unreadable"] += self._frames.unreadable
         ledger.rejected += type(ledger.rejected)()  # without zeros
@@ -144,7 +144,7 @@ class PairIntake:
         return ledger
 
     def _take_corrections(self) -> None:
-        """Dark and flat frames count that came before the first frame of the series."""
+        """Use the dark and flat frames that arrived before the first frame of the series."""
         layout = self.layout
         for name, add in ((layout.darks, self._corrections.add_darks), (layout.flats, self._corrections.add_flats)):
             if name is None:
@@ -158,7 +158,7 @@ class PairIntake:
                 add(window)
 
     def _join(self) -> None:
-        """Make pairs of the frames that have come; of frames one after the other, what is missing is given up."""
+        """Make pairs of the frames so far; for consecutive frames, missing ones are given up."""
         waiting = self._numbered.waiting
         if not len(waiting):
             return
@@ -185,7 +185,7 @@ class PairIntake:
                 self._waiting.append((pair, *both))  # type: ignore[arg-type]
 
     def _batch(self) -> Batch | None:
-        """The next pairs with their pixels, those left out that are no good."""
+        """The next pairs with their pixels, without unusable ones."""
         chosen, self._waiting = self._waiting[: self._window], self._waiting[self._window :]
         received = self._received - len(self._waiting) - len(chosen) + 1 + np.arange(len(chosen))
         rows = np.unique([row for _, *both in chosen for row in both])

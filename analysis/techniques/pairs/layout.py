@@ -1,4 +1,4 @@
-"""What a start document says of a series of frame pairs: where the frames are, and which parts of them are a pair."""
+"""The description of a series of frame pairs in a start document: the frames, and which parts of them form a pair."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Window:
 
     @property
     def place(self) -> tuple[slice, slice]:
-        """Rows and columns of a frame."""
+        """Slices of rows and columns in a frame."""
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
 
@@ -43,21 +43,21 @@ class Layout:
     image, number : str
         Data keys: pixels, and number of the trigger.
     consecutive : bool
-        A pair is frames 1 and 2, 3 and 4, ..., else the two halves of a frame.
+        Whether frames 1 and 2, 3 and 4, ... form the pairs; otherwise the two halves of each frame do.
     windows : (Window, Window)
-        Where both images of a pair lie in a frame, or in each of two frames.
+        Places of both images of a pair in a frame, or in each of two frames.
     shape : (H, W)
         Pixels of a frame.
     darks, flats : str or None
         Streams of the same run with frames without light, and without a sample.
     static : bool
-        The scene does not move, as the user has promised.
+        Whether the scene does not move, according to the user.
     saturation : int or None
-        Counts from which on a pixel is saturated.
+        Counts at which a pixel is saturated.
     pixel_um : float or None
         Size of a pixel.
     rate_hz : float or None
-        Frames a second.
+        Frames per second.
     expected : int or None
         Pairs that the run should have.
     """
@@ -83,7 +83,7 @@ class Layout:
         Raises
         ------
         RunRefused
-            If something needed is missing or of another kind than it must be.
+            If something required is missing or of the wrong kind.
         """
         entry = start.get(ENTRY)
         if not isinstance(entry, Mapping):

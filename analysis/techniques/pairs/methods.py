@@ -1,4 +1,4 @@
-"""The methods of frame pairs: their names, options and what makes them ready."""
+"""The methods of frame pairs: their names, their options and how they are fitted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from analysis.pairs.prepared import Pair
 from analysis.pairs.trust import Denoiser
 
 Fitted = tuple[Denoiser, np.ndarray | None]
-"""A denoiser, and the pixels of the first pairs that it has not learned; None: it learns nothing."""
+"""A denoiser, and the pixels of the first pairs that it has not learned; None if it learns nothing."""
 
 _LIMITS = {"pairs": (1, 64), "steps": (1, 100_000)}
 
@@ -25,12 +25,13 @@ class MethodInfo:
     Attributes
     ----------
     name, fast, summary, defaults
-        As `analysis.techniques.protocol.Method` says.
+        See `analysis.techniques.protocol.Method`.
     fit : callable
-        Gets the first pairs, the options, the seed, and whether there is one pair alone, which may take its time; returns the
-        denoiser.
+        Called with the first pairs, the options, the seed, and whether there is only one pair, for which more time is
+        allowed; returns the denoiser.
     learns_from : "pair", "neighbours" or None
-        What it learns a pixel from: the other image, or those around it. Their noise must be independent of the pixel's.
+        The source from which it learns a pixel: the other image, or the surrounding pixels. Their noise must be independent
+        of the pixel's.
     """
 
     name: str
@@ -46,7 +47,7 @@ class MethodInfo:
         Raises
         ------
         ValueError
-            If one is unknown, or its value makes no sense; the message says what does.
+            If one is unknown, or its value is invalid; the message says what is valid.
         """
         unknown = [str(name) for name in options if name not in self.defaults]
         if unknown:
@@ -117,4 +118,4 @@ METHODS = {
         ),
     )
 }
-"""The methods by name, the quickest first."""
+"""The methods by name, the fastest first."""

@@ -1,4 +1,4 @@
-"""A series of frame pairs, as its start document describes it."""
+"""A series of frame pairs according to its start document."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PairsRun:
     start : mapping
         Its start document.
     folders : sequence of Path
-        Where the detector's files may lie.
+        Folders in which the detector's files may be.
 
     Raises
     ------
@@ -45,7 +45,7 @@ class PairsRun:
         return self.layout.expected
 
     def quantities(self, recipe: Recipe) -> Mapping[str, Quantity]:
-        """Images of the newest pair, and how far to trust them."""
+        """Images of the newest pair, and figures of their reliability."""
         shape = self.layout.pair_shape
         return {
             "denoised": image_quantity("newest pair, denoised", shape, "counts"),
@@ -68,7 +68,7 @@ class PairsRun:
         }
 
     def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
-        """What the images are, and how the series was taken."""
+        """The meaning of the images, and how the series was taken."""
         height, width = self.layout.pair_shape
         rate = f", {self.layout.rate_hz:g} Hz" if self.layout.rate_hz else ""
         size = self.layout.pixel_um
@@ -83,7 +83,7 @@ class PairsRun:
         return self._intake
 
     def reconstruction(self, recipe: Recipe) -> PairDenoising:
-        """A new reconstruction. Raises ValueError for a recipe that isn't valid."""
+        """A new reconstruction. Raises ValueError for an invalid recipe."""
         if recipe.method not in METHODS:
             raise ValueError(f"unknown method {recipe.method!r}; the methods of frame pairs are {', '.join(METHODS)}")
         return PairDenoising(self.layout, METHODS[recipe.method], recipe, self._latest)

@@ -23,16 +23,16 @@ def open_run(start: Mapping[str, Any], store: ReferenceStore) -> PtychographyRun
 
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {name: method.defaults for name, method in METHODS.items()}
-"""The options of each method with their default values, for whoever writes recipes."""
+"""The options of each method with their default values, for authors of recipes."""
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
-    """Raise ValueError if an option of a recipe has a value that makes no sense; the message says what does.
+    """Raise ValueError if an option of a recipe has an invalid value; the message says what is valid.
 
     Parameters
     ----------
     recipe : mapping
-        As in a start document: `method`, and maybe `options`.
+        As in a start document: `method`, and optionally `options`.
     """
     METHODS[recipe["method"]].checked(recipe.get("options", {}))
 

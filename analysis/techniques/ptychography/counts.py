@@ -1,4 +1,4 @@
-"""Counts of exposures from the detector's file, and the amplitudes that a reconstruction compares with."""
+"""Counts of exposures from the detector's file, and the amplitudes for the reconstruction."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _READ_AT_ONCE = 256  # frames
 
 
 class StoredFrames(Protocol):
-    """The detector's file, as far as its frames were handed out."""
+    """The detector's file, as far as its frames have been released."""
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
         """Frames (B, H, W) by their rows."""
 
     def pixels_marked_in(self, dataset: str) -> np.ndarray:
-        """Where a data set (H, W) isn't zero."""
+        """Where a data set (H, W) is not zero."""
 
     def close(self) -> None:
-        """Close the file; it is opened again when it is read."""
+        """Close the file; it is opened again at the next read."""
 
 
 class Counts:
@@ -33,9 +33,9 @@ class Counts:
     ----------
     experiment : Experiment
     saturation : int or None
-        Counts from which on a pixel is saturated.
+        Counts at which a pixel is saturated.
     stored : callable
-        Returns the frames; called when they are needed, since they are not known before the first documents.
+        Returns the frames; called when they are needed, because they are not known before the first documents.
     """
 
     def __init__(self, experiment: Experiment, saturation: int | None, stored: Callable[[], StoredFrames]) -> None:
@@ -47,8 +47,7 @@ class Counts:
     def totals(self, exposures: list[np.ndarray]) -> np.ndarray:
         """Counts of exposures, float64 (E, H, W), each given by its rows in the file.
 
-        Whole numbers are added as such in 64 bits: no sum overflows. NaN where a pixel is bad or was saturated in one of the
-        frames.
+        Integers are added as such in 64 bits: no sum overflows. NaN if a pixel is bad or was saturated in one of the frames.
         """
         if self._bad is None and self._experiment.bad_pixels is not None:
             self._bad = self._stored().pixels_marked_in(self._experiment.bad_pixels)
@@ -69,7 +68,7 @@ class Counts:
         Raises
         ------
         ValueError
-            If turned frames are larger than what the geometry has room for.
+            If rotated frames are larger than the geometry allows.
         """
         axes = (-2, -1)
         root = np.sqrt(totals).astype(np.float32)

@@ -1,8 +1,8 @@
-"""The finished object denoised, and what tells whether that can be believed.
+"""Denoising of the finished object, and checks whether the result is credible.
 
-Beside a learned image always stand total variation and non-local means, which have learned nothing, and checks: a lattice in the
-spectrum that the input hasn't, one with the pitch of the scan, whether what was removed is white, and what the same steps
-make of frames without a sample.
+A learned image is always accompanied by total variation and non-local means, which have learned nothing, and by checks: for a
+lattice in the spectrum that is not in the input, for one with the pitch of the scan, whether the removed part is white, and
+what the same steps give for frames without a sample.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from analysis.imaging.hallucination import AMPLIFIED, check_denoised
 from analysis.techniques.ptychography.options import DENOISERS
 
 Region = tuple[slice, slice]
-_SMALLEST = 16  # pixels: less shows no noise
+_SMALLEST = 16  # pixels: a smaller region does not show the noise
 
 
 class Denoiser:
-    """Denoises an object where the beam was.
+    """Denoises the illuminated part of an object.
 
-    Real and imaginary part, each by itself, after the mean phase was taken away: a phase that wraps has edges that
-    the object hasn't.
+    Real and imaginary part are denoised separately, after removal of the mean phase: a wrapped phase has edges that the
+    object does not have.
 
     Parameters
     ----------
     options : mapping
-        Those of `epie`.
+        Options of `epie`.
     region : (slice, slice)
-        Rows and columns where the beam was.
+        Illuminated rows and columns.
     seed : int
     device : str
     """
@@ -42,11 +42,11 @@ class Denoiser:
         self._calls = 0
 
     def __call__(self, field: np.ndarray) -> np.ndarray:
-        """An object (rows, columns), complex64, denoised as the options say."""
+        """Denoise an object (rows, columns), complex64, as given by the options."""
         return self.by(self._options["denoise"], field)
 
     def by(self, name: str, field: np.ndarray) -> np.ndarray:
-        """The same by one of `DENOISERS`."""
+        """The same with one of `DENOISERS`."""
         inner = field[self._region].astype(np.complex128)
         turn = np.exp(1j * np.angle(inner.mean()))
         inner = inner / turn
@@ -60,9 +60,9 @@ class Denoiser:
         architecture = DENOISERS[name]
         if architecture is None:
             return (total_variation if name == "tv" else non_local_means)(image)
-        from analysis.imaging.deep_image_prior import deep_image_prior  # torch: sessions read this module's words and load none
+        from analysis.imaging.deep_image_prior import deep_image_prior  # torch: sessions import this module but do not load torch
 
-        # Each has a network of its own: one and the same would draw the same into both.
+        # Each has a network of its own: a common one would draw the same structure into both.
         seed = int(np.random.SeedSequence((self._seed, self._calls, index)).generate_state(1)[0])
         return deep_image_prior(
             image,
@@ -80,7 +80,7 @@ def is_learned(options: Mapping[str, Any]) -> bool:
 
 
 def where_the_beam_was(positions: np.ndarray, probe: np.ndarray, canvas: tuple[int, int]) -> Region:
-    """Rows and columns of the object that the beam met.
+    """Rows and columns of the object that were illuminated.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def denoised_quantities(options: Mapping[str, Any], canvas: tuple[int, int]) -> 
 
 
 def checks(before: np.ndarray, after: np.ndarray, region: Region, pitch_px: tuple[float, float] | None) -> dict[str, float]:
-    """Figures of what a denoiser made up, from the phases (rows, columns) before and after."""
+    """Figures of artefacts of a denoiser, from the phases (rows, columns) before and after."""
     found = check_denoised(before[region], after[region], pitch_px=pitch_px)
     return {
         "lattice_peaks": float(len(found.lattice)),
@@ -141,6 +141,6 @@ def checks(before: np.ndarray, after: np.ndarray, region: Region, pitch_px: tupl
 
 
 def null_checks(before: np.ndarray, after: np.ndarray, region: Region) -> dict[str, float]:
-    """The same of the phases of a sample that isn't there."""
+    """The same for the phases of an empty sample."""
     found = check_denoised(before[region], after[region])
     return {"null_lattice_peaks": float(len(found.lattice)), "null_contrast": float(after[region].std())}

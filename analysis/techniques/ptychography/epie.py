@@ -1,4 +1,4 @@
-"""Object and probe of a scan by ePIE: what connects its documents with `analysis.ptychography`."""
+"""Object and probe of a scan by ePIE: the connection between its documents and `analysis.ptychography`."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from analysis.techniques.ptychography.options import AUTO, checked_options
 from analysis.techniques.ptychography.probes import first_probe, probe_reference
 from analysis.techniques.ptychography.scan import Scan
 
-_KEPT_BYTES = 2**25  # of frames that were made ready
-_WANTED_COUNTS = 10_000  # of an exposure: object and probe are then found nearly as well as with a probe that is known
+_KEPT_BYTES = 2**25  # of prepared frames
+_WANTED_COUNTS = 10_000  # per exposure: object and probe are then found nearly as well as with a known probe
 
 
 def epie_quantities(scan: Scan, recipe: Recipe) -> dict[str, Quantity]:
@@ -59,7 +59,7 @@ def epie_quantities(scan: Scan, recipe: Recipe) -> dict[str, Quantity]:
 
 
 def epie_metadata(scan: Scan, recipe: Recipe) -> dict[str, Any]:
-    """What the images are."""
+    """The meaning of the images."""
     experiment = Experiment.of(scan.start, scan.layout, checked_options(recipe.options)["padding"])
     canvas = experiment.canvas
     rows, columns = canvas.shape
@@ -73,7 +73,7 @@ def epie_metadata(scan: Scan, recipe: Recipe) -> dict[str, Any]:
 
 
 def epie_reconstruction(scan: Scan, recipe: Recipe) -> EpieReconstruction:
-    """A new reconstruction. Raises ValueError for a recipe that isn't valid."""
+    """A new reconstruction. Raises ValueError for an invalid recipe."""
     return EpieReconstruction(scan, recipe)
 
 
@@ -88,7 +88,7 @@ class EpieReconstruction:
     Raises
     ------
     ValueError
-        If an option makes no sense, or there is no such device or probe.
+        If an option is invalid, or there is no such device or probe.
     """
 
     def __init__(self, scan: Scan, recipe: Recipe) -> None:
@@ -127,7 +127,7 @@ class EpieReconstruction:
             self._take_block()
 
     def result(self) -> Estimate:
-        """Object and probe now, of whole blocks of frames; before the first one an object that does nothing, and no probe."""
+        """Object and probe now, from whole blocks of frames; before the first block an empty object and no probe."""
         if self._epie is None:
             geometry, canvas = self._experiment.geometry, self._experiment.canvas
             dark = np.zeros((self.options["modes"], *geometry.shape), dtype=np.complex64)
@@ -135,7 +135,7 @@ class EpieReconstruction:
         return self._estimate(self._epie.picture())
 
     def finish(self) -> Estimate:
-        """Object and probe after sweeps over all frames, with what was left of the last block, and the object denoised."""
+        """Object and probe after sweeps over all frames, including the rest of the last block, and the object denoised."""
         if self.options["binning"] == AUTO:
             self._choose_binning()
         while self._exposures.blocks(ended=True) > self._taken:
@@ -158,7 +158,7 @@ class EpieReconstruction:
 
     @property
     def _guesses(self) -> bool:
-        """Whether orientation or spread of the beam have to be found by trial."""
+        """Whether orientation or spread of the beam must be found by trial."""
         return self.options["orientation"] is None or not self._spreads_known
 
     @property
@@ -167,7 +167,7 @@ class EpieReconstruction:
         return known or self.options["spread"] is not None
 
     def _choose_spread(self) -> None:
-        """The spread of the beam from a defocus that was told, here or in the start document."""
+        """The spread of the beam from the defocus in the options or in the start document."""
         experiment, options = self._experiment, self.options
         far = experiment.wavelength_um is not None and experiment.geometry.fresnel is None
         if options["defocus_mm"] is not None and not far:
@@ -180,7 +180,7 @@ class EpieReconstruction:
             options["spread"] = experiment.geometry.spread(experiment.wavelength_um, 1e3 * options["defocus_mm"])
 
     def _choose_binning(self) -> None:
-        """As many frames as give an exposure the counts that are wanted, by the first block of frames."""
+        """Choose the number of frames that gives an exposure the desired counts, from the first block of frames."""
         rows = self._exposures.rows[:BLOCK]
         counts = float(np.median(np.nansum(self._counts.totals([row[None] for row in rows]), axis=(1, 2))))
         self.options["binning"] = min(max(1, math.ceil(_WANTED_COUNTS / max(counts, 1.0))), self._columns)
@@ -250,7 +250,7 @@ class EpieReconstruction:
         return kept
 
     def _prepared(self, exposures: list[slice], orientation: str) -> Frames:
-        """Frames of some exposures, each the sum of the frames of a slice of the scan."""
+        """Frames of some exposures, each prepared from the sum of the frames of a slice of the scan."""
         totals = self._counts.totals([self._exposures.rows[exposure] for exposure in exposures])
         counts = np.asarray(np.nansum(totals, axis=(1, 2)))
         amplitude = self._counts.amplitudes(totals, orientation)
@@ -274,7 +274,7 @@ class EpieReconstruction:
         return self._estimate(picture, arrays, figures)
 
     def _of_no_sample(self, epie: StreamingEpie, probe: np.ndarray, region: tuple[slice, slice]) -> dict[str, float]:
-        """What all the same steps make of the beam alone."""
+        """The result of the same steps for the beam without a sample."""
         empty = EmptyScan(self._experiment.geometry, probe, self._frames_of, self._seed, self._backend)
         null = self._new_epie(probe, empty.read)
         for _ in range(epie.blocks):
@@ -309,6 +309,6 @@ class EpieReconstruction:
 
 
 def _turned(field: np.ndarray) -> np.ndarray:
-    """An object whose mean has no phase."""
+    """The object, multiplied by a phase so that its mean has none."""
     mean = field.mean()
     return np.asarray(field * (mean.conj() / abs(mean) if mean else 1.0))

@@ -1,4 +1,4 @@
-"""What a start document says of the experiment that a reconstruction of object and probe needs: geometry, motion, orientation."""
+"""The description of the experiment in a start document: geometry, motion and orientation, as the reconstruction needs them."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ class Experiment:
     ----------
     geometry : Geometry
     canvas : Canvas
-        Where the object lies.
+        The pixels of the object.
     centred : bool
         Whether the direct beam is in the middle of frames; else at [0, 0]. Near-field frames count as centred.
     live_fraction : float
-        Part of a trigger's time during which a frame is exposed and the sample moves; 0 for a sample that stands still.
+        Fraction of a trigger's time during which a frame is exposed and the sample moves; 0 for a sample at rest.
     orientation : str or None
-        How detector and stage lie to each other, where the start document says so.
+        Orientation of the detector relative to the stage, if the start document gives it.
     bad_pixels : str or None
         Data set in the file of the frames that marks bad pixels.
     wavelength_um : float or None
-        None where positions are in pixels of the object, or nobody says the energy.
+        None if positions are in pixels of the object, or the energy is unknown.
     defocus_mm : float or None
-        How far behind its focus the beam meets the sample, by the optics that the start document names.
+        Distance of the sample behind the focus, for the optics that the start document names.
     in_pixels : bool
-        Whether positions are in pixels of the object, whose size nobody knows.
+        Whether positions are in pixels of the object, whose size is unknown.
     """
 
     geometry: Geometry
@@ -58,12 +58,12 @@ class Experiment:
         start : mapping
         layout : Layout
         padding : int, optional
-            Far field: pixels of a side that frames are padded to, all of those around them not measured.
+            Far field: side in pixels to which frames are padded; the additional pixels count as not measured.
 
         Raises
         ------
         ValueError
-            If something needed is missing; the message says what.
+            If something required is missing; the message says what.
         """
         entry = start[ENTRY]
         geometry = _geometry(entry, layout, padding)
@@ -93,7 +93,9 @@ class Experiment:
 
 
 _BYTES_A_PIXEL = 40
-"""Of the object while it is reconstructed: itself, the mean of the last sweeps, the update, and what is stored."""
+"""Bytes per pixel of the object during reconstruction: the object, the mean of the last sweeps, the update, and the stored
+arrays.
+"""
 
 
 def _check_memory(canvas: Canvas) -> None:
@@ -114,7 +116,7 @@ def _defocus(entry: Mapping[str, Any]) -> float | None:
 
 
 def _in_pixels(entry: Mapping[str, Any]) -> bool:
-    """Whether an ingested scan says nothing of lengths."""
+    """Whether an ingested scan contains no lengths."""
     return entry.get("geometry") == "far_field" and not any(entry.get(key) for key in _LENGTHS)
 
 

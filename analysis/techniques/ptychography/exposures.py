@@ -1,4 +1,4 @@
-"""Which frames of a scan are one exposure, and where the sample was during each."""
+"""Which frames of a scan form an exposure, and the positions of the sample during each."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import numpy as np
 from analysis.ptychography.canvas import motion_during_frames, path_of_exposure
 from analysis.ptychography.streaming import BLOCK
 
-_TESTED = 200  # exposures by which orientations and first probes are compared
+_TESTED = 200  # exposures used to compare orientations and first probes
 _TESTED_LINES = 8  # of the scan's grid, at least
 
 
 class Exposures:
-    """What is kept of every frame: its trigger, its row in the file and its position; and which of them are one exposure.
+    """The trigger, the row in the file and the position of every frame, and which frames form an exposure.
 
-    Frames of an exposure are of one line, and of consecutive triggers but for those that were lost.
+    Frames of an exposure belong to one line, and to consecutive triggers except for lost ones.
 
     Parameters
     ----------
     binning : int or None
-        So many frames are an exposure; None until `bin_by` says it.
+        Number of frames per exposure; None until `bin_by` sets it.
 
     Attributes
     ----------
@@ -44,12 +44,12 @@ class Exposures:
             self._divide(known)
 
     def bin_by(self, binning: int) -> None:
-        """Say how many frames are an exposure."""
+        """Set the number of frames per exposure."""
         self._binning = binning
         self._divide(0)
 
     def blocks(self, *, ended: bool) -> int:
-        """Blocks of exposures that are whole: the exposure behind has begun, or there are no more."""
+        """Blocks of exposures that are complete: the next exposure has begun, or there are no more."""
         return -(-len(self._starts) // BLOCK) if ended else max(0, len(self._starts) - 1) // BLOCK
 
     def block(self, number: int) -> list[slice]:
@@ -59,7 +59,7 @@ class Exposures:
     def path(self, exposure: slice, live: float | None) -> np.ndarray:
         """Places (S, 2) of the sample during an exposure, pixels.
 
-        `live` is the part of a frame's time that is exposed; None: the mean position stands for all.
+        `live` is the fraction of a frame's time during which it is exposed; None: the mean position represents all.
         """
         positions = self.positions[exposure]
         if live is None:
@@ -70,12 +70,12 @@ class Exposures:
         return path_of_exposure(positions[0] - moved[0] / 2, positions[-1] + moved[-1] / 2)
 
     def enough_to_compare(self) -> bool:
-        """Whether those exposures have come by which orientations and first probes are compared."""
+        """Whether the exposures used to compare orientations and first probes have arrived."""
         needed = self._needed()
         return needed is not None and len(self._starts) > needed
 
     def around_the_middle(self) -> list[slice]:
-        """Exposures near each other, in order, by which orientations and first probes are compared."""
+        """Neighbouring exposures, in order, used to compare orientations and first probes."""
         starts = np.array(self._starts[: self._needed()])
         places = self.positions[starts]
         far = np.hypot(*(places - np.median(places, axis=0)).T)
@@ -93,7 +93,7 @@ class Exposures:
                 self._starts.append(index)
 
     def _needed(self) -> int | None:
-        """The first exposures that are enough and in enough lines; None if there are no such."""
+        """The first exposures that are enough and extend over enough lines; None if there are none."""
         _, first = np.unique(self._lines, return_index=True)
         if len(first) < _TESTED_LINES:
             return None

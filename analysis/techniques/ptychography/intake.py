@@ -1,8 +1,8 @@
 """Frames and positions of a scan in, batches of frames with their positions out.
 
 Both are joined by the number of the trigger, which the detector writes beside the pixels and the trigger box beside the
-positions: a frame or a position that was lost shifts nothing. The two streams are independent, so a number is decided when both
-have got that far: it is used if both have it, else the ledger says which one stayed alone. Pixels are read from the detector's
+positions: a lost frame or position shifts nothing. The two streams are independent, so a number is decided when both have
+reached it: it is used if both have it; otherwise the ledger says which one was missing. Pixels are read from the detector's
 file in windows.
 """
 
@@ -35,25 +35,23 @@ REASONS: dict[str, str] = {
     "all_zero": "the frame holds no count at all",
     "saturated": "a hundredth of the frame's pixels or more are saturated",
 }
-"""Why a trigger is not used."""
+"""Reasons why a trigger is not used."""
 
 _SATURATED_PART = 0.01
 _MICROMETRES = {"um": 1.0, "µm": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "m": 1e6}
-_NARROW = 0.05  # positions that span less than this part of the grid are in another unit than they say
+_NARROW = 0.05  # if positions span less than this fraction of the grid, their unit is not the stated one
 
 POSITION = np.dtype([("number", "<i8"), ("time", "<f8"), ("y", "<f8"), ("x", "<f8")])
 _JOINED = np.dtype([("number", "<i8"), ("row", "<i8"), ("cell", "<i8"), ("y", "<f8"), ("x", "<f8"), ("received", "<i8")])
 
 
 class Triggers:
-    """Turns the documents of one scan into batches of frames.
+    """Converts the documents of one scan to batches of frames.
 
     The columns of a batch:
 
-    frames : (B, H, W), counts; 0 in pixels that are bad or have overflowed, which hold the largest number of their type.
-    row : int64, the frame's row in the detector's file.
-    cell : int64, the cell of the scan's grid.
-    y, x : float64, position, um.
+    frames : (B, H, W), counts; 0 in pixels that are bad or have overflowed, which hold the largest number of their type. row
+    : int64, the frame's row in the detector's file. cell : int64, the cell of the scan's grid. y, x : float64, position, um.
     dose : float64, counts in all frames up to and including this one.
 
     Parameters
@@ -61,14 +59,14 @@ class Triggers:
     start : mapping
         The run's start document.
     folders : sequence of Path
-        Where the detector's files may lie.
+        Folders in which the detector's files may be.
     wait_for_end : bool
         Release nothing before `end()`: then nothing at all depends on the order of the documents.
 
     Raises
     ------
     RunRefused
-        If the start document doesn't describe such a scan.
+        If the start document does not describe such a scan.
     """
 
     def __init__(self, start: Mapping[str, Any], folders: Sequence[Path], *, wait_for_end: bool = False) -> None:
@@ -88,19 +86,19 @@ class Triggers:
         self._received = 0
         self._last_number = 0
         self._dose = 0.0
-        self._bad: np.ndarray | None = None  # pixels, known with the first frame
+        self._bad: np.ndarray | None = None  # bad pixels, known from the first frame on
         self._marked = self._overflown = 0
         self._largest: int | None = None
         self._span = _Span()
 
     @property
     def stopped(self) -> bool:
-        """Whether the run's stop document has come."""
+        """Whether the run's stop document has arrived."""
         return self._streams.stopped
 
     @property
     def revised(self) -> bool:
-        """Whether a document came that would have changed what had already been taken."""
+        """Whether a document arrived that would have changed what had already been taken."""
         return self._positions.revised or self._frames.revised
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
@@ -108,7 +106,7 @@ class Triggers:
         self._streams(name, doc)
 
     def end(self) -> None:
-        """No further document will come."""
+        """Note that no further document will arrive."""
         self._ended = True
 
     def take(self) -> Batch | None:
@@ -126,7 +124,7 @@ class Triggers:
         return None
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
-        """Frames that were handed out before, (B, H, W), by their rows in the file.
+        """Frames that were released before, (B, H, W), by their rows in the file.
 
         Raises
         ------
@@ -145,7 +143,7 @@ class Triggers:
         return frames[back]
 
     def pixels_marked_in(self, dataset: str) -> np.ndarray:
-        """Where a data set (H, W) of the detector's file isn't zero, bool.
+        """Where a data set (H, W) of the detector's file is not zero, bool.
 
         Raises
         ------
@@ -155,12 +153,12 @@ class Triggers:
         return self._files[self.layout.image].beside(dataset) != 0
 
     def close(self) -> None:
-        """Close the detector's file; it is opened again when it is read."""
+        """Close the detector's file; it is opened again at the next read."""
         for file in self._files.values():
             file.close()
 
     def ledger(self) -> Ledger:
-        """What became of every trigger so far; complete when everything has been taken after `end()`."""
+        """What happened to every trigger so far; complete when everything has been taken after `end()`."""
         ledger = copy.deepcopy(self._counts)
         ledger.received = self._received + ledger.rejected["bad_number"]
         ledger.duplicates = self._positions.duplicates + self._frames.duplicates + self._frames.conflicts
@@ -199,7 +197,7 @@ class Triggers:
         return _MICROMETRES[units]
 
     def _take_numbers(self) -> None:
-        """Read the numbers of frames whose pixels have been announced too."""
+        """Read the numbers of frames whose pixels have also been announced."""
         for datum in self._streams.datums(self.layout.frames):
             if datum.key in self._files:
                 data_key = self._streams.data_key(self.layout.frames, datum.key)
@@ -215,7 +213,7 @@ class Triggers:
         found = np.empty(len(readable), dtype=FRAME)
         found["number"], found["time"], found["row"] = rows, readable, readable
         self._numbered = announced
-        # A data set may be longer than frames were taken: its rest is filled with zeros.
+        # A data set may be longer than the number of frames: its rest is filled with zeros.
         taken = found["number"] > 0
         for _ in range(int(np.count_nonzero(~taken))):
             self._counts.reject(0, "empty_row")
@@ -223,7 +221,7 @@ class Triggers:
         self._frames.add(found[taken])
 
     def _join(self) -> None:
-        """Decide all numbers that both streams have got to."""
+        """Decide all numbers that both streams have reached."""
         last = [_last(self._positions), _last(self._frames)]
         up_to = max(last) if self._ended else min(last)
         if up_to <= min(self._positions.passed, self._frames.passed):
@@ -256,7 +254,7 @@ class Triggers:
             self._joined.append(joined[known & inside])
 
     def _window(self) -> Batch | None:
-        """The next frames with their pixels, those left out that are no good."""
+        """The next frames with their pixels, without unusable ones."""
         rows = self._joined.pop(0)
         if len(rows) > WINDOW:
             self._joined.insert(0, rows[WINDOW:])
@@ -268,7 +266,7 @@ class Triggers:
         rows = rows[there]
         if not len(rows):
             return None
-        if (readable != rows["row"]).any():  # frames came out of order
+        if (readable != rows["row"]).any():  # frames arrived out of order
             frames = frames[np.searchsorted(readable, rows["row"])]
         frames, overflown = self._measured(frames)
         pixels = frames.reshape(len(frames), -1)
@@ -293,10 +291,10 @@ class Triggers:
         return Batch(rows["number"], columns, rows["received"])
 
     def _measured(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Frames with 0 in place of what is no measurement, and how many pixels of each, (B,), have overflowed.
+        """Frames with 0 in pixels without a measurement, and the number of overflows in each, (B,).
 
-        Detectors write the largest number of their type for bad pixels, and for pixels that have counted more than it. Those that
-        hold it in the first frame of the scan are bad; in any other it is an overflow.
+        Detectors write the largest number of their type for bad pixels, and for pixels with more counts. Pixels with this
+        value in the first frame of the scan are bad; in any other frame it is an overflow.
         """
         whole = frames.dtype.kind in "iu"
         self._largest = int(np.iinfo(frames.dtype).max) if whole else None
@@ -329,7 +327,7 @@ class Triggers:
 
 
 class _Span:
-    """How far the positions reach."""
+    """The range of the positions."""
 
     def __init__(self) -> None:
         self._low, self._high = np.full(2, np.inf), np.full(2, -np.inf)
@@ -341,7 +339,7 @@ class _Span:
             self._high = np.maximum(self._high, known.max(axis=1))
 
     def remarks(self, layout: Layout) -> list[str]:
-        """Whether the positions can be in the unit that they are said to be in."""
+        """A remark if the positions cannot be in the stated unit."""
         planned = [abs(last - first) for first, last, _ in (layout.grid.y_um, layout.grid.x_um)]
         remarks = []
         for axis, low, high, plan in zip("yx", self._low, self._high, planned, strict=True):

@@ -1,4 +1,4 @@
-"""What a start document says of a ptychographic scan: where frames and positions are, and how it was planned."""
+"""The description of a ptychographic scan in a start document: frames, positions and the planned grid."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Layout:
     shape : (H, W)
         Pixels of a frame.
     grid : Grid
-        Where the maps lie.
+        The grid of the maps.
     saturation : int or None
-        Counts from which on a pixel is saturated.
+        Counts at which a pixel is saturated.
     pixel_size_um : (float, float)
         Size of a cell of the maps.
     expected : int or None
@@ -81,7 +81,7 @@ class Layout:
         Raises
         ------
         RunRefused
-            If something needed is missing or of another kind than it must be.
+            If something required is missing or of the wrong kind.
         """
         entry = start.get(ENTRY)
         if not isinstance(entry, Mapping):
@@ -105,12 +105,12 @@ class Layout:
 
     @property
     def pixel_size_um(self) -> tuple[float | None, float | None]:
-        """Distance of lines and of points (um); None where there is one alone."""
+        """Distance of lines and of points (um); None if there is only one."""
         return _step(self.grid.y_um), _step(self.grid.x_um)
 
 
 def _nearest(values: np.ndarray, first: float, last: float, num: int) -> tuple[np.ndarray, np.ndarray]:
-    if num == 1:  # there is no step by which a position could be outside
+    if num == 1:  # without a step, no position is outside
         return np.zeros(len(values), dtype=np.int64), np.isfinite(values)
     step = (last - first) / (num - 1) if last != first else 1.0
     place = (values - first) / step

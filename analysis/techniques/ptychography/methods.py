@@ -1,4 +1,4 @@
-"""The methods of ptychography, and what each is made by."""
+"""The methods of ptychography, and their functions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from analysis.techniques.ptychography.sums import sums_metadata, sums_options, s
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """A method: what it is called, what it is, what can be chosen, and what makes its words and reconstructions.
+    """A method: its name, description and options, and the functions that make its metadata and reconstructions.
 
-    `checked` gets options, and raises ValueError for those that make no sense; the other functions get the scan and a valid
-    recipe of the method.
+    `checked` is called with options, and raises ValueError for invalid ones; the other functions are called with the scan and
+    a valid recipe of the method.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The options of `epie`: their defaults, and what makes no sense."""
+"""The options of `epie`: their defaults, and their checks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from analysis.ptychography.orientation import ORIENTATIONS
 
 AUTO = "auto"
 DENOISERS: Mapping[str, str | None] = {"tv": None, "nlm": None, "prior_arch1": "arch1", "prior_arch2": "arch2"}
-"""What `denoise` may be: total variation, non-local means, and the deep image prior by its architecture."""
+"""Values of `denoise`: total variation, non-local means, and the deep image prior by its architecture."""
 
 DEFAULTS: Mapping[str, Any] = {
     "sweeps": 30,
@@ -44,7 +44,7 @@ def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If one is unknown, or its value makes no sense; the message says what does.
+        If one is unknown, or its value is invalid; the message says what is valid.
     """
     unknown = [str(name) for name in options if name not in DEFAULTS]
     if unknown:

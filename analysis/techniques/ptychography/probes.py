@@ -1,4 +1,4 @@
-"""Probes that other reconstructions found, as references under the hash of their content."""
+"""Probes found by other reconstructions, as references under the hash of their content."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from analysis.documents.log import LogReader, log_paths
 from analysis.documents.references import Reference, ReferenceDiffers, ReferenceMissing, ReferenceName, ReferenceStore
 from analysis.ptychography.geometry import Geometry
 
-_SAME_PIXEL = 0.01  # relative: more blurs nothing that a first probe holds
+_SAME_PIXEL = 0.01  # relative: a larger difference would matter even for a first probe
 
 
 def probe_reference(store: ReferenceStore, told: str) -> Reference:
-    """The probe of this hash, or that of the finished reconstruction with this uid, which is then stored.
+    """The probe with this hash, or the probe of the finished reconstruction with this uid, which is then stored.
 
     Raises
     ------
@@ -38,14 +38,14 @@ def first_probe(reference: Reference, geometry: Geometry, counts: float) -> np.n
     ----------
     reference : Reference
     geometry : Geometry
-        Of the scan that is to be reconstructed.
+        Geometry of the scan that is to be reconstructed.
     counts : float
         Mean counts of a frame.
 
     Raises
     ------
     ValueError
-        If it has other pixels, or is no wave.
+        If its pixels differ, or it is not a wave.
     """
     probe = reference.arrays["real"] + 1j * reference.arrays["imaginary"]
     name = f"the probe {reference.identity[:12]}"

@@ -1,4 +1,4 @@
-"""A ptychographic scan and its reconstructions: what connects documents with the algorithms of `analysis.ptychography`."""
+"""A ptychographic scan and its reconstructions: the link between documents and `analysis.ptychography`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PtychographyRun:
     start : mapping
         Its start document.
     store : ReferenceStore
-        Below its state directory may lie the detector's files.
+        The detector's files may be below its state directory.
 
     Raises
     ------
@@ -37,7 +37,7 @@ class PtychographyRun:
     def __init__(self, start: Mapping[str, Any], store: ReferenceStore) -> None:
         self._scan = Scan(start, Layout.of(start), self._latest, store)
         self._folders = frame_folders(store.state_dir)
-        self._intake: Triggers | None = None  # the latest, which knows where the frames are
+        self._intake: Triggers | None = None  # the latest one, which knows where the frames are
 
     @property
     def expected(self) -> int | None:
@@ -49,12 +49,12 @@ class PtychographyRun:
         return METHODS[recipe.method].quantities(self._scan, recipe)
 
     def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
-        """What the images are, and how the scan was taken."""
+        """The meaning of the images, and how the scan was taken."""
         return METHODS[recipe.method].metadata(self._scan, recipe)
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What was assumed of a scan that was measured elsewhere."""
+        """Assumptions about a scan that was measured elsewhere."""
         return [str(remark) for remark in self._scan.start[ENTRY].get("remarks", [])]
 
     def intake(self, *, wait_for_end: bool = False) -> Triggers:
@@ -63,7 +63,7 @@ class PtychographyRun:
         return self._intake
 
     def reconstruction(self, recipe: Recipe) -> Reconstruction:
-        """A new reconstruction. Raises ValueError for a recipe that isn't valid."""
+        """A new reconstruction. Raises ValueError for an invalid recipe."""
         if recipe.method not in METHODS:
             raise ValueError(f"unknown method {recipe.method!r}; the methods of ptychography are {', '.join(METHODS)}")
         return METHODS[recipe.method].reconstruction(self._scan, recipe)

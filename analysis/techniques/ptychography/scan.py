@@ -1,4 +1,4 @@
-"""What a method of ptychography may ask of the run that it reconstructs."""
+"""The data of a run that its reconstruction methods may use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Scan:
         Its start document.
     layout : Layout
     stored : callable
-        Returns the frames; called when they are needed, since they are not known before the first documents.
+        Returns the frames; called when they are needed, because they are not known before the first documents.
     store : ReferenceStore
     """
 
@@ -32,7 +32,7 @@ class Scan:
 
     @property
     def frames_told(self) -> str:
-        """What the frames are, for people."""
+        """A description of the frames for users."""
         height, width = self.layout.shape
         rate = self.start[ENTRY].get("rate_hz")
         return f"frames of {height}x{width} pixels" + (f", {rate:g} Hz" if rate else "")

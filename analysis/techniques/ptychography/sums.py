@@ -16,7 +16,7 @@ from analysis.techniques.ptychography.scan import Scan
 
 
 def sums_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """No options. Raises ValueError if there are some."""
+    """There are no options; raises ValueError if some are given."""
     if options:
         raise ValueError(f"sums has no option {', '.join(map(str, options))}: leave it out")
     return {}
@@ -34,7 +34,7 @@ def sums_quantities(scan: Scan, recipe: Recipe) -> dict[str, Quantity]:
 
 
 def sums_metadata(scan: Scan, recipe: Recipe) -> dict[str, Any]:
-    """What the images are."""
+    """The meaning of the images."""
     ny, nx = scan.layout.grid.shape
     return {
         "image": {"quantity": "counts of a frame", "units": "counts", "pixel_size_um": list(scan.layout.pixel_size_um)},

@@ -1,4 +1,4 @@
-"""The newest estimate of a reconstruction as an HDF5 file, with all that is known of how it was made."""
+"""The newest estimate of a reconstruction as an HDF5 file, with everything known about how it was made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analysis.offline.export import newest_estimate
 
 
 def estimate_file(reader: LogReader, uid: str) -> bytes:
-    """A file with a data set for each array and each number of the newest estimate.
+    """Return a file with a data set for each array and each number of the newest estimate.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def estimate_file(reader: LogReader, uid: str) -> bytes:
     Returns
     -------
     bytes
-        The data sets have `meaning` and `units` as attributes; the file has the start document and, once there is one, the stop
-        document, as JSON.
+        The data sets have `meaning` and `units` as attributes; the file has the start document and, once there is one, the
+        stop document, as JSON.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How the services are, as they last said themselves."""
+"""The state of the services, according to their last reports."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from analysis.documents.status import is_running, read_status, service_state
 
 
 def health(state_dir: Path) -> list[dict[str, Any]]:
-    """Name, state, whether it is well, and what it says, of Tiled, the archiver and the worker."""
-    told = [{"name": "Tiled", "state": "running", "well": True, "says": ""}]  # else nobody would be told
+    """Name, state, health and remarks of Tiled, the archiver and the worker."""
+    told = [{"name": "Tiled", "state": "running", "well": True, "says": ""}]  # if Tiled did not run, there would be no page
     for name in ("archiver", "worker"):
         said = read_status(state_dir, name)
         state, says = _state(said)

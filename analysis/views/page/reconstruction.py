@@ -1,4 +1,4 @@
-"""A reconstruction as the page shows it, by the quantities that its technique declared: no technique is known here."""
+"""A reconstruction as the page shows it, based on the quantities that its technique declares: no technique is known here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.documents.log import LogReader, Record
 from analysis.documents.log_reader import RunInfo
 from analysis.documents.streams import PRIMARY
 
-_POINTS = 250  # of a curve: as many as can be told apart
+_POINTS = 250  # of a curve: as many as can be distinguished
 _STANDARD = ("used", "number_last", "final", "restart", "elapsed_s", "expected", "received", "rejected")
 _OF_START = ("method", "purpose", "caption", "rows", "scan_id")
 
@@ -48,13 +48,13 @@ class Reconstruction:
 
     @property
     def state(self) -> str:
-        """What it is doing."""
+        """Its state."""
         if self._stop is None:
             return "running"
         return "done" if self._stop["exit_status"] == "success" else "failed"
 
     def follow(self, reader: LogReader, *, whole: bool) -> None:
-        """Read what is new; of one that had ended before, only how it ended, unless the `whole` is wanted."""
+        """Read new documents; if the run had ended before, only its end, unless the `whole` run is requested."""
         if self._ended_at is not None and not whole:
             if self._stop is None:
                 for record in reader.read(self._ended_at - 1, run=self.uid, limit=1, arrays=False):
@@ -69,7 +69,7 @@ class Reconstruction:
                 self._ended_at = record.position
 
     def told(self) -> dict[str, Any]:
-        """All that the page says of it."""
+        """All that the page shows of it."""
         stop = self._stop or {}
         arrays = array_keys(self._data_keys)
         return {
@@ -114,12 +114,12 @@ class Reconstruction:
 
     @property
     def _figures(self) -> list[str]:
-        """Numbers that the technique declared: those of quality, and others such as the dose."""
+        """Numbers that the technique declared: figures of quality, and others such as the dose."""
         return [key for key, said in self._data_keys.items() if "meaning" in said and not said["shape"]]
 
     @property
     def _useless(self) -> bool:
-        """Whether a figure says that the newest image is no better than none."""
+        """Whether a figure shows that the newest image is no better than a flat one."""
         return any(is_useless(self._data_keys[key], self._newest.get(key)) for key in self._figures)
 
     def _words(self, key: str) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from analysis.documents.log import LogError
 from analysis.offline.export import export_run
 
 STATE_VARIABLE = "GHOSTBEAM_SERVED_STATE_DIR"
-"""Where Tiled's process keeps the state directory that it serves: its exporters are told of no application."""
+"""Environment variable with the state directory that Tiled's process serves: its exporters have no access to the application."""
 
 
 def run_file(state_dir: Path, uid: str, *, only: str | None = None) -> Path:
-    """A file of `analysis.offline.export` in a temporary place, which the caller removes."""
+    """A file of `analysis.offline.export` in a temporary folder; the caller removes it."""
     with tempfile.NamedTemporaryFile(prefix="ghostbeam_", suffix=".h5", delete=False) as file:
         path = Path(file.name)
     try:
@@ -28,7 +28,7 @@ def run_file(state_dir: Path, uid: str, *, only: str | None = None) -> Path:
 
 
 async def exporter(mimetype: str, adapter: Any, metadata: Mapping[str, Any], filter_for_access: Any) -> bytes:
-    """The same for Tiled's server, by the metadata of a run, measured or derived."""
+    """The same for Tiled's server, from the metadata of a run, measured or derived."""
     start = metadata["start"]
     uid, only = (start["derived_from"], start["uid"]) if "derived_from" in start else (start["uid"], None)
     try:

@@ -1,4 +1,4 @@
-"""A scan as the page shows it: how far it is, how fast it goes, and what was read before it began."""
+"""A scan as the page shows it: its progress, its rate, and the readings before it began."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from analysis.documents.log import LogReader, Record
 from analysis.documents.log_reader import RunInfo
 from analysis.documents.status import is_running
 
-_WINDOW_S = 15.0  # over which the rate is taken
-_FIRST = 50  # documents of an ended run in which its baseline is looked for
+_WINDOW_S = 15.0  # interval over which the rate is computed
+_FIRST = 50  # documents of an ended run in which its baseline is searched
 _BASELINE = "baseline"
-_STALE_S = 10.0  # a session that has said nothing for so long is not believed
+_STALE_S = 10.0  # a session that has not reported for this long is ignored
 
 
 class Scan:
@@ -40,14 +40,14 @@ class Scan:
         self._units: dict[str, str] = {}
         self._conditions: dict[str, Any] = {}
         self._counts: Counter[str] = Counter()
-        self._course: deque[tuple[float, int]] = deque()  # when so many rows had come
+        self._course: deque[tuple[float, int]] = deque()  # times at which these numbers of rows had arrived
         self._last_row = 0.0
 
     def follow(self, reader: LogReader) -> None:
-        """Read what is new."""
+        """Read new documents."""
         if self.stop is not None:
             return
-        if self._ended_at is not None:  # its stop document says how many rows it has
+        if self._ended_at is not None:  # its stop document gives the number of its rows
             for record in reader.read(self._position - 1, run=self.uid, limit=_FIRST, arrays=False):
                 self._take(record)
             for record in reader.read(self._ended_at - 1, run=self.uid, limit=1, arrays=False):
@@ -61,7 +61,7 @@ class Scan:
             self._take(record)
 
     def summary(self) -> dict[str, Any]:
-        """What a list of runs says of it."""
+        """Its entry in a list of runs."""
         stop = self.stop or {}
         return {
             "uid": self.uid,
@@ -75,16 +75,16 @@ class Scan:
         }
 
     def told(self, now: float, session: Mapping[str, Any] | None = None, doubt: str | None = None) -> dict[str, Any]:
-        """All that the page says of it.
+        """All that the page shows of it.
 
         Parameters
         ----------
         now : float
             The present time, s since 1970.
         session : mapping, optional
-            What the session that scans last said of itself.
+            The last report of the session that scans.
         doubt : str, optional
-            What seems wrong, judged from the first rows.
+            A suspected problem, judged from the first rows.
         """
         rows, expected, rate = self._counts[self._stream], self._expected, self._rate(now)
         left = (expected - rows) / rate if expected and rate else None
@@ -116,7 +116,7 @@ class Scan:
             return "primary"
 
     def _rate(self, now: float) -> float | None:
-        """Rows a second over the last seconds; None before there are two."""
+        """Rows per second over the last seconds; None before there are two."""
         if self.stop is not None or len(self._course) < 2:
             return None
         (first, before), (_, rows) = self._course[0], self._course[-1]
@@ -150,7 +150,7 @@ class Scan:
 
 
 def _session_state(session: Mapping[str, Any]) -> dict[str, Any] | None:
-    """State ("running", "paused" or "gone", for example), what the plan waits for, and conditions; None if there is no news."""
+    """State ("running", "paused" or "gone", for example), what the plan waits for, and conditions; None without news."""
     if not is_running(session):
         return {"state": "gone", "waiting": [], "conditions": []}
     if time.time() - session["time"] > _STALE_S:

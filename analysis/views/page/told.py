@@ -1,4 +1,4 @@
-"""What the page shows of runs, reconstructions and services, from the document log and the services' own words."""
+"""What the page shows of runs, reconstructions and services, from the document log and the services' reports."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from analysis.views.signal import FirstRows
 
 _LISTED = 20  # scans; their documents are small, their images stay in Tiled
 _STATE_S = 0.5
-_OLDER = 60  # older scans that somebody has looked at
+_OLDER = 60  # older scans that a user has opened
 
 
 class Told:
-    """Follows both logs. Each call reads what is new, without arrays.
+    """Follows both logs. Each call reads the new documents, without arrays.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Told:
         self._states: dict[str | None, tuple[float, bytes]] = {}
 
     def state_json(self, chosen: str | None) -> bytes:
-        """The state as JSON, renewed when it is half a second old: several browsers share one."""
+        """The state as JSON, renewed after half a second: several browsers share it."""
         made, content = self._states.get(chosen, (-math.inf, b""))
         if time.monotonic() - made > _STATE_S:
             content = orjson.dumps(self.state(chosen), default=str)
@@ -53,12 +53,12 @@ class Told:
         return content
 
     def state(self, chosen: str | None) -> dict[str, Any]:
-        """Everything that the page shows beside the images.
+        """Everything that the page shows besides the images.
 
         Parameters
         ----------
         chosen : str or None
-            Uid of the run to show; by default, and where there is no such run, the one that runs, or ran last.
+            Uid of the run to show; by default, and if there is no such run, the running or last one.
         """
         self._look_for_runs()
         if chosen is not None and chosen not in self._scans and chosen not in self._older:
@@ -135,7 +135,7 @@ class Told:
                 self._reconstructions[info.uid] = Reconstruction(info)
 
     def _newest(self) -> Scan | None:
-        """The scan that runs; else the last one that was reconstructed; else the last one."""
+        """The running scan; else the last one that was reconstructed; else the last one."""
         scans = list(self._scans.values())
         running = [scan for scan in scans if scan.stop is None]
         reconstructed = [scan for scan in scans if self._of(scan.uid)]
