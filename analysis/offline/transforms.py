@@ -8,8 +8,6 @@ with periodic borders, in the nested layout of `analysis.offline.haar`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from analysis.ghost.likeness import roughness
@@ -33,8 +31,11 @@ _OTHER_NAMES = {
 LARGEST = 128
 """16384 masks of 128x128 pixels are a quarter of a gigabyte as whole numbers, one in single precision."""
 
-_FAR_ROUGHER = 1.4
-"""An image that is so much rougher than by another transform is of the wrong one."""
+_FAR_ROUGHER = 1.15
+"""An image that is so much rougher than in another order is in the wrong one."""
+
+_NEARLY, _FEW_BELOW, _MANY_BELOW = 0.98, 0.01, 0.1
+"""How near the first coefficient is to the largest; part of the power of the coarsest that is of negative ones."""
 
 
 def transform_named(name: str) -> str:
@@ -92,24 +93,31 @@ def hadamard_functions(size: int, order: str) -> np.ndarray:
 
 
 def unlikely(coefficients: np.ndarray, name: str) -> str | None:
-    """Which other transform makes a far smoother image of coefficients (N, N); None if none does.
+    """Which other transform coefficients (N, N) of an object that is nowhere negative are far more likely of; None if of none.
 
-    Wrong functions make an image that looks like noise.
+    Of Hadamard masks the first coefficient, the sum of the object, is the largest, and the coarsest have both signs; the coarsest
+    of wavelets are local means, and so not negative. Orders of Hadamard masks are told by how rough the image is.
     """
     known = np.nan_to_num(coefficients.astype(np.float64), posinf=0.0, neginf=0.0)
-    size = len(known)
-    images: dict[str, Callable[[], np.ndarray]] = {
-        HAAR: lambda: _inverse(known, _functions_of_wavelet("haar", size, sign=-1)),
-        **{
-            kind: lambda kind=kind: _product(known, hadamard_functions(size, kind))  # type: ignore[misc]
-            for kind in (SEQUENCY, NATURAL, DYADIC)
-        },
-    }
-    if name not in images:
-        images[name] = lambda: _inverse(known, _functions_of_wavelet(name, size))
-    told = {kind: roughness(make()[None])[0] for kind, make in images.items()}
-    best = min(told, key=lambda kind: told[kind])
-    return best if told[name] > _FAR_ROUGHER * told[best] else None
+    coarse = known[:COARSEST, :COARSEST]
+    below = float(np.sum(np.minimum(coarse, 0) ** 2)) / max(float(np.sum(coarse**2) - coarse[0, 0] ** 2), 1e-300)
+    largest_first = coarse[0, 0] >= _NEARLY * np.abs(known).max() > 0
+    if name.startswith("hadamard"):
+        if below < _FEW_BELOW and not largest_first:
+            return HAAR
+        rough = _roughness_by_order(known)
+        best = min(rough, key=lambda order: rough[order])
+        return best if rough[name] > _FAR_ROUGHER * rough[best] else None
+    if largest_first and below > _MANY_BELOW:
+        rough = _roughness_by_order(known)
+        return min(rough, key=lambda order: rough[order])
+    return None
+
+
+def _roughness_by_order(coefficients: np.ndarray) -> dict[str, float]:
+    """How rough the image of Hadamard coefficients is in each order."""
+    images = np.stack([_product(coefficients, hadamard_functions(len(coefficients), order)) for order in _PLACES])
+    return dict(zip(_PLACES, np.nan_to_num(roughness(images)).tolist(), strict=True))
 
 
 def zero_scales(coefficients: np.ndarray) -> list[int]:
@@ -141,30 +149,15 @@ def _wavelet_masks(name: str, size: int) -> np.ndarray:
     return masks.reshape(size * size, size, size)
 
 
-def _functions_of_wavelet(name: str, size: int, sign: int = 1) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+def _functions_of_wavelet(name: str, size: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Mean and detail functions (s, size) of each scale s, by which coefficients follow from an image."""
     import pywt
 
     mean, functions = np.eye(size), {}
     while len(mean) > COARSEST:
         mean, detail = pywt.dwt(mean, name, mode="periodization", axis=0)
-        functions[len(mean)] = mean, sign * detail
+        functions[len(mean)] = mean, detail
     return functions or {COARSEST: (mean, mean)}
-
-
-def _inverse(coefficients: np.ndarray, functions: dict[int, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """The image W' c of wavelet coefficients (N, N): that of orthonormal wavelets, and much like it for others."""
-    size = len(coefficients)
-    scale = COARSEST
-    mean = functions[scale][0]
-    image = mean.T @ coefficients[:scale, :scale] @ mean
-    while scale < size:
-        mean, detail = functions[scale]
-        fine = slice(scale, 2 * scale)
-        image += detail.T @ coefficients[fine, :scale] @ mean + mean.T @ coefficients[:scale, fine] @ detail
-        image += detail.T @ coefficients[fine, fine] @ detail
-        scale *= 2
-    return np.asarray(image)
 
 
 def _product(coefficients: np.ndarray, walsh: np.ndarray) -> np.ndarray:
