@@ -32,6 +32,8 @@ _BEYOND_CHANCE = 4.5
 _SMOOTHER, _FAR_SMOOTHER = 0.94, 0.75
 """An alignment must make the image this much smoother than the given one; by itself, or beyond the scatter."""
 
+_STANDS_OUT = 0.85
+
 _FEWEST_FOR_DRIFT = 256
 _DRIFT = 0.02
 """Relative change of the level over a scan that is reported."""
@@ -161,6 +163,15 @@ class _Look:
         clearly = rough < _FAR_SMOOTHER * self.given or rough < self.given - 3 * self._scatter
         return clearly and self.certainty(rough) > _BEYOND_CHANCE and rough < _SMOOTHER * self.given
 
+    def stands_out(self, shift: int) -> bool:
+        """Whether the image of a shift is smoother than those of its neighbours.
+
+        In an order from coarse to fine, all shifts that give large buckets to coarser masks make smoother images.
+        """
+        told = {0: self.given, **self.shifts}
+        beside = min(told[near] for near in (shift - 1, shift + 1) if near in told)
+        return told[shift] < _STANDS_OUT * beside or told[shift] < beside - 3 * self._scatter
+
     def roughness(self, rows: list[np.ndarray]) -> np.ndarray:
         """Roughness of the images from deviations (M,) of buckets, one per row; 0 and NaN in a row: nothing is known."""
         deviations = np.stack(rows).astype(np.float32)
@@ -257,7 +268,7 @@ def _alignment(look: _Look) -> list[Mistake]:
     order = min(look.ordered, key=lambda one: look.ordered[one])
     if look.ordered[order] < look.shifts[shift] and look.better(look.ordered[order]):
         return [Mistake("order", f"masks and buckets are in different orders: {order} fits far better", order)]
-    if look.better(look.shifts[shift]):
+    if look.better(look.shifts[shift]) and look.stands_out(shift):
         late = f"bucket {shift + 1}" if shift > 0 else "bucket 1"
         early = "mask 1" if shift > 0 else f"mask {1 - shift}"
         return [
