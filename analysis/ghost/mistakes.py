@@ -129,7 +129,9 @@ class _Look:
     signed : bool
         Whether a mask holds a negative value.
     given : float
-        Roughness of the image for masks and buckets as given.
+        Roughness of the image that the roots of the buckets' deviations make, with masks and buckets as they are.
+    plain : float
+        That of the image of the deviations themselves.
     """
 
     def __init__(self, masks: Masks, buckets: np.ndarray) -> None:
@@ -147,11 +149,14 @@ class _Look:
         shifted = [self._shifted(shift) for shift in _SHIFTS]
         self.orders: Mapping[str, np.ndarray] = reorderings(self.number, self.shape[0] * self.shape[1])
         ordered = [residual(self.buckets[order], self.sums) for order in self.orders.values()]
-        told = self.roughness([residual(self.buckets, self.sums), *shifted, *ordered, *shuffled])
+        plain = residual(self.buckets, self.sums)
+        # By their roots: else the largest bucket alone, at the place of a coarse mask, would make a smooth image.
+        told = self.roughness([np.sign(row) * np.sqrt(np.abs(row)) for row in (plain, *shifted, *ordered, *shuffled)])
+        self.plain = float(self.roughness([plain])[0])
         self.given = float(told[0])
         self.shifts = dict(zip(_SHIFTS, told[1 : 1 + len(_SHIFTS)], strict=True))
         self.ordered = dict(zip(self.orders, told[1 + len(_SHIFTS) : -_SHUFFLES], strict=True))
-        self._usual = float(np.mean(told[-_SHUFFLES:]))
+        self._usual, self._least = float(np.mean(told[-_SHUFFLES:])), float(np.min(told[-_SHUFFLES:]))
         self._scatter = max(float(np.std(told[-_SHUFFLES:])), 0.004 * self._usual)
 
     def certainty(self, rough: float) -> float:
@@ -161,7 +166,8 @@ class _Look:
     def better(self, rough: float) -> bool:
         """Whether an image is so much smoother than the given one that this cannot be due to chance."""
         clearly = rough < _FAR_SMOOTHER * self.given or rough < self.given - 3 * self._scatter
-        return clearly and self.certainty(rough) > _BEYOND_CHANCE and rough < _SMOOTHER * self.given
+        unusual = self.certainty(rough) > _BEYOND_CHANCE and rough < _SMOOTHER * self._least
+        return clearly and unusual and rough < _SMOOTHER * self.given
 
     def stands_out(self, shift: int) -> bool:
         """Whether the image of a shift is smoother than those of its neighbours.
@@ -170,7 +176,10 @@ class _Look:
         """
         told = {0: self.given, **self.shifts}
         beside = min(told[near] for near in (shift - 1, shift + 1) if near in told)
-        return told[shift] < _STANDS_OUT * beside or told[shift] < beside - 3 * self._scatter
+        others = min(rough for one, rough in told.items() if one not in (shift - 1, shift, shift + 1))
+        return told[shift] < _STANDS_OUT * others and (
+            told[shift] < _STANDS_OUT * beside or told[shift] < beside - 3 * self._scatter
+        )
 
     def roughness(self, rows: list[np.ndarray]) -> np.ndarray:
         """Roughness of the images from deviations (M,) of buckets, one per row; 0 and NaN in a row: nothing is known."""
@@ -288,7 +297,7 @@ def _first_buckets(look: _Look) -> list[Mistake]:
     if number:
         row = np.zeros(look.number)
         row[number:] = residual(look.buckets[number:], look.sums[number:])
-        if look.roughness([row])[0] > _SMOOTHER * look.given:
+        if look.roughness([row])[0] > _SMOOTHER * look.plain:
             number = 0  # the first masks may be unusual themselves, such as coarse ones
     if not number and not look.signed and middle > 0 and (look.sums > 0).all():
         most = _IMPOSSIBLE * look.highest * middle * look.shape[0] * look.shape[1]
@@ -316,7 +325,7 @@ def _drift(look: _Look) -> list[Mistake]:
     if change < _DRIFT:
         return []
     without = residual(look.buckets / trend, look.sums)
-    if look.roughness([without])[0] > 0.97 * look.given:
+    if look.roughness([without])[0] > 0.97 * look.plain:
         return []
     return [Mistake("drift", f"the light drifts: buckets change by {100 * change:.0f} % in the course of the scan", "drift")]
 
