@@ -1,1 +1,1 @@
-"""The claims of ghostbeam, measured. Run one as `python -m benchmarks.NAME [--json FILE] [--quick] [--seed N]`."""
+"""Benchmarks that verify ghostbeam's claims. Run one as `python -m benchmarks.NAME [--json FILE] [--quick] [--seed N]`."""

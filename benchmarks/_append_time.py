@@ -1,4 +1,4 @@
-"""How long one append to Tiled takes: the unit of latencies, which differ by machine."""
+"""Time of one append to Tiled: the unit of latencies, which depends on the machine."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _APPENDS = 50
 
 
 def append_ms(catalog: Catalog) -> float:
-    """The time that one append of a row of ten numbers to a table takes (ms), median of fifty.
+    """The time of one append of a row of ten numbers to a table (ms), median of fifty.
 
-    Call it while nobody else writes: Tiled's SQLite tables take one writer, and refuse a second one now and then.
+    Call it while no other process writes: Tiled's SQLite tables accept one writer, and sometimes refuse a second one.
 
     Parameters
     ----------
     catalog : Catalog
-        Where a table is made for it.
+        The catalogue in which a table is made for this measurement.
     """
     row = pa.Table.from_pydict({f"number{column}": [0.0] for column in range(10)})
     table = catalog.root.create_appendable_table(row.schema, key=f"appended-{uuid.uuid4()}")
-    table.append_partition(0, row)  # the first also loads what is needed
+    table.append_partition(0, row)  # the first append also loads the required modules
     taken: list[float] = []
     for _ in range(_APPENDS):
         began = time.perf_counter()

@@ -29,7 +29,7 @@ class Browser:
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._last = 0
         self.complaints: list[str] = []
-        """What the page wrote to its console as an error, and exceptions, violations of its security policy included."""
+        """Errors that the page wrote to its console, and exceptions, including violations of its security policy."""
         self._stack = ExitStack()
         self._stack.callback(self._end)
         try:
@@ -42,22 +42,22 @@ class Browser:
 
     def open(self, address: str) -> None:
         """Open a page."""
-        self.call("Page.navigate", url="about:blank")  # else another part behind the # would be no new page
+        self.call("Page.navigate", url="about:blank")  # otherwise a different fragment (#...) would not load a new page
         self.call("Page.navigate", url=address)
 
     def reload(self) -> None:
-        """Load the page anew."""
+        """Reload the page."""
         self.call("Page.reload")
 
     def value(self, expression: str) -> Any:
-        """What a JavaScript expression is in the page; promises are waited for."""
+        """The value of a JavaScript expression in the page; promises are awaited."""
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in result:
             raise AssertionError(result["exceptionDetails"]["exception"].get("description", result["exceptionDetails"]["text"]))
         return result["result"].get("value")
 
     def wait(self, expression: str, seconds: float = 60.0) -> None:
-        """Wait until the expression is true; before the page is there it need make no sense."""
+        """Wait until the expression is true; errors before the page is loaded are ignored."""
         deadline = time.monotonic() + seconds
         while not self.value(f"(() => {{ try {{ return Boolean({expression}); }} catch {{ return false; }} }})()"):
             assert time.monotonic() < deadline, f"not within {seconds} s: {expression}\n{self.text()}\n{self.complaints}"
@@ -68,7 +68,7 @@ class Browser:
         return str(self.value("document.body.innerText"))
 
     def screenshot(self, path: Path) -> None:
-        """Write what is to be seen, as PNG."""
+        """Write a screenshot, as PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The near-field scan by cdtools (Levitan et al., MIT licence), which is no part of ghostbeam's requirements."""
+"""The near-field scan with cdtools (Levitan et al., MIT licence), which is not among ghostbeam's requirements."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-BATCH = 15  # frames a step, its default
+BATCH = 15  # frames per step, its default
 
 
 def near_field_by_cdtools(path: Path, target: float, epochs: int) -> tuple[float, float, float]:
-    """Frames/s, the smallest error of the amplitudes over the counts, and seconds until it was at most the target (NaN: never).
+    """Frames/s, the smallest error of the amplitudes over the counts, and seconds to the target (NaN: never).
 
-    Seconds are those of the processor. Raises ImportError where cdtools isn't installed.
+    Seconds are processor time. Raises ImportError if cdtools is not installed.
     """
     import torch
     from cdtools.datasets import Ptycho2DDataset
@@ -30,7 +30,7 @@ def near_field_by_cdtools(path: Path, target: float, epochs: int) -> tuple[float
     )  # fmt: skip
     torch.manual_seed(0)
     model: Any = FancyPtycho.from_dataset(dataset, near_field=True, propagation_distance=focus, n_modes=1, obj_padding=10)
-    # Object and probe alone, as ePIE here: no corrections of positions, background or counts.
+    # Only object and probe, as in ghostbeam's ePIE: no corrections of positions, background or counts.
     for name in ("translation_offsets", "background", "weights"):
         getattr(model, name).requires_grad = False
     spent, best, reached = 0.0, float("inf"), float("nan")

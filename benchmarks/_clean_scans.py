@@ -1,4 +1,4 @@
-"""Simulated ghost scans of programmed objects, and the usual mistakes planted into them."""
+"""Simulated ghost scans of programmed objects, and common mistakes introduced into them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS = ("random", "grey", "hadamard in sequency order", "hadamard in random ord
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Masks (M, H, W) and buckets (M,) as they were measured, and perhaps a picture of the object."""
+    """Masks (M, H, W) and buckets (M,) as measured, and optionally a picture of the object."""
 
     masks: np.ndarray
     buckets: np.ndarray
@@ -25,7 +25,7 @@ class Measured:
 
 
 def object_of(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A disc, a box and a bar, which lie otherwise when they are turned or mirrored."""
+    """A disc, a box and a bar, without any symmetry under rotation or reflection."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     height, width = shape
     image = np.zeros(shape)
@@ -36,7 +36,7 @@ def object_of(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 
 def clean_scan(number: int, size: int, seed: int) -> Measured:
-    """The scan of a number: its kind of masks, its object, how many realizations and how much noise follow from it."""
+    """The scan with a given number, which determines the masks, the object, the number of realizations and the noise."""
     rng = np.random.default_rng((seed, number))
     image = make_object(size, rng).astype(np.float64)
     masks = _masks(KINDS[number % len(KINDS)], size, int(rng.choice([0.25, 0.5, 1.0]) * size * size), rng)
@@ -46,7 +46,7 @@ def clean_scan(number: int, size: int, seed: int) -> Measured:
 
 
 def mistakes_of(size: int, seed: int) -> Iterator[tuple[str, str, Measured]]:
-    """Scans with a mistake each: what was done, what it is called, and the data."""
+    """Scans with one mistake each: a description, its name, and the data."""
     for kind in ("random", "hadamard in random order", "hadamard in sequency order"):
         rng = np.random.default_rng((seed, len(kind)))
         image = object_of((size, size), rng)

@@ -1,4 +1,4 @@
-"""What every benchmark needs: its command line, and a report of its figures against what they must reach."""
+"""The common parts of all benchmarks: the command line, and a report that compares the figures with their targets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SCAN_SPEED = 10.0
-"""Of the simulated beamline: some 25 realizations/s, where the real one would make 2 or 3."""
+"""Speed of the simulated beamline: about 25 realizations/s, where a real one would make 2 or 3."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What one figure must reach.
+    """The target of one figure.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Claim:
         What it measures, with the unit.
     below, at_most, at_least, exactly : float, optional
     within : (float, float), optional
-        Lowest and highest value allowed. Of these limits at most one is given.
+        Lowest and highest value allowed. At most one of these limits is given.
     """
 
     key: str
@@ -47,7 +47,7 @@ class Claim:
         return "" if self.within is None else f"{self.within[0]:g} to {self.within[1]:g}"
 
     def holds(self, value: float) -> bool:
-        """Whether a figure reaches it; NaN never does."""
+        """Whether a figure meets the target; NaN never does."""
         if self.below is not None:
             return value < self.below
         if self.at_most is not None:
@@ -60,7 +60,7 @@ class Claim:
 
 
 def arguments_parser(description: str) -> argparse.ArgumentParser:
-    """The options that all benchmarks have."""
+    """The options common to all benchmarks."""
     parser = argparse.ArgumentParser(
         description=description.splitlines()[0],
         epilog="\n".join(description.splitlines()[2:]),
@@ -73,7 +73,7 @@ def arguments_parser(description: str) -> argparse.ArgumentParser:
 
 
 def add_speed(parser: argparse.ArgumentParser) -> None:
-    """An option for how fast a simulated scan is."""
+    """Add an option for the speed of a simulated scan."""
     parser.add_argument(
         "--speed",
         type=float,
@@ -109,6 +109,6 @@ def report(claims: Sequence[Claim], figures: Mapping[str, float], details: Seque
 
 
 def percentile(values: Sequence[float], fraction: float) -> float:
-    """The smallest value that this fraction of all values does not exceed; NaN of none."""
+    """The smallest value that this fraction of all values does not exceed; NaN if there are none."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(fraction * len(ordered)) - 1)] if ordered else math.nan

@@ -1,4 +1,4 @@
-"""What Tiled holds of a run against what was logged, independently of the archiver's own check."""
+"""Compares a run in Tiled with the log, independently of the archiver's own check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from analysis.documents.log import Record
 
 
 def compare(container: Any, uid: str, records: Iterable[Record]) -> Counter[str]:
-    """Count the documents of a run that are "lost" or "duplicated", or out of "order"; one with other data is lost too.
+    """Count the documents of a run that are "lost" or "duplicated", or out of "order"; with different data it is lost.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Documents of made-up ghost-imaging scans, as a session would log them."""
+"""Documents of synthetic ghost-imaging scans, as a session would log them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from analysis.techniques.ghost.mask_sets import MaskSet
 from beamline.mask_plate import MaskPlate
 from sims.samples import make_sample
 
-PHOTONS = 1e5  # monitor counts an exposure
+PHOTONS = 1e5  # monitor counts per exposure
 EXPOSURE_S = 0.1
 SPECTRUM = "spectrum"  # data key of `spectra_documents`
 
@@ -24,7 +24,7 @@ _INTEGERS = ("mask_stage_index",)
 def ghost_scan_documents(
     plate: MaskPlate, num: int, *, uid: str, seed: int, recipes: list[Any] | None = None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The documents of a scan of `num` masks; each says that it was measured at the moment when it is asked for.
+    """The documents of a scan of `num` masks; the time of each is the moment when it is requested.
 
     Parameters
     ----------
@@ -33,11 +33,11 @@ def ghost_scan_documents(
     num : int
         Realizations.
     uid : str
-        Of the run.
+        Uid of the run.
     seed : int
-        Of sample and photons.
+        Seed of sample and photons.
     recipes : list, optional
-        Reconstructions that the run asks for.
+        Reconstructions that the run requests.
 
     Yields
     ------
@@ -63,7 +63,7 @@ def counted_scan_documents(
     seed: int,
     recipes: list[Any] | None = None,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The documents of a scan whose counts are given, as `ghost_scan_documents` makes them.
+    """The documents of a scan with given counts, in the form of `ghost_scan_documents`.
 
     Parameters
     ----------
@@ -72,13 +72,13 @@ def counted_scan_documents(
     diode, monitor : ndarray, (num,)
         Counts of each realization; their ratio is the mean over pixels of mask times sample.
     uid : str
-        Of the run.
+        Uid of the run.
     sample : str
-        Its name.
+        Name of the sample.
     seed : int
-        Of the stage's offsets.
+        Seed of the stage's offsets.
     recipes : list, optional
-        Reconstructions that the run asks for.
+        Reconstructions that the run requests.
     """
     offsets = np.random.default_rng((seed, 1)).normal(0, 0.1, (len(diode), 2))
     indices = np.arange(len(diode)) % len(masks.patterns)
@@ -106,7 +106,7 @@ def counted_scan_documents(
 
 
 def spectra_documents(num: int, channels: int, *, uid: str, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The documents of a scan with a spectrum of so many channels, uint32, at each of `num` points."""
+    """The documents of a scan with a spectrum of `channels` channels, uint32, at each of `num` points."""
     rng = np.random.default_rng(seed)
     yield "start", {"uid": uid, "time": time.time(), "plan_name": "count", "num_points": num}
     descriptor = str(uuid.uuid4())
@@ -123,7 +123,7 @@ def spectra_documents(num: int, channels: int, *, uid: str, seed: int) -> Iterat
 
 
 def paced(documents: Iterator[tuple[str, dict[str, Any]]], rate: float) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The same documents, `rate` of them a second: one that comes late does not delay those behind it."""
+    """The same documents at `rate` per second: a late one does not delay those after it."""
     began = time.monotonic()
     number = 0
     while True:

@@ -1,4 +1,4 @@
-"""One simulated scan, written in every form in which people have masks and buckets."""
+"""One simulated scan, written in all common file formats of masks and buckets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Scan:
     masks : bool array, (M, H, W)
     buckets : array, (M,)
     pairs : array, (M, 2)
-        Those of each mask and its complement, each pair with a gain of its own.
+        Buckets of each mask and its complement, each pair with its own gain.
     """
 
     masks: np.ndarray
@@ -48,16 +48,16 @@ class Scan:
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """A form, how it is written into a folder, and the masks and buckets that it means.
+    """A file format, how it is written into a folder, and the masks and buckets that it represents.
 
     Attributes
     ----------
     write : callable
-        Gets a folder; returns the file.
+        Called with a folder; returns the file.
     hints : Hints
-        What has to be said of it.
+        Information that the user has to give.
     mend : tuple of str
-        What has to be mended.
+        Corrections that have to be requested.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Form:
 
 
 def all_forms(scan: Scan, oblong: Scan) -> Iterator[Form]:
-    """Every form of a square scan, and of an oblong one what square masks do not show."""
+    """All formats of a square scan, and those formats of an oblong scan for which square masks are not a sufficient test."""
     masks, buckets = scan.masks, scan.buckets
     plain = {"masks": masks, "buckets": buckets}
 

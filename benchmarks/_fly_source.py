@@ -1,8 +1,8 @@
-"""A fly scan at a steady rate, without hardware: its frames go into a detector's file, and its documents into the log.
+"""A fly scan at a steady rate, without hardware: the frames go into a detector's file, the documents into the log.
 
-`python -m benchmarks._fly_source STATE_DIR UID LINES POINTS RATE_HZ` writes frames of 192x192 pixels as the simulated detector's
-writer does, and tells of them, and of the positions, every 0.1 s, as a session would. It prints the time (s since 1970) of the
-first trigger.
+`python -m benchmarks._fly_source STATE_DIR UID LINES POINTS RATE_HZ` writes frames of 192x192 pixels like the simulated
+detector, and announces them and the positions every 0.1 s like a session. It prints the time (s since 1970) of the first
+trigger.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _IMAGE, _NUMBER = "pixel_detector_image", "pixel_detector_number"
 
 
 class FlySource:
-    """The documents of a scan of lines along x, and its file.
+    """The documents and the file of a scan with lines along x.
 
     Parameters
     ----------
     state_dir : Path
-        With the document log and the folder of frames.
+        State directory with the document log and the folder of frames.
     uid : str
-        Of the run.
+        Uid of the run.
     lines, points : int
-        Lines and triggers of each.
+        Number of lines, and of triggers in each.
     rate_hz : float
-        Triggers a second.
+        Triggers per second.
     """
 
     def __init__(self, state_dir: Path, uid: str, lines: int, points: int, rate_hz: float) -> None:
@@ -80,7 +80,7 @@ class FlySource:
             self._log("stream_resource", {**resource, "uri": f"file://localhost{self.path}", "parameters": chunk})
 
     def take(self, first: int, last: int) -> None:
-        """Triggers first to last - 1, from 0: their frames are written and flushed, and told of with their positions."""
+        """Write and flush the frames of triggers first to last - 1, counted from 0, and announce them with their positions."""
         numbers = np.arange(first, last)
         times = time.time() - EPOCH_1990_S + np.zeros(len(numbers))
         self._writer.append(self._pool[numbers % _POOL], numbers + 1, times)
@@ -121,7 +121,7 @@ class FlySource:
 
 
 def main() -> None:
-    """Scan at the rate asked for; a trigger that comes late delays none behind it."""
+    """Scan at the requested rate; a late trigger does not delay those after it."""
     state_dir, uid, lines, points, rate = sys.argv[1:]
     source = FlySource(Path(state_dir), uid, int(lines), int(points), float(rate))
     source.begin()

@@ -1,4 +1,4 @@
-"""What the benchmarks of frame pairs have in common: scenes with noise, figures of quality, and BM3D."""
+"""The common parts of the benchmarks of frame pairs: noisy scenes, figures of quality, and BM3D."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WITHOUT_BM3D = "BM3D is not installed: pip install --no-deps bm3d bm4d, if its l
 
 
 def truth_of(scene: str, side: int, photons: float) -> np.ndarray:
-    """A scene (side, side) with so many photons a pixel on average, float64."""
+    """A scene (side, side) with the given mean number of photons per pixel, float64."""
     places = np.arange(side) - (side - 1) / 2
     light = make_scene(scene, (side, side), seed=0).draw(places, places, 0.0)
     return np.asarray(photons * light / light.mean())
@@ -39,7 +39,7 @@ def has_bm3d() -> bool:
 
 
 def bm3d_of_sum(pair: Pair) -> np.ndarray:
-    """BM3D of the sum of a pair behind an Anscombe transform, in counts of one image."""
+    """BM3D of the sum of a pair after an Anscombe transform, in counts of one image."""
     import bm3d
 
     noise = camera_noise(pair.a, pair.b)

@@ -1,8 +1,8 @@
-"""A client of Tiled in a process of its own that follows images of reconstructions by Tiled's websocket.
+"""A client of Tiled in a separate process that follows images of reconstructions by Tiled's websocket.
 
 `python -m benchmarks._image_watcher URI COUNT SECONDS IMAGE` prints a line when it is ready and, when `COUNT` reconstructions
-have ended, a JSON list of what it saw: `[derived run, time, number_last]` for each `IMAGE` as soon as it and its figures had
-been stored. In the end every image is read. After `SECONDS` it gives up. The key is in the environment.
+have ended, a JSON list of its observations: `[derived run, time, number_last]` for each `IMAGE` as soon as it and its figures
+were stored. In the end every image is read. After `SECONDS` it gives up. The key is in the environment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bluesky_tiled_plugins import subscribe_to_streams
 
 from analysis.archive.catalog import API_KEY_VARIABLE, connect
 
-_READING_S = 60.0  # to read all images in the end
+_READING_S = 60.0  # to read all images at the end
 _LARGEST_MESSAGE = 10_000_000  # bytes
 
 
@@ -32,9 +32,9 @@ class ImageWatcher:
     uri, key : str
         The server and the key to it.
     count : int
-        Reconstructions to wait for.
+        Number of reconstructions to wait for.
     seconds : float
-        How long.
+        Maximum time.
     image : str
         The array that is watched.
     """
@@ -46,13 +46,13 @@ class ImageWatcher:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
     def wait_until_ready(self) -> None:
-        """Wait until it watches."""
+        """Wait until it is watching."""
         assert self._process.stdout is not None
         if not self._process.stdout.readline():
             raise RuntimeError(f"the watcher ended with code {self._process.wait()}: see above")
 
     def result(self) -> list[tuple[str, float, int]]:
-        """Wait until the reconstructions have ended; return what it saw."""
+        """Wait until the reconstructions have ended; return its observations."""
         printed, _ = self._process.communicate(timeout=self._seconds + _READING_S)
         if self._process.returncode:
             raise RuntimeError(f"the watcher ended with code {self._process.returncode}: see above")
@@ -66,16 +66,16 @@ class ImageWatcher:
 
 
 class Images:
-    """The images that came, by derived run.
+    """The images received, by derived run.
 
     Parameters
     ----------
     count : int
-        Reconstructions to wait for.
+        Number of reconstructions to wait for.
     image : str
         The array that is watched.
     before : set of str
-        Derived runs that were there before, and don't count.
+        Earlier derived runs, which are ignored.
     """
 
     def __init__(self, count: int, image: str, before: set[str]) -> None:
@@ -87,7 +87,7 @@ class Images:
         self._lock = threading.Lock()
 
     def take(self, update: Any) -> None:
-        """Take what Tiled pushes: rows of figures, or images."""
+        """Take an update from Tiled: rows of figures, or images."""
         now = time.time()
         if update.run_uid in self._before:
             return
@@ -108,7 +108,7 @@ class Images:
                 self.ended.set()
 
     def _complete(self, run: str) -> int:
-        """How many images of a run are there with their figures."""
+        """Number of images of a run that are there together with their figures."""
         return min(len(self._figures[run]), self._images.get(run, 0))
 
 

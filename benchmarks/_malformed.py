@@ -1,4 +1,4 @@
-"""Documents that are malformed at random: sound runs in which values, keys, names and the order are changed."""
+"""Randomly malformed documents: valid runs in which values, keys, names and the order are changed."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ _ODD_NAMES = (*_NAMES, "evnt", "", None, 7, [], "bulk_events")
 
 
 def malformed_run(random: Random) -> list[Document]:
-    """A short run that is odd in up to four ways (rarely in none), at random places."""
+    """A short run that is malformed in up to four ways (rarely in none), at random places."""
     documents = _sound_run(random)
     for _ in range(random.randint(0, _MOST_CHANGES)):
         change = random.choice((_replace, _replace, _replace, _add, _remove, _swap, _repeat, _drop, _rename, _odd_document))
@@ -123,7 +123,7 @@ def malformed_run(random: Random) -> list[Document]:
 
 
 def comes_back(given: Any, back: Any) -> bool:
-    """Whether what a log gave back is what it was given, but for the conversions that are documented."""
+    """Whether a log returned what it was given, apart from the documented conversions."""
     if isinstance(given, np.generic) or (isinstance(given, np.ndarray) and given.dtype.hasobject):
         return comes_back(given.tolist(), back)
     if isinstance(given, np.ndarray):

@@ -1,4 +1,4 @@
-"""A camera that looks at masks, drawn finely: for benchmarks of their calibration."""
+"""A camera that images finely drawn masks, for benchmarks of their calibration."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from scipy.ndimage import map_coordinates, uniform_filter
 from analysis.masks.calibration import MaskCalibration, MeasuredMasks
 from analysis.masks.geometry import Geometry
 
-FINE = 8  # parts of a mask pixel along each side; slopes of edges are whole numbers of them
+FINE = 8  # parts of a mask pixel along each side; slopes of edges are integer multiples of them
 _PARTS = 4  # of a camera pixel
-_AROUND = 6  # mask pixels of metal
+_AROUND = 6  # mask pixels of metal around the mask
 
 
 def frame_of(
     mask: np.ndarray, place_px: np.ndarray, camera: Geometry, shape: tuple[int, int], metal: float, slope: float
 ) -> np.ndarray:
-    """Transmission (H', W') at a camera's pixels of an etched mask (H, W) that lies beside its place."""
+    """Transmission (H', W') at a camera's pixels of an etched mask (H, W) that is displaced from its place."""
     fine = np.repeat(np.repeat(np.pad(mask, _AROUND, constant_values=metal), FINE, axis=0), FINE, axis=1)
     if slope:
         fine = uniform_filter(fine, round(slope * FINE))
@@ -27,7 +27,7 @@ def frame_of(
     parts = (np.arange(_PARTS) + 0.5) / _PARTS - 0.5
     sides = [(np.arange(side)[:, None] + parts).ravel() for side in shape]
     points = lies.points(np.stack([axis.ravel() for axis in np.meshgrid(*sides, indexing="ij")]))
-    # An even number of parts is averaged half a part beside its middle.
+    # An even number of parts is averaged half a part off its centre.
     beside = -0.5 + (0.5 if slope and round(slope * FINE) % 2 == 0 else 0.0)
     at = (points + np.array(mask.shape)[:, None] / 2 + _AROUND) * FINE + beside
     seen = map_coordinates(fine, at, order=1, mode="nearest")
@@ -46,8 +46,8 @@ def calibrated(
 ) -> tuple[MeasuredMasks, tuple[float, float]]:
     """Take frames of all masks with photon noise, and measure the masks.
 
-    The camera has 2.6 pixels on a mask pixel, where 2.5 were said, and is turned by 0.3 degrees. Returned too is where the image
-    grid of the measured masks lies against the true one, (y, x) in mask pixels.
+    The camera has 2.6 pixels per mask pixel, although 2.5 were stated, and is rotated by 0.3 degrees. The displacement of the
+    measured masks' image grid from the true one is also returned, (y, x) in mask pixels.
     """
     size = int(2.6 * designs.shape[1]) + 40
     shape = (size, size)

@@ -1,4 +1,4 @@
-"""The picture of `mask_worth`: each object by each method, with masks as designed, as measured, and as they are."""
+"""The picture of `mask_worth`: each object by each method, with designed, measured and true masks."""
 
 from __future__ import annotations
 

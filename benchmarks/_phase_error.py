@@ -1,4 +1,4 @@
-"""How near an object is to the truth, but for what no frame tells: a shift with the probe, a phase, and a linear phase."""
+"""Deviation of an object from the truth, except for what ptychography cannot determine: a shift, a phase, a linear phase."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from skimage.registration import phase_cross_correlation
 
 
 def aligned_phase(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The phase of an object (H, W), shifted by whole pixels and freed of a linear phase as the truth wants it; float32."""
+    """The phase of an object (H, W), shifted by whole pixels and with its linear phase adapted to the truth; float32."""
     if not np.ptp(np.angle(found)):
         return np.zeros(truth.shape, dtype=np.float32)  # nothing is known yet
     window = np.hanning(truth.shape[0])[:, None] * np.hanning(truth.shape[1])[None, :]
@@ -28,12 +28,12 @@ def phase_error(phase: np.ndarray, truth: np.ndarray) -> float:
 
 
 def likeness(phase: np.ndarray, truth: np.ndarray) -> float:
-    """Correlation of a phase with that of the truth, 1 for the same, 0 for a phase that is the same everywhere."""
+    """Correlation of a phase with the true one: 1 for the same, 0 for a constant phase."""
     if not np.ptp(phase):
         return 0.0
     return float(np.corrcoef(phase.ravel(), np.angle(truth).ravel())[0, 1])
 
 
 def _steepness(field: np.ndarray) -> np.ndarray:
-    """How much the phase changes around each pixel, which neither a phase nor a slow linear one alters."""
+    """The local change of the phase around each pixel, which neither a constant nor a slow linear phase alters."""
     return np.abs(np.angle(field * np.roll(field, 1, 0).conj())) + np.abs(np.angle(field * np.roll(field, 1, 1).conj()))

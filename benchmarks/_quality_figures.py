@@ -1,4 +1,4 @@
-"""The figures of Manni et al. (2025) drawn from what `ghost_quality` has measured: their Fig. 3, 5 and 6."""
+"""The figures of Manni et al. (2025) drawn from the results of `ghost_quality`: their Fig. 3, 5 and 6."""
 
 from __future__ import annotations
 

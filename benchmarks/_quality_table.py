@@ -1,4 +1,4 @@
-"""What `ghost_quality` has measured: a file of one line a reconstruction, its means and the figures that follow."""
+"""The results of `ghost_quality`: a file with one line per reconstruction, its means and the figures derived from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Condition = tuple[str, int, float, float]
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean of one quantity over noise draws, its standard error (NaN of a single draw) and the number of draws."""
+    """Mean of one quantity over noise draws, its standard error (NaN for a single draw) and the number of draws."""
 
     mean: float
     error: float
@@ -38,7 +38,7 @@ Summaries = dict[Condition, dict[str, dict[str, Summary]]]
 
 
 def read(file: Path) -> list[Row]:
-    """Return the rows of the file, none if it isn't there."""
+    """Return the rows of the file, none if it does not exist."""
     if not file.exists():
         return []
     with file.open(newline="") as stream:
@@ -46,7 +46,7 @@ def read(file: Path) -> list[Row]:
 
 
 def append(file: Path, key: tuple[str, ...], values: tuple[float, ...]) -> None:
-    """Add a row, under the names of the columns if it is the first; safe with several processes."""
+    """Add a row, and the names of the columns if it is the first; safe with several processes."""
     with file.open("a", newline="") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         writer = csv.writer(stream)
@@ -57,7 +57,7 @@ def append(file: Path, key: tuple[str, ...], values: tuple[float, ...]) -> None:
 
 @contextmanager
 def claimed(file: Path) -> Iterator[bool]:
-    """Hold `file` while the body runs; False if another process holds it. Nothing is left held by a process that dies."""
+    """Lock `file` while the body runs; False if another process holds it. The lock ends with the process."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as stream:
         try:
@@ -75,7 +75,7 @@ def summaries(rows: list[Row]) -> Summaries:
         condition = row["object"], int(row["size"]), float(row["compression"]), float(row["photons"])
         for quantity in QUANTITIES:
             value = float(row[quantity])
-            # an image that agrees with the object nowhere resolves nothing finer than itself
+            # an image that nowhere agrees with the object resolves nothing finer than itself
             worst = quantity == "resolution_px" and math.isnan(value)
             collected[condition, row["method"], quantity].append(float(row["size"]) if worst else value)
     found: Summaries = defaultdict(lambda: defaultdict(dict))
@@ -86,7 +86,7 @@ def summaries(rows: list[Row]) -> Summaries:
 
 
 def figures_of(found: Summaries) -> dict[str, float]:
-    """Return the figures that `ghost_quality` claims; NaN where nothing was measured."""
+    """Return the figures that `ghost_quality` claims; NaN if nothing was measured."""
     margins, covered = [], []
     cells, by_photons = [], defaultdict(list)
     for (_, _, _, photons), methods in found.items():
@@ -124,14 +124,14 @@ def table(found: Summaries) -> list[str]:
 
 
 def _leads(own: dict[str, Summary], others: list[dict[str, Summary]]) -> bool:
-    """Return whether the leader is first, or level, in SSIM and in resolution."""
+    """Return whether the leader is first, or equal to the first, in SSIM and in resolution."""
     highest = max(values["ssim"].mean for values in others)
     finest = min(values["resolution_px"].mean for values in others)
     return own["ssim"].mean >= highest and own["resolution_px"].mean <= finest
 
 
 def _over_objects(group: list[dict[str, dict[str, Summary]]]) -> tuple[dict[str, Summary], list[dict[str, Summary]]]:
-    """Return the means over the conditions of a group: of the leader, and of each other method measured in all of them."""
+    """Return the means over the conditions of a group, for the leader and for each other method measured in all of them."""
 
     def mean_of(method: str) -> dict[str, Summary]:
         return {

@@ -1,8 +1,8 @@
-"""One reading of a stored run in a process of its own.
+"""One reading of a stored run in a separate process.
 
-`python -m benchmarks._replaying KIND CONFIG RUN` prints a JSON object: how many events, how many seconds, and by how many
-megabytes the process grew at most. The configuration says where the catalogue is. Kinds: `documents` as Tiled makes them
-(`run.documents()`), `stored` as they are made here, a `replay` of those, and `arrays` alone, through Tiled's array client.
+`python -m benchmarks._replaying KIND CONFIG RUN` prints a JSON object: the number of events, the seconds, and the largest
+growth of the process in megabytes. The configuration names the catalogue. Kinds: `documents` as made by Tiled
+(`run.documents()`), `stored` as made by ghostbeam, a `replay` of those, and only the `arrays`, through Tiled's array client.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _memory_mb(field: str) -> float:
-    # Not getrusage: its maximum includes the process that this one was started from.
+    # Not getrusage: its maximum includes the parent process.
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field + ":"):
             return int(line.split()[1]) / 1024

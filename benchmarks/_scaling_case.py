@@ -1,4 +1,4 @@
-"""One measurement of `benchmarks.scaling`, in a process of its own: the time and the memory that a method takes."""
+"""One measurement of `benchmarks.scaling`, in a separate process: the time and the memory that a method takes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PHOTONS = 100.0
 
 
 def main() -> None:
-    """Reconstruct with the method, size, number of realizations, seed and options given; print what it took."""
+    """Reconstruct with the given method, size, number of realizations, seed and options; print the time and the memory."""
     method, options = sys.argv[1], json.loads(sys.argv[5])
     size, realizations, seed = map(int, sys.argv[2:5])
     image = 1.0 - make_sample("chromosomes", (size, size), seed).astype(np.float64)
     reconstruct(
         method, np.random.default_rng(seed).random((8, 8)), 40, seed, options
-    )  # modules and libraries are loaded by the first call
-    Path("/proc/self/clear_refs").write_text("5")  # the peak of memory counts from here on
+    )  # the first call loads modules and libraries
+    Path("/proc/self/clear_refs").write_text("5")  # the peak of memory is counted from here on
     before = memory("VmRSS")
     cpu_s, correlation = reconstruct(method, image, realizations, seed, options)
     print(json.dumps({"cpu_s": cpu_s, "bytes": memory("VmHWM") - before, "correlation": correlation}))
@@ -47,7 +47,7 @@ def reconstruct(method: str, image: np.ndarray, realizations: int, seed: int, op
 
 
 def measured(image: np.ndarray, realizations: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield binary masks, uint8 (B, H, W), and their buckets (B,), a few at a time: all would be 0.9 GB."""
+    """Yield binary masks, uint8 (B, H, W), and their buckets (B,), a few at a time: all would take 0.9 GB."""
     random = np.random.default_rng(seed)
     for start in range(0, realizations, _ROWS):
         count = min(_ROWS, realizations - start)

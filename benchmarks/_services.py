@@ -1,4 +1,4 @@
-"""The services of a beamline of its own, each a process that a benchmark may stop, kill and start again."""
+"""The services of a separate beamline, each a process that a benchmark may stop, kill and restart."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from analysis.documents.log import LogPaths, log_paths
 from beamline.config import load_config
 from ghostbeam.services import Service, services, tiled_uri
 
-_READY_S = 300.0  # on a busy machine libraries take long to load
+_READY_S = 300.0  # on a busy machine, libraries take long to load
 _END_S = 10.0
 _POLL_S = 0.02
 
@@ -55,29 +55,29 @@ methods = {methods}
 
 
 def free_port() -> int:
-    """A TCP port that nothing listens at now."""
+    """A free TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class Services:
-    """A temporary state directory and the processes that serve it, started by the product's own commands.
+    """A temporary state directory and the processes that serve it, started with ghostbeam's own commands.
 
     A context manager: at its end all processes are ended and the directory is removed.
 
     Parameters
     ----------
     methods : sequence of str
-        What the worker makes of runs that list no recipes.
+        The worker's methods for runs that list no recipes.
     num_masks : int
-        Random masks of 64x64 pixels on the simulated plate.
+        Number of random masks of 64x64 pixels on the simulated plate.
     speed : float
-        Of the simulated devices.
+        Speed of the simulated devices.
     seed : int
-        Of the simulation and the plate.
+        Seed of the simulation and the plate.
     frames : str
-        What the simulated pixel detector shows, as `python -m sims --frames` takes it.
+        Frames of the simulated pixel detector, as for `python -m sims --frames`.
     sensor : pair of int
         Rows and columns of the dual camera.
     below : Path, optional
@@ -110,7 +110,7 @@ class Services:
 
     @property
     def state_dir(self) -> Path:
-        """Where the document log is."""
+        """The folder of the document log."""
         return self.config.state_dir
 
     @property
@@ -128,7 +128,7 @@ class Services:
         return connect(self.uri, self.key)
 
     def start(self, *names: str, below: Sequence[str] = ()) -> None:
-        """Start services and wait until each serves; `below` is a command that starts the command given to it."""
+        """Start services and wait until each is ready; `below` is a command that starts the command appended to it."""
         for name in names:
             service = self._services[name]
             with self._log(name).open("ab") as log:
@@ -161,12 +161,12 @@ class Services:
         process.wait()
 
     def ended(self) -> list[str]:
-        """Services that were started and ended by themselves."""
+        """Services that were started and have ended by themselves."""
         running = list(self._processes.items())
         return [name for name, process in running if process.poll() is not None and not self._services[name].may_end]
 
     def stop(self, *names: str) -> None:
-        """SIGSTOP: the processes stand still, with all that they hold."""
+        """SIGSTOP: the processes are suspended and keep all their resources."""
         for name in names:
             self._signal(name, signal.SIGSTOP)
 
@@ -176,7 +176,7 @@ class Services:
             self._signal(name, signal.SIGCONT)
 
     def printed(self, name: str) -> str:
-        """What the last start of a service has printed."""
+        """The output of a service since its last start."""
         with self._log(name).open("rb") as log:
             log.seek(self._printed_from[name])
             return log.read().decode(errors="replace")
@@ -187,7 +187,7 @@ class Services:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def end(self, *names: str) -> None:
-        """Ask services to end, and kill those that don't."""
+        """Ask services to end, and kill those that do not."""
         processes = [self._processes.pop(name) for name in names]
         running = [process for process in processes if process.poll() is None]
         for process in running:
@@ -208,7 +208,7 @@ class Services:
         self.close()
 
     def _signal(self, name: str, number: int) -> None:
-        # The whole group: a worker's reconstructions are processes of their own.
+        # The whole group, because a worker's reconstructions are separate processes.
         os.killpg(self._processes[name].pid, number)
 
     def _is_ready(self, service: Service) -> bool:
@@ -224,7 +224,7 @@ def wait_until(condition: Any, seconds: float, what: str) -> None:
     Raises
     ------
     TimeoutError
-        If it isn't after so many seconds; `what` says what was waited for.
+        If it is still false after this many seconds; `what` describes the condition.
     """
     deadline = time.monotonic() + seconds
     while not condition():

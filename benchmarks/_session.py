@@ -1,7 +1,8 @@
-"""A session in a process of its own: the real devices, plan and RunEngine on the simulated beamline.
+"""A session in a separate process: the real devices, plan and RunEngine on the simulated beamline.
 
-`python -m benchmarks._session --config FILE` reads one order a line from its standard input, a JSON object with the arguments
-of `Session.scan`, `Session.fly` or `Session.pairs`, and answers each with one line of JSON. `SessionProcess` is the other end.
+`python -m benchmarks._session --config FILE` reads one order per line from its standard input, a JSON object with the
+arguments of `Session.scan`, `Session.fly` or `Session.pairs`, and answers each with one line of JSON. `SessionProcess` is the
+other end.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ LAST_EVENT = "last event"
 
 
 class Session:
-    """What a session holds: connected devices, a RunEngine, the document log.
+    """A session: connected devices, a RunEngine, the document log.
 
     Parameters
     ----------
     config : GhostbeamConfig
-        Of a simulated beamline that is being served.
+        Configuration of a running simulated beamline.
     """
 
     def __init__(self, config: GhostbeamConfig) -> None:
@@ -52,20 +53,20 @@ class Session:
         Parameters
         ----------
         num : int
-            Realizations.
+            Number of realizations.
         exposure : float
-            Of each, in s.
+            Exposure of each, in s.
         logged : bool
-            Whether the document log is subscribed; else nothing is.
+            Whether the document log is subscribed; otherwise there is no subscriber.
         hold : bool
-            After the last event say so and wait to be killed.
+            Whether to report the last event and then wait to be killed.
         recipes : list, optional
             Reconstructions to make.
 
         Returns
         -------
         dict
-            "seconds" that the plan took, "cost_ms" of each document in the log's subscriber, and the run's "uid".
+            "seconds" of the plan, "cost_ms" of each document in the log's subscriber, and the run's "uid".
         """
         from plans import ghost_scan
 
@@ -99,12 +100,12 @@ class Session:
         return {"seconds": seconds, "cost_ms": costs, "uid": uids[0]}
 
     def fly(self, *, lines: int, points: int, rate_hz: float, recipes: Any = None) -> dict[str, Any]:
-        """Take a frame at each point of some lines, and ask for reconstructions or leave them to the worker.
+        """Take a frame at each point of several lines, and request reconstructions or leave them to the worker.
 
         Returns
         -------
         dict
-            "seconds" that the plan took and the run's "uid", or the "error" that ended it.
+            "seconds" of the plan and the run's "uid", or the "error" that ended it.
         """
         from plans import fly_scan
 
@@ -126,7 +127,7 @@ class Session:
         Returns
         -------
         dict
-            "seconds" that the plan took and the run's "uid", or the "error" that ended it.
+            "seconds" of the plan and the run's "uid", or the "error" that ended it.
         """
         from plans import frame_pair_series
 

@@ -1,4 +1,4 @@
-"""A scan of the simulated experiment without devices: buckets as they come out of the corrections."""
+"""A scan of the simulated experiment without devices: corrected buckets."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def simulated_scan(plate: EtchedPlate, sample: np.ndarray, number: int, photons:
     sample : array, (H, W)
     number : int
     photons : float
-        On an open pixel, per exposure.
+        Photons on an open pixel, per exposure.
     seed : int
-        Of beam and counters.
+        Seed of beam and counters.
 
     Returns
     -------
     float64 array, (number,)
-        Without dark counts, and divided by the monitor.
+        Corrected for dark counts, and divided by the monitor.
     """
     experiment = Experiment(plate, sample, beam=Beam(photons=photons), seed=seed)
     counts = [experiment.expose(1.0, tuple(position)) for position in plate.plate.positions_mm[:number]]

@@ -1,7 +1,7 @@
-"""A client of Tiled in a process of its own: subscribes to a run, polls it, or just reads it.
+"""A client of Tiled in a separate process: subscribes to a run, polls it, or just reads it.
 
-`python -m benchmarks._watcher KIND URI RUN ROWS` prints a line when it is ready and a JSON object at its end, which comes
-with the last of `ROWS` rows (or, for "read", when its standard input is closed). The key to the server is in the environment.
+`python -m benchmarks._watcher KIND URI RUN ROWS` prints a line when it is ready and a JSON object when it ends, after the
+last of `ROWS` rows (or, for "read", when its standard input is closed). The key to the server is in the environment.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Watcher:
     uri, key : str
         The server and the key to it.
     run : str
-        Uid of the raw run, which need not be there yet.
+        Uid of the raw run, which need not exist yet.
     rows : int
-        Events that it will have.
+        Number of its events.
     """
 
     def __init__(self, kind: str, uri: str, key: str, run: str, rows: int) -> None:
@@ -47,19 +47,19 @@ class Watcher:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
     def wait_until_ready(self) -> None:
-        """Wait until it watches."""
+        """Wait until it is watching."""
         assert self._process.stdout is not None
         if not self._process.stdout.readline():
             raise RuntimeError(f"a watcher ended with code {self._process.wait()}: see above")
 
     def result(self) -> dict[str, Any]:
-        """Wait for its end and return what it found."""
+        """Wait for its end and return its results."""
         printed, _ = self._process.communicate(timeout=_LONGEST_S)
         found: dict[str, Any] = json.loads(printed)
         return found
 
     def kill(self) -> None:
-        """End it, if it still runs."""
+        """Kill it, if it is still running."""
         self._process.kill()
         self._process.communicate()
 
@@ -89,7 +89,7 @@ def subscribe(catalog: Catalog, run: str, rows: int, ready: Callable[[], None]) 
 
 
 def poll(catalog: Catalog, run: str, rows: int, ready: Callable[[], None]) -> dict[str, Any]:
-    """Latency of each row at a reader that asks every 150 ms (ms)."""
+    """Latency of each row for a reader that polls every 150 ms (ms)."""
     latency: list[float] = []
     ready()
     table = _table(catalog, run)
@@ -97,7 +97,7 @@ def poll(catalog: Catalog, run: str, rows: int, ready: Callable[[], None]) -> di
         began = time.monotonic()
         try:
             measured = table.read(["time"])["time"].to_numpy()
-        except ClientError:  # the run is being written anew
+        except ClientError:  # the run is being written again
             table = _table(catalog, run)
             continue
         latency.extend(1e3 * (time.time() - measured[len(latency) :]))
@@ -106,7 +106,7 @@ def poll(catalog: Catalog, run: str, rows: int, ready: Callable[[], None]) -> di
 
 
 def read(catalog: Catalog, run: str, rows: int, ready: Callable[[], None]) -> dict[str, Any]:
-    """Read the whole table twice a second, and note what is wrong with what was read."""
+    """Read the whole table twice a second, and note errors in the result."""
     reads = wrong = gone = 0
     ready()
     table = _table(catalog, run)

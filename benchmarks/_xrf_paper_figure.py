@@ -1,4 +1,4 @@
-"""The picture of `xrf_paper`: as Fig. 7a of Manni et al. (2025)."""
+"""The picture of `xrf_paper`, like Fig. 7a of Manni et al. (2025)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""How soon a bucket read is a row in Tiled, at 200 events a second, with five readers reading.
+"""The latency from a bucket reading to its row in Tiled, at 200 events per second, with five readers.
 
-Counted from the moment of the read (the event's time) until the row is at another process: one that subscribes to Tiled's
-websocket, and one that asks every 150 ms. When the run has ended it is read back, and rows that are missing or there twice
-are counted. The latency at the subscriber is also told in units of the time that one append to Tiled takes just before and
-behind the run, while the five read.
+It is measured from the reading (the event's time) until the row has reached another process: one that subscribes to Tiled's
+websocket, and one that polls every 150 ms. When the run has ended it is read back, and missing or duplicated rows are
+counted. The subscriber's latency is also given in units of the time of one append to Tiled just before and after the run,
+while the five readers are reading.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What is left of the correlated noise of a scintillator after decorrelation.
+"""Residual correlation of a scintillator's noise after decorrelation.
 
-Frames of a static scene are simulated behind three kernels, with read noise, and with a beam that swings by 3 %. The kernel is
-measured with some of them; the correlation of the noise of neighbours, summed over 9x9 pixels, is that of others.
+Frames of a static scene are simulated with three kernels, with read noise, and with a beam that fluctuates by 3 %. Some of
+them are used to measure the kernel; from the others, the correlation of the noise of neighbouring pixels is determined,
+summed over 9x9 pixels.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How fast ePIE is on one core, against what its two Fourier transforms alone cost.
+"""Speed of ePIE on one core, compared with its two Fourier transforms alone.
 
-The limit is two transforms of that size and type by the fastest library that is installed, measured in the same run. Seconds are
-those of the processor. A real near-field scan, ptycho_p25_nearfield.npz, tells frames a second and the error after 8 sweeps, and
-how long cdtools takes to the same error, where it is installed (`pip install cdtools-py==0.3.2`; it is no part of ghostbeam's
-requirements).
+The limit is two transforms of that size and type with the fastest installed library, measured in the same run. Seconds are
+processor time. A real near-field scan, ptycho_p25_nearfield.npz, gives the frames per second and the error after 8 sweeps,
+and the time that cdtools takes to reach the same error, if it is installed (`pip install cdtools-py==0.3.2`; it is not among
+ghostbeam's requirements).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def speed(side: int, seed: int, number: int) -> tuple[float, float, str]:
-    """Updates/s, those that two transforms alone would allow, and whose transforms."""
+    """Updates/s, the updates/s that two transforms alone would allow, and the library of these transforms."""
     rng = np.random.default_rng(seed)
     geometry = Geometry((side, side), 0.05)
     counts = rng.poisson(10.0, (64, side, side)).astype(float)
@@ -84,7 +84,7 @@ def speed(side: int, seed: int, number: int) -> tuple[float, float, str]:
     }
     fastest = {name: math.inf for name in libraries}
     update = math.inf
-    for _ in range(_REPEATS):  # in turns, so that a slow spell of the machine meets all of them
+    for _ in range(_REPEATS):  # in turns, so that a slow phase of the machine affects all of them
         for name, transform in libraries.items():
             fastest[name] = min(fastest[name], _seconds(transform, number))
         update = min(update, _seconds(lambda: epie.update(frames, order, 0.1), max(1, number // 64)) / 64)
@@ -93,7 +93,7 @@ def speed(side: int, seed: int, number: int) -> tuple[float, float, str]:
 
 
 def against_cdtools(path: Path, error: float, frames_s: float, sweeps: int = 8) -> tuple[float, str]:
-    """Seconds of cdtools over ours until the error is as small, and a sentence."""
+    """Time of cdtools over that of ghostbeam until the error is as small, and a sentence."""
     from benchmarks._cdtools import near_field_by_cdtools
 
     theirs, best, reached = near_field_by_cdtools(path, error, 20)
@@ -106,7 +106,7 @@ def against_cdtools(path: Path, error: float, frames_s: float, sweeps: int = 8) 
 
 
 def _seconds(call: Callable[[], object], number: int) -> float:
-    began = time.thread_time()  # of the processor, so that whatever else runs there counts less
+    began = time.thread_time()  # processor time, so that other processes have less influence
     for _ in range(number):
         call()
     return (time.thread_time() - began) / number

@@ -1,8 +1,8 @@
-"""Data as people have them: every form is read and gives the same image, every usual mistake is named, and no clean scan is.
+"""Data in common formats: every format gives the same image, every common mistake is named, and none is found in clean scans.
 
-One simulated scan is written in every form and reconstructed; its image must be that of the same masks and buckets in a plain
-file. The usual mistakes are planted into scans with random and with Hadamard masks, and must be named; clean scans of programmed
-objects, with six kinds of masks and noise up to a third of the signal, must not be.
+One simulated scan is written in every format and reconstructed; its image must equal that from the same masks and buckets in
+a plain file. Common mistakes are introduced into scans with random and with Hadamard masks, and must be named; in clean scans
+of programmed objects, with six kinds of masks and noise up to a third of the signal, none may be found.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def _likeness(form: Form, details: list[str]) -> float | None:
-    """Correlation of a form's image with that of the plain file; None if the form is not read."""
+    """Correlation of a format's image with that of the plain file; None if the format cannot be read."""
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder, "plain.npz")
         np.savez(plain, masks=form.masks, buckets=form.buckets)
@@ -83,7 +83,7 @@ def _image(acquisition: Acquisition) -> np.ndarray:
 
 
 def _said(measured: Measured, *, by_loss: bool) -> dict[str, str]:
-    """What is said of data in a file, by the name of the mistake."""
+    """The messages on data in a file, by the name of the mistake."""
     with tempfile.TemporaryDirectory() as folder:
         content = {"masks": measured.masks, "buckets": measured.buckets}
         if measured.reference is not None:

@@ -1,9 +1,9 @@
-"""How soon a frame shows in a map in Tiled, while a fly scan of 192x192 pixels goes on at 2 kHz, and what a long one costs.
+"""The latency from a frame to a map in Tiled during a fly scan of 192x192 pixels at 2 kHz, and the memory of a long scan.
 
-Frames are written and told of as by the simulated detector's writer and a session; worker, archiver and Tiled are the real
-ones, and another process follows the maps by Tiled's websocket. Counted for every frame from the 64th on, from its trigger to
-the first map that includes it, in units of the time that one append to Tiled takes in the same run. Then a scan ten times as
-long tells whether memory grows with it.
+Frames are written and announced as by the simulated detector's writer and a session; worker, archiver and Tiled are the real
+ones, and another process follows the maps by Tiled's websocket. The latency is measured for every frame from the 64th on,
+from its trigger to the first map that includes it, in units of the time of one append to Tiled in the same run. Then a scan
+ten times as long shows whether the memory grows with its length.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main() -> None:
 def scan(
     services: Services, num: int, *, watched: bool = True
 ) -> tuple[float, list[tuple[float, int]], dict[str, float], int, str]:
-    """One scan: when its first trigger was, the maps that came, memory (MB) at its end, frames lost, and its uid."""
+    """One scan: the time of its first trigger, the maps received, memory (MB) at its end, lost frames, and its uid."""
     uid = str(uuid.uuid4())
     watcher = ImageWatcher(services.uri, services.key, 1, image="counts") if watched else None
     if watcher is not None:
@@ -111,7 +111,7 @@ def _memory(services: Services) -> dict[str, float]:
 
 
 def latencies(began: float, num: int, maps: list[tuple[float, int]]) -> list[float]:
-    """How long each frame from the 64th on took to show (ms), with triggers at a steady rate from `began` (s since 1970)."""
+    """Latency of each frame from the 64th on (ms), with triggers at a steady rate from `began` (s since 1970)."""
     numbers = np.arange(FIRST, num + 1)
     came = np.full(len(numbers), np.inf)
     for at, last in maps:

@@ -1,9 +1,9 @@
-"""Resolution of a fly scan at few photons a frame: as measured, binned, denoised, and with the path of the motion known.
+"""Resolution of a fly scan with few photons per frame: as measured, binned, denoised, and with a known path of the motion.
 
 The simulated star is scanned in fine steps, as in Erin et al., J. Phys.: Conf. Ser. 3010, 012172 (2025), table 1, where the
-original, denoised, binned, and binned and denoised reconstructions have 126, 134, 121 and 108 nm by FRC of a single image. Here
-each has also the FRC of two halves of the frames, reconstructed and denoised each on its own, and the error against the truth.
-All begin with the probe that the optics should make.
+original, denoised, binned, and binned and denoised reconstructions have 126, 134, 121 and 108 nm by FRC of a single image.
+Here each also has the FRC of two halves of the frames, reconstructed and denoised separately, and the error relative to the
+truth. All start with the ideal probe of the optics.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PHOTONS = 1400.0  # of 4e7/s at 28 kHz
 
 
 class FlyScan:
-    """Frames of 96x96 pixels that span the detector, of a sample that moves along x all the time."""
+    """Frames of 96x96 pixels that span the detector, of a sample that moves continuously along x."""
 
     def __init__(self, lines: int, points: int, seed: int, sample: str = "star") -> None:
         rng = np.random.default_rng(seed)
@@ -61,7 +61,7 @@ class FlyScan:
             frame[...] = rng.poisson(wave.real**2 + wave.imag**2)
 
     def exposures(self, binning: int, half: int | None) -> list[np.ndarray]:
-        """Frames of each exposure: all of them, or those of one half, every other frame or bin."""
+        """Frames of each exposure: all of them, or those of one half, that is, every second frame or bin."""
         lines = np.arange(len(self.frames)).reshape(-1, self.points)
         bins = [part for line in lines for part in np.array_split(line, max(1, round(self.points / binning)))]
         return bins if half is None else bins[half::2]
@@ -90,12 +90,12 @@ class FlyScan:
 
     @property
     def inner(self) -> tuple[slice, slice]:
-        """Where the beam was all the time."""
+        """The part that was always illuminated."""
         margin = self.side // 2 + 10
         return (slice(margin, -margin),) * 2
 
     def phase(self, found: np.ndarray) -> np.ndarray:
-        """The phase of the inner part, with the phase and the linear phase that no frame tells as in the truth."""
+        """The phase of the inner part; constant and linear phase, which the frames do not determine, are those of the truth."""
         ratio = found[self.inner].astype(np.complex128) * self.object[self.inner].conj()
         axes = [np.arange(size) - (size - 1) / 2 for size in ratio.shape]
         for _ in range(3):
@@ -105,7 +105,7 @@ class FlyScan:
         return np.asarray(np.angle(ratio * self.object[self.inner]), dtype=np.float32)
 
     def error(self, phase: np.ndarray) -> float:
-        """Root mean square of the phase's error, rad."""
+        """Root mean square of the phase error, rad."""
         return float(np.sqrt(np.mean((phase - np.angle(self.object[self.inner])) ** 2)))
 
 
@@ -121,7 +121,7 @@ def main() -> None:
     nm = 1e3 * scan.geometry.pixel_um
 
     def denoised(phases: list[np.ndarray]) -> list[np.ndarray]:
-        # Each has a network of its own: of one and the same, what it makes up would be alike in both halves.
+        # Each has a network of its own: with a common one, its artefacts would be alike in both halves.
         return [
             deep_image_prior(phase, learning_rate=1e-3, max_steps=steps, seed=3 * arguments.seed + number).image
             for number, phase in enumerate(phases)

@@ -1,8 +1,8 @@
-"""How fast the simulated detector's writer is, and whether a long file costs more a frame than a short one.
+"""Speed of the simulated detector's writer, and whether a long file costs more per frame than a short one.
 
-Diffraction-like frames of 192x192 pixels go into HDF5 (bitshuffle-LZ4, readable every 0.1 s), and the same bytes into a
-plain file, in turns. Both count until the disk has them (fsync). Then one file grows to 500 000 frames, and its chunks
-take turns with those of files of 1000 frames; the cost of a frame is the median over chunks.
+Diffraction-like frames of 192x192 pixels are written to HDF5 (bitshuffle-LZ4, readable every 0.1 s), and the same bytes to a
+plain file, in turns. Both times include writing to the disk (fsync). Then one file grows to 500 000 frames, and its chunks
+alternate with those of files of 1000 frames; the cost of a frame is the median over chunks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CLAIMS = (
 SHAPE = (192, 192)
 PHOTONS = 20_000
 ROUNDS = 5
-_SHORT, _TURN = 1024, 640  # frames in a short file before those that are timed, and timed at once
+_SHORT, _TURN = 1024, 640  # frames in a short file before the timed ones, and number of timed frames
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _pool(seed: int) -> list[np.ndarray]:
-    """Some chunks of Poisson frames that look like the cone of a zone plate and what an object scatters, uint16."""
+    """Some chunks of Poisson frames that resemble the cone of a zone plate and the scattering of an object, uint16."""
     rng = np.random.default_rng(seed)
     y, x = np.indices(SHAPE) - np.array(SHAPE)[:, None, None] / 2
     radius = np.hypot(y, x)
@@ -72,7 +72,7 @@ def _chunks(pool: list[np.ndarray], start: int, frames: int) -> Iterator[tuple[n
 
 
 def _both(folder: Path, pool: list[np.ndarray], frames: int) -> tuple[float, float, float, float]:
-    """Return frames/s of HDF5 and of a plain file, on the disk; and the same in the system's cache only."""
+    """Return frames/s of HDF5 and of a plain file, written to the disk; and the same for the system's cache only."""
 
     def hdf5(path: Path) -> None:
         writer = FrameWriter(path, SHAPE)
@@ -101,9 +101,9 @@ def _timed(write: Callable[[Path], None], path: Path, frames: int) -> tuple[floa
 
 
 def _growing(folder: Path, pool: list[np.ndarray], frames: int, turns: int) -> tuple[list[float], list[float], float]:
-    """Return seconds of chunks after the 1000th frame of short files, of chunks at the end of a long one, and its bytes a frame.
+    """Return seconds of chunks after frame 1000 of short files, and at the end of a long one, and its bytes per frame.
 
-    Long and short take turns, so that a machine that slows down meanwhile slows both.
+    Long and short files alternate, so that a machine that slows down affects both.
     """
     path, short_path = folder / "long.h5", folder / "short.h5"
     long = FrameWriter(path, SHAPE)

@@ -1,8 +1,8 @@
-"""Malformed documents in any order: each is refused by the log with LogError, or comes back as it was and stops nobody.
+"""Malformed documents in any order: the log refuses each with LogError, or returns it unchanged, and no reader fails.
 
-Runs in which values, keys, names and the order were changed at random are logged. What the log takes is read back, given to the
-intake, to the worker's job and to the archiver as they take it from the log; runs that never end are ended as the archiver ends
-those of a session that has died.
+Runs in which values, keys, names and the order were changed at random are logged. Accepted documents are read back and passed
+to the intake, to the worker's job and to the archiver as these read them from the log; runs that never end are ended in the
+same way as the archiver ends those of a session that has died.
 """
 
 from __future__ import annotations
@@ -48,23 +48,23 @@ CLAIMS = (
     Claim("services_stopped", "errors that would have ended a service", exactly=0),
 )
 _JOB_EVERY = 20  # runs; a job takes a hundred times as long as logging a run
-_LOG_BYTES = 200_000_000  # then a new one is begun
+_LOG_BYTES = 200_000_000  # then a new log is begun
 
 
 class Fuzz:
-    """A log that malformed runs are written to.
+    """A log to which malformed runs are written.
 
     Parameters
     ----------
     state_dir : Path
-        Where the log is made.
+        The folder of the log.
 
     Attributes
     ----------
     found : Counter
-        What CLAIMS lists.
+        The figures in CLAIMS.
     told : list of str
-        What was wrong, in words.
+        The errors, in words.
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -78,7 +78,7 @@ class Fuzz:
         self._runs = 0
 
     def run(self, random: Random) -> None:
-        """Make a malformed run, log it, and let everybody read it."""
+        """Make a malformed run, log it, and let all readers read it."""
         documents = malformed_run(random)
         after = self._reader.last_position()
         taken = [(name, doc) for name, doc in documents if self._taken(name, doc)]
@@ -91,7 +91,7 @@ class Fuzz:
             self._serve(uid)
 
     def end(self) -> None:
-        """End what is open as if the session had died, look over all of it as services do when they start, and close the log."""
+        """End open runs as if the session had died, read the whole log as services do when they start, and close it."""
         self._writer.close()
         _abandon_all(self.path)
         with self._must_not_raise("services_stopped", "closing runs that were cut short"):
@@ -106,7 +106,7 @@ class Fuzz:
         self._reader.close()
 
     def _archive(self) -> None:
-        logging.getLogger("ghostbeam.archiver").setLevel(logging.CRITICAL)  # it tells of each run that it gives up
+        logging.getLogger("ghostbeam.archiver").setLevel(logging.CRITICAL)  # it reports each run that it gives up
         up_to_tiled = patch.object(log_archiver, "RunArchive", _Archive)
         with up_to_tiled, patch.object(log_archiver, "_TRIES", 1), closing(ArchiveLedger(self._state_dir)) as ledger:
             archiver = LogArchiver(self._reader, ledger, lambda: None)
@@ -124,7 +124,7 @@ class Fuzz:
         return False
 
     def _compare(self, taken: list[Document], records: list[Record]) -> None:
-        # A stop document that was refused leaves another one in its place.
+        # A refused stop document is replaced by another one.
         logged = [record for record in records if "cannot be logged" not in str(record.doc.get("reason"))]
         for given, record in itertools.zip_longest(taken, logged):
             same_kind = given and record and record.damage is None and given[0] == record.name
@@ -144,7 +144,7 @@ class Fuzz:
             intake.end()
             intake.take()
             intake.ledger().to_doc()
-        # The worker looks at ghost-imaging runs alone, and follows a run until it has ended.
+        # The worker uses only ghost-imaging runs, and follows a run until it has ended.
         if "ghost" in start and records[-1].name == "stop" and self._runs % _JOB_EVERY == 0:
             with self._must_not_raise("other_exceptions", f"the worker's job, run {uid}"):
                 run_job(Job(self._state_dir, uid, Recipe("correlation")))
@@ -163,7 +163,7 @@ class Fuzz:
 
 
 class _Archive:
-    """The archiver's view of a run, up to where documents would leave for Tiled."""
+    """The archiver's view of a run, up to the point where documents would be sent to Tiled."""
 
     def __init__(self, container: Any, uid: str) -> None:
         self._normalizer = RunNormalizer()
@@ -186,14 +186,14 @@ class _Archive:
 
 
 def _abandon_all(path: Path) -> None:
-    """As if the process that writes the open runs had died."""
+    """Make the open runs look as if the process that writes them had died."""
     with closing(sqlite3.connect(path)) as connection, connection:
         for columns in connection.execute(f"SELECT {RUN_COLUMNS} FROM runs WHERE stop IS NULL").fetchall():
             save_run(connection, replace(run_row(columns)[0], writer=Process(1, 0, "")))
 
 
 def fuzz(number: int, seed: int, folder: Path) -> tuple[Counter[str], list[str]]:
-    """Log so many documents; returns what was found, and in words what was wrong."""
+    """Log this many documents; return the findings, and the errors in words."""
     random = Random(seed)
     found: Counter[str] = Counter({claim.key: 0 for claim in CLAIMS})
     told: list[str] = []

@@ -1,8 +1,8 @@
-"""How good images are against the object: every method, over objects, photons, compressions and noise draws.
+"""Quality of images relative to the object: every method, over objects, photons, compressions and noise draws.
 
-Half-Gaussian masks and the noise of Manni et al. (2025), eq. 13. Objects are made by program or come with scikit-image; no
-setting of any method was chosen on them. A line is added to DIRECTORY/results.csv for each reconstruction, and what is there
-already is not done again, so that a run of hours can be stopped and taken up, or shared by several processes.
+Half-Gaussian masks and the noise of Manni et al. (2025), eq. 13. Objects are programmed or taken from scikit-image; no
+setting of any method was chosen on them. A line is added to DIRECTORY/results.csv for each reconstruction, and existing ones
+are not repeated, so that a run of hours can be interrupted and resumed, or shared by several processes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Cell:
 
 
 def main() -> None:
-    """Reconstruct, and report what all reconstructions in the directory say."""
+    """Reconstruct, and report the results of all reconstructions in the directory."""
     parser = arguments_parser(__doc__)
     parser.add_argument(
         "--directory", type=Path, default=Path("ghost_quality"), help="for results and figures (default: %(default)s)"
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def run(directory: Path, arguments: argparse.Namespace) -> None:
-    """Reconstruct whatever is not in the directory yet: all cells with one noise draw, then with the next."""
+    """Reconstruct everything that is not in the directory yet: all cells with one noise draw, then with the next."""
     file = directory / "results.csv"
     for draw_number in range(1 if arguments.quick else arguments.draws):
         for cell in cells(arguments.objects, quick=arguments.quick):
@@ -98,7 +98,7 @@ def cells(names: list[str], *, quick: bool) -> list[Cell]:
 
 
 def draw(directory: Path, found: Summaries, arguments: argparse.Namespace) -> None:
-    """Draw the curves, and the images of the pictured object under the conditions of the paper's figures."""
+    """Draw the curves, and the images of the selected object under the conditions of the paper's figures."""
     # matplotlib is slow to import
     from benchmarks._quality_figures import draw_curves, draw_images
 
@@ -124,7 +124,7 @@ def measured(cell: Cell, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def judged(image: np.ndarray, masks: np.ndarray, buckets: np.ndarray, method: str) -> tuple[np.ndarray, tuple[float, ...]]:
-    """Return the image, and PSNR (dB), SSIM, resolution against the object (pixels), coverage of the interval, CPU seconds."""
+    """Return the image, and PSNR (dB), SSIM, resolution (pixels), coverage of the interval, CPU seconds."""
     started = time.process_time()
     result = reconstruct(masks, buckets, method)
     cpu_s = time.process_time() - started
@@ -140,13 +140,13 @@ def judged(image: np.ndarray, masks: np.ndarray, buckets: np.ndarray, method: st
 
 
 def _emitting(name: str, size: int) -> np.ndarray:
-    """Return a simulated sample as something that emits where it absorbs, 0 to 1."""
+    """Return a simulated sample as an object that emits where the sample absorbs, 0 to 1."""
     image = 1.0 - make_sample(name, (size, size), SEED).astype(np.float64)
     return image / image.max()
 
 
 def _photograph(name: str, size: int) -> np.ndarray:
-    """Return the middle of an image of scikit-image's, averaged down and scaled to 0..1."""
+    """Return the central part of an image from scikit-image, averaged down and scaled to 0..1."""
     import skimage.data
     from skimage.transform import resize
 

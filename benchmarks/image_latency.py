@@ -1,9 +1,9 @@
-"""How soon a bucket read shows in an image in Tiled, while a scan of 64x64 pixels goes on.
+"""The latency from a bucket reading to an image in Tiled during a scan of 64x64 pixels.
 
-The whole chain: soft IOC, RunEngine, document log, worker, archiver, Tiled; two fast methods; a scan whose stages move and
-whose exposures pass ten times as fast as in life. Another process follows the images by Tiled's websocket. Counted for every
-realization from the 64th on, from its event's time to the first image that includes it; the figures are those of the slower
-method. The latency is also told in units of the time that one append to Tiled takes just before and behind the scan.
+It uses the whole chain (soft IOC, RunEngine, document log, worker, archiver, Tiled), two fast methods, and a scan whose moves
+and exposures are ten times as fast as in reality. Another process follows the images by Tiled's websocket. The latency is
+measured for every realization from the 64th on, from its event's time to the first image that includes it; the figures are
+those of the slower method. It is also given in units of the time of one append to Tiled just before and after the scan.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def scan_and_watch(services: Services, num: int) -> tuple[dict[str, Any], list[tuple[str, float, int]]]:
-    """Scan, and return what the session says of it and what `benchmarks._image_watcher` saw."""
+    """Scan, and return the session's answer and the observations of `benchmarks._image_watcher`."""
     watcher = ImageWatcher(services.uri, services.key, len(METHODS))
     session = SessionProcess(services.config_file)
     try:
@@ -82,14 +82,14 @@ def scan_and_watch(services: Services, num: int) -> tuple[dict[str, Any], list[t
 
 
 def latencies(measured: dict[int, float], images: list[tuple[float, int]]) -> list[float]:
-    """How long each realization from the 64th on took to show (ms).
+    """Latency of each realization from the 64th on (ms).
 
     Parameters
     ----------
     measured : dict
-        When each realization was read (s since the epoch), by sequence number.
+        Time at which each realization was read (s since the epoch), by sequence number.
     images : list of (float, int)
-        When an image came (s since the epoch), and the last realization in it.
+        Time at which an image arrived (s since the epoch), and the last realization in it.
     """
     return [
         1e3 * (min(at for at, last in images if last >= seq_num) - time) for seq_num, time in measured.items() if seq_num >= FIRST

@@ -1,28 +1,28 @@
-"""Mishaps at random moments of a scan, and what is left of the data.
+"""Failures at random moments of a scan, and a check of the remaining data.
 
-Each drill is one scan with three reconstructions, two fast ones and a short Noise2Ghost, through the whole chain, while one thing
-goes wrong. The kinds:
+Each drill is one scan with three reconstructions, two fast ones and a short Noise2Ghost, through the whole chain, with one
+failure. The kinds:
 
-kill       worker, archiver, Tiled or session killed (`kill -9`); a service is started again, as the supervisor would
+kill       worker, archiver, Tiled or session killed (`kill -9`); a service is restarted, as by the supervisor
 stopped    one of them stopped for two minutes (SIGSTOP), then SIGCONT
 reboot     session, supervisor and all services killed at once, then `ghostbeam up`
-clock      the wall clock jumps by +1, -2, +30 s, and archiver or worker is started anew behind the jump
-disk_full  no room on the disk for three seconds; the scan is aborted
-poison     runs with odd documents, metadata, recipes and columns are logged at the same time
+clock      the wall clock jumps by +1, -2, +30 s, and archiver or worker is restarted after the jump
+disk_full  no space on the disk for three seconds; the scan is aborted
+poison     runs with irregular documents, metadata, recipes and columns are logged at the same time
 bitflip    bits are flipped in a copy of the log, and the copy is archived
-down       `ghostbeam down` in mid-scan, and the services started again
+down       `ghostbeam down` during a scan, and the services started again
 few_files  archiver and worker may open 64 files each
-memory     archiver and worker may have 3 GB of addresses each
+memory     archiver and worker may use 3 GB of address space each
 backlog    archiver and worker are started when 100 000 events wait for them
 tiny_runs  500 runs of eight realizations at once
 sessions   eight sessions at once
 
-clock and disk_full need a mount namespace, and are left out with the reason where none is permitted. When all is settled, every
-document that the log took is looked for in the log and in Tiled, and the final images are compared, bit by bit, with those of a
-worker that is given the same documents and left in peace. With --technique fly scans are fly scans, of which the writer of the
-detector is killed too; every frame must be the one that its number says, at the place where its trigger was. With --technique
+clock and disk_full need a mount namespace; if none is permitted they are skipped, and the reason is given. When everything is
+settled, every document accepted by the log is checked in the log and in Tiled, and the final images are compared, bit by bit,
+with those of a worker that processes the same documents undisturbed. With --technique fly the scans are fly scans, and the
+writer of the detector is killed too; every frame must match its number and the position of its trigger. With --technique
 ptychography they are fly scans of a sample whose object and probe are reconstructed by ePIE. With --soak kinds are drawn at
-random while other runs go on.
+random while other runs are logged.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ KINDS: dict[str, Drill] = {
 }
 FLYING: dict[str, FlyDrill] = {"fly": FLY, "ptychography": PTYCHOGRAPHY}
 NEED_NAMESPACE = ("clock", "disk_full")
-_ROUND = 8  # drills of a soak between two judgements
+_ROUND = 8  # drills of a soak between two checks
 
 
 def main() -> None:
@@ -117,14 +117,14 @@ def main() -> None:
 
 
 def drill(chain: Chain, drills: list[Drill]) -> Counter[str]:
-    """Do drills one after the other, and judge what is left."""
+    """Do drills one after the other, and check the remaining data."""
     for one in drills:
         chain.drill(one)
     return judge(chain)
 
 
 def soak(chain: Chain, kinds: dict[str, Drill], hours: float) -> Counter[str]:
-    """Draw kinds at random for so many hours while other runs go on; judge after every few."""
+    """Draw kinds at random for this many hours while other runs are logged; check after every few."""
     found: Counter[str] = Counter()
     end = time.monotonic() + 3600 * hours
     while time.monotonic() < end:

@@ -1,8 +1,8 @@
-"""How soon object and probe of a fly scan are known, how good they are when the last frame has come, and what a long scan costs.
+"""How soon a fly scan's object and probe are known, their quality after the last frame, and the memory of a long scan.
 
-A simulated star is scanned by a beam of which the start document tells the defocus; frames of 96x96 pixels are ingested and
-driven as a run is, with estimates on the way. Likeness is the correlation of the phase with the truth, where the middle of the
-beam has been so far; an object of 0.5 is recognisable.
+A simulated star is scanned by a beam whose defocus is in the start document; frames of 96x96 pixels are ingested and
+reconstructed like a run, with intermediate estimates. Likeness is the correlation of the phase with the truth in the area
+that the middle of the beam has reached; at 0.5 an object is recognisable.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Scan:
         points = num // lines
         y, x = np.divmod(np.arange(lines * points), points)
         x = np.where(y % 2 == 1, points - 1 - x, x)
-        places = np.rint(np.stack([y * extent / lines, x * extent / points], axis=1))  # the sample is one of pixels
+        places = np.rint(np.stack([y * extent / lines, x * extent / points], axis=1))  # the sample consists of pixels
         self.truth = make_phase_sample("star", extent + side, optics.pixel_um, seed)
         probe = optics.probe() * np.sqrt(PHOTONS)
         frames = np.empty((len(places), side, side), dtype=np.uint16)
@@ -71,25 +71,25 @@ class Scan:
         self.state_dir = folder / f"state_{num}"
         uid = ingest(file, self.state_dir, recipes=[Recipe("epie")])
         file.unlink()
-        self.rows = np.maximum.accumulate(places[:, 0]).astype(int)  # of the beam's middle, from the first line on
+        self.rows = np.maximum.accumulate(places[:, 0]).astype(int)  # of the middle of the beam, from the first line on
         self.documents = [(record.name, record.doc) for record in LogReader(log_paths(self.state_dir).raw).documents(uid)]
         self.documents[0][1]["ptychography"]["probe"] = {"defocus_mm": optics.defocus_mm}
         self.inner = (slice(side // 2, -side // 2),) * 2
         self.margin = (lines, points, extent)
 
     def estimates(self, recipe: Recipe, points: list[int]) -> Iterator[Any]:
-        """Estimates in a process of their own, as they are stored."""
+        """Estimates in a separate process, as they are stored."""
         start, *others = self.documents
         yield from computed(self.state_dir, start[1], recipe, others, segments=[points])
 
     def compared(self, arrays: Any, used: int) -> tuple[np.ndarray, np.ndarray]:
-        """The phase where the beam's middle was during the first frames, aligned with the truth, and the truth there."""
+        """The phase where the middle of the beam was during the first frames, aligned with the truth, and the truth there."""
         lines, points, extent = self.margin
-        rows, columns = (int(np.ceil(extent / number)) for number in (lines, points))  # the canvas begins a step before
+        rows, columns = (int(np.ceil(extent / number)) for number in (lines, points))  # the canvas begins one step earlier
         field = arrays["object_amplitude"] * np.exp(1j * arrays["object_phase"])
         height, width = self.truth.shape
         first, last = self.inner[0].start, height + self.inner[0].stop
-        reached = slice(first, min(last, first + self.rows[used - 1] + first // 2))  # half the beam's radius further
+        reached = slice(first, min(last, first + self.rows[used - 1] + first // 2))  # half the radius of the beam further
         region = (reached, self.inner[1])
         truth = self.truth[region]
         return aligned_phase(field[rows : rows + height, columns : columns + width][region], truth), truth
@@ -97,7 +97,7 @@ class Scan:
 
 @contextmanager
 def watched() -> Iterator[dict[str, float]]:
-    """The peak of the memory of child processes (MB) while something goes on."""
+    """Record the peak of the memory of child processes (MB) within the block."""
     peak, done = {"mb": 0.0}, threading.Event()
 
     def watch() -> None:
@@ -161,7 +161,7 @@ def main() -> None:
 
 
 def _identical(scan: Scan, recipe: Recipe, arrays: Any) -> int:
-    """Arrays that are the same bits when all documents come at once and nobody looks."""
+    """Arrays that have the same bits if all documents arrive at once and there are no live estimates."""
     start, *others = scan.documents
     run = technique_of(start[1]).open(start[1], ReferenceStore(scan.state_dir))
     *_, last = Drive(run, recipe, lambda: iter(others), Points()).estimates()

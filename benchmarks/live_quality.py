@@ -1,9 +1,9 @@
-"""How good and how frequent the images of a running scan are: Noise2Ghost and four fast methods, 64x64 pixels, 20 realizations/s.
+"""Quality and rate of the images during a scan: Noise2Ghost and four fast methods, 64x64 pixels, 20 realizations/s.
 
-Documents of scans of made-up objects go into the document log at that rate; the worker reconstructs, the archiver brings the
-images into Tiled, and another process follows them there. Objects, half-Gaussian masks (five times fewer than pixels) and noise
-(100 photons per pixel and realization) are those of `ghost_quality`; nothing was tuned on them. Each figure is that of the worst
-object. Pictures of each go to DIRECTORY: quality against realizations, and images on the way.
+Documents of scans of synthetic objects are logged at that rate; the worker reconstructs, the archiver writes the images to
+Tiled, and another process follows them there. Objects, half-Gaussian masks (five times fewer than pixels) and noise (100
+photons per pixel and realization) are those of `ghost_quality`; nothing was tuned on them. Each figure is that of the worst
+object. Pictures of each object go to DIRECTORY: quality against realizations, and intermediate images.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ PHOTONS = 100.0  # per pixel and realization
 RATE = 20.0  # realizations/s
 FIRST = 200  # realization from which on updates are timed
 SETTLED_S = 300.0
-PICTURES = 6  # images on the way
+PICTURES = 6  # intermediate images
 
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """An estimate: when it was in Tiled (s since the epoch), of which realizations, what it took (s), and how good it is (dB)."""
+    """An estimate: its time in Tiled (s since the epoch), its realizations, its cost (s), and its quality (dB)."""
 
     seen: float
     last: int
@@ -69,13 +69,13 @@ class Scan:
         return [image for image in self.images[SLOW] if image.seen <= self.ended]
 
     def periods(self) -> list[float]:
-        """Times between images by the slow method (s), from the one before the realization `FIRST` to the scan's end."""
+        """Times between images by the slow method (s), from the one before realization `FIRST` to the end of the scan."""
         times = [image.seen for image in self.live()]
         begin = max([time for time in times if time <= self.read[FIRST - 1]], default=self.read[FIRST - 1])
         return [float(step) for step in np.diff([begin, *[time for time in times if time > begin], self.ended])]
 
     def figures(self) -> dict[str, float]:
-        """The figures of `CLAIMS`; NaN for what a scan without live images lacks."""
+        """The figures of `CLAIMS`; NaN for those that need live images if a scan has none."""
         (*before, finished), live = self.images[SLOW], self.live()
         return {
             "update_period_s": max(self.periods()),
@@ -91,7 +91,7 @@ class Scan:
         return [image for method, images in self.images.items() if method != SLOW for image in images[:-1]]
 
     def latencies(self, method: str) -> list[float]:
-        """Times (s) from reading a realization to the first image in Tiled that includes it."""
+        """Times (s) from the reading of a realization to the first image in Tiled that includes it."""
         images = self.images[method]
         first = [min(image.seen for image in images if image.last >= number) for number in range(1, len(self.read) + 1)]
         return [seen - read for seen, read in zip(first, self.read, strict=True)]
@@ -114,7 +114,7 @@ def main() -> None:
 
 
 def scan_all(cells: Sequence[Cell], rate: float, seed: int) -> list[Scan]:
-    """Scan one object after another at so many realizations/s, each when the reconstructions of the last have ended."""
+    """Scan one object after another at this many realizations/s, each when the reconstructions of the last have ended."""
     with Services(methods=METHODS, seed=seed) as services:
         services.start("tiled", "archiver", "worker")
         patience = len(cells) * (SETTLED_S + cells[0].size ** 2 / cells[0].compression / rate)
@@ -149,7 +149,7 @@ def scanned(services: Services, cell: Cell, rate: float, seed: int) -> str:
 
 
 def what_came(services: Services, cell: Cell, uid: str, seed: int, seen: list[tuple[str, float, int]]) -> Scan:
-    """Put together what the logs hold of a scan and when its images were in Tiled."""
+    """Combine the documents of a scan with the times at which its images were in Tiled."""
     truth, _, _ = measured(cell, seed)
     raw = list(LogReader(services.logs.raw).documents(uid))
     processed = LogReader(services.logs.processed)
@@ -197,7 +197,7 @@ def described(scan: Scan) -> list[str]:
 
 
 def draw(scan: Scan, file: Path) -> None:
-    """Draw quality against realizations, and images by the slow method on the way."""
+    """Draw quality against realizations, and intermediate images of the slow method."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,9 +1,9 @@
-"""What measured masks are worth: images by designed, measured and true masks of a plate that is not as designed.
+"""The benefit of measured masks: images with the designed, measured and true masks of a plate that differs from its design.
 
-The gold plate's metal is of uneven thickness, its edges slope, and every mask lies 0.3 pixels beside its place, in a direction of
-its own. A camera takes four noisy frames of each mask; the mask set that comes of them takes the place of the design. `recovered`
-is the part of the PSNR that the design loses against the true masks and measured ones give back, in dB, mean over objects and
-methods. A shift that all masks have in common moves the whole image and is none of their faults: the object is moved as well.
+The gold plate's metal is of uneven thickness, its edges slope, and every mask is displaced by 0.3 pixels in a direction of
+its own. A camera takes four noisy frames of each mask; the resulting mask set replaces the design. `recovered` is the
+fraction of the PSNR lost by the design, relative to the true masks, that measured masks restore, in dB, mean over objects and
+methods. A shift common to all masks moves the whole image and is not an error: the object is moved as well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sims.shift import shifted
 
 MISPLACED_PX, UNEVENNESS, SLOPE = 0.3, 0.1, 0.25
 PHOTONS = 1e4  # on an open pixel
-LIGHT, EXPOSURES = 4000.0, 4  # counts of the camera without a mask, frames of each mask
+LIGHT, EXPOSURES = 4000.0, 4  # counts of the camera without a mask, number of frames of each mask
 OBJECTS, METHODS = ("CAS", "chromosomes", "wires"), ("tv", "n2g")
 KNOWN = ("designed", "measured", "true")
 CLAIMS = (
@@ -38,9 +38,9 @@ CLAIMS = (
 
 @dataclass(frozen=True, eq=False)
 class Plate:
-    """Masks (M, H, W) as they are told to a reconstruction, by how they are known, and figures of the calibration.
+    """Masks (M, H, W) for the reconstruction, by their source, and figures of the calibration.
 
-    `grid_px` is where the image grid of the calibration lies against the true one.
+    `grid_px` is the displacement of the calibration's image grid from the true one.
     """
 
     masks: dict[str, np.ndarray]
@@ -98,7 +98,7 @@ def made_plate(size: int, number: int, seed: int) -> Plate:
     places = MISPLACED_PX * np.stack([np.sin(angles), np.cos(angles)], axis=1)
 
     def in_beam(grid: tuple[float, float]) -> np.ndarray:
-        """All masks on a grid that lies so far beside the true one."""
+        """All masks on a grid displaced by this much from the true one."""
         lies = [
             metal + shifted(mask - metal, tuple(place - grid), SLOPE, outside=0.0)
             for mask, place in zip(etched, places, strict=True)

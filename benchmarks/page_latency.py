@@ -1,9 +1,9 @@
-"""How soon an estimate is seen on the live page, and what three open pages cost a scan of 64x64 pixels.
+"""The latency from an estimate to the live page, and the cost of three open pages for a scan of 64x64 pixels.
 
-The whole chain, with two fast methods and a scan that is ten times as fast as in life: once without browsers, once with three
-headless Chromium, each with the page open, on the same machine, and once more without. The time runs from that of the estimate's
-document, when its reconstruction had made it, to the frame in which a browser has drawn it, or a newer one: the document log, the
-archiver, Tiled and the browser are all in it.
+The whole chain runs with two fast methods and a scan that is ten times as fast as in reality: once without browsers, once
+with three headless Chromium on the same machine, each with the page open, and once more without. The latency is the time from
+the estimate's document, when its reconstruction had made it, to the frame in which a browser has drawn it or a newer one: it
+includes the document log, the archiver, Tiled and the browser.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ new MutationObserver((changes) => changes.forEach(({ target }) => {
 """
 
 Seen = list[tuple[str, int, float]]
-"""Reconstruction, number of the estimate, and when it was there (s since the epoch)."""
+"""Reconstruction, number of the estimate, and time of its appearance (s since the epoch)."""
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def scan(services: Services, session: SessionProcess, num: int) -> float:
-    """Scan, wait until all that is made of it is in Tiled and verified, and return how long the scan took (s)."""
+    """Scan, wait until all results are in Tiled and verified, and return the duration of the scan (s)."""
     seconds = float(session.scan(num=num, exposure=EXPOSURE_S, logged=True)["seconds"])
     ended = len(METHODS) * len(LogReader(services.logs.raw).runs())
     wait_until(
@@ -83,13 +83,13 @@ def scan(services: Services, session: SessionProcess, num: int) -> float:
 
 
 def settled(services: Services) -> bool:
-    """Whether the archiver has nothing to do."""
+    """Whether the archiver has nothing left to do."""
     said = read_status(services.state_dir, "archiver") or {}
     return said.get("lag_documents") == 0 and said.get("unsettled_runs") == 0
 
 
 def scan_with_browsers(services: Services, session: SessionProcess, num: int) -> tuple[float, Seen, list[Seen]]:
-    """Scan while browsers show it. Returns how long it took, when estimates were made, and when each browser drew them."""
+    """Scan while browsers show it; return its duration, the times of the estimates, and when each browser drew them."""
     before = {run for run, _, _ in estimates(services)}
     with ExitStack() as stack:
         browsers = [stack.enter_context(Browser()) for _ in range(BROWSERS)]
@@ -111,18 +111,18 @@ def scan_with_browsers(services: Services, session: SessionProcess, num: int) ->
 
 
 def of_images(drawn: list[list[Any]], runs: set[str]) -> Seen:
-    """What a browser drew of the images of these reconstructions."""
+    """The images of these reconstructions that a browser drew."""
     return [(run, int(count), float(at)) for run, array, count, at in drawn if array == "image" and run in runs]
 
 
 def estimates(services: Services) -> Seen:
-    """Every estimate in the document log, with the time in its document."""
+    """All estimates in the document log, with the time in their documents."""
     records = LogReader(services.logs.processed).documents(None, arrays=False)
     return [(record.run, record.doc["seq_num"], record.doc["time"]) for record in records if record.name == "event"]
 
 
 def delays(made: Seen, drawn: Seen) -> list[float]:
-    """How long after each estimate it, or a newer one, was drawn (s)."""
+    """Time from each estimate until it or a newer one was drawn (s)."""
     return [min(when for other, newer, when in drawn if other == run and newer >= count) - at for run, count, at in made]
 
 

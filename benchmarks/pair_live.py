@@ -1,8 +1,9 @@
-"""How far behind the camera denoised pairs come to Tiled, while a series of 24 pairs a second of 256x256 pixels is taken.
+"""The latency of denoised pairs in Tiled during a series of 24 pairs per second of 256x256 pixels.
 
-The simulated camera writes its file, a session takes the series, and worker, archiver and Tiled are the real ones, on two cores.
-A Gaussian filter and a network trained on the first pair denoise every pair. Counted for each pair: from the moment at which it
-was taken, as its file says, until its denoised image can be read from Tiled. The network begins late by its training.
+The simulated camera writes its file, a session takes the series, and worker, archiver and Tiled are the real ones, on two
+cores. A Gaussian filter and a network trained on the first pair denoise every pair. The latency is measured for each pair
+from the time of exposure in its file until its denoised image can be read from Tiled. The network starts later because of its
+training.
 """
 
 from __future__ import annotations
@@ -89,14 +90,14 @@ def main() -> None:
 
 
 class _Series:
-    """The denoised pairs of a reconstruction, as Tiled serves them; a look at them is one request."""
+    """The denoised pairs of a reconstruction in Tiled; each access is one request."""
 
     def __init__(self, catalog: Catalog, uid: str) -> None:
         self._catalog, self._uid = catalog, uid
         self._stream: Any = None
 
     def count(self) -> int:
-        """How many there are; 0 before Tiled knows the run."""
+        """Number of pairs; 0 before Tiled knows the run."""
         try:
             if self._stream is None:
                 self._stream = self._catalog.processed[self._uid]["series"].base
@@ -106,7 +107,7 @@ class _Series:
 
 
 def _taken(raw: LogReader, uid: str) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the frames in the camera's file, and when each was taken (s since 1970)."""
+    """Numbers of the frames in the camera's file, and their times (s since 1970)."""
     resources: list[dict[str, Any]] = [record.doc for record in raw.documents(uid) if record.name == "stream_resource"]
     path = Path(unquote(urlparse(resources[0]["uri"]).path))
     with h5py.File(path, swmr=True) as file:
@@ -114,7 +115,7 @@ def _taken(raw: LogReader, uid: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _lags(numbers: np.ndarray, times: np.ndarray, counts: list[tuple[float, int]]) -> list[float]:
-    """How long each pair took (s) from its frame to the first look at which so many denoised pairs were in Tiled."""
+    """Time (s) of each pair from its frame to the first access at which that many denoised pairs were in Tiled."""
     came = np.full(len(numbers), np.inf)
     for at, count in counts:
         came[:count] = np.minimum(came[:count], at)
@@ -123,7 +124,7 @@ def _lags(numbers: np.ndarray, times: np.ndarray, counts: list[tuple[float, int]
 
 
 def _complete(counts: list[tuple[float, int]], num: int) -> float:
-    """When all were there (s since 1970); infinite if they never were."""
+    """Time at which all were there (s since 1970); infinite if they never were."""
     return next((at for at, count in counts if count >= num), float("inf"))
 
 

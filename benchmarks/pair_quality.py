@@ -1,9 +1,9 @@
-"""How much better than one frame a denoised pair is, against BM3D of the sum of the pair, and on real neutron frames.
+"""The gain of a denoised pair over one frame, compared with BM3D of the sum of the pair, also on real neutron frames.
 
-Simulated cells, bars and textures at 100, 500 and 5000 photons a pixel, with three draws of the noise each. On the bars also the
-relative standard deviation where the scene is even, and the finest bars that keep half of their contrast: blur alone lowers the
-first. The neutron frames are frames_neutron_mcp.npz (iBeatles, MIT licence): frames 4 and 5 against the mean of the other eight.
-BM3D's licence keeps it out of the package: pip install --no-deps bm3d bm4d.
+It uses simulated cells, bars and textures at 100, 500 and 5000 photons per pixel, with three draws of the noise each. On the
+bars it also determines the relative standard deviation in uniform regions, which blur alone would lower, and the finest bars
+that keep half of their contrast. The neutron frames are frames_neutron_mcp.npz (iBeatles, MIT licence): frames 4 and 5 are
+compared with the mean of the other eight. BM3D's licence keeps it out of the package: pip install --no-deps bm3d bm4d.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ CLAIMS = (
 DATA = Path(__file__).parents[2] / "shared" / "data" / "frames_neutron_mcp.npz"
 SCENES = ("nuclei", "bars", "texture")
 _NEUTRON_PEAK = 66.4  # counts
-_CELL = 64  # pixels from group to group of the simulated bars
-_WIDEST, _SIZES = 12.0, 19  # their width, pixels; six sizes halve it
+_CELL = 64  # pixels between groups of the simulated bars
+_WIDEST, _SIZES = 12.0, 19  # width of the bars, pixels; six sizes halve it
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def one_pair(scene: str, side: int, photons: float, seed: int, steps: int) -> tuple[dict[str, float], bool]:
-    """Gains over one frame, dB, and what else is told of a pair; and whether the network knows noise by heart."""
+    """Gains over one frame, dB, further results for the pair, and whether the network memorizes noise."""
     truth = truth_of(scene, side, photons)
     pair = noisy_pair(truth, seed)
     one = error_db(pair.a, truth)
@@ -112,7 +112,7 @@ def deviation_where_even(image: np.ndarray, truth: np.ndarray) -> float:
 
 
 def finest_bars(image: np.ndarray, truth: np.ndarray) -> float:
-    """Width of the finest bars, pixels, of which all wider ones as well keep half of their contrast."""
+    """Width of the finest bars, pixels, that keep half of their contrast together with all wider ones."""
     kept: dict[float, list[float]] = {}
     cells = [(y, x) for y in range(0, truth.shape[0], _CELL) for x in range(0, truth.shape[1], _CELL)]
     for number, (y, x) in enumerate(cells):
@@ -129,7 +129,7 @@ def finest_bars(image: np.ndarray, truth: np.ndarray) -> float:
 
 
 def neutrons(data: Path, seed: int, steps: int) -> tuple[float, str]:
-    """PSNR of the network's image of two neutron frames against the mean of eight others, and that of other methods."""
+    """PSNR of the network's image of two neutron frames relative to the mean of eight others, and that of other methods."""
     frames = np.load(data)["frames"][:, 262:502, 8:248]
     reference = np.delete(frames, (4, 5), axis=0).mean(axis=0, dtype=np.float64)
     pair = Pair(frames[4], frames[5], np.ones(reference.shape, dtype=bool))
@@ -141,7 +141,7 @@ def neutrons(data: Path, seed: int, steps: int) -> tuple[float, str]:
         "non-local means": non_local_means_filter([pair]).pair(pair),
         "bm3d": bm3d_of_sum(pair) if has_bm3d() else np.full_like(reference, math.nan),
     }
-    # the reference's own noise is in every error: it is taken off by what the eight frames tell of it
+    # the reference's own noise is in every error: it is subtracted, as estimated from the eight frames
     own = float(np.delete(frames, (4, 5), axis=0).var(axis=0, ddof=1, dtype=np.float64).mean() / 8)
     errors = {name: float(np.mean((image - reference) ** 2)) - own for name, image in images.items()}
     values = {name: float(10 * np.log10(_NEUTRON_PEAK**2 / error)) for name, error in errors.items()}

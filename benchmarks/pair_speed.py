@@ -1,8 +1,7 @@
-"""How long a network takes to learn from a pair of 512x512, against BM3D of the same pair, and how fast it is applied.
+"""Training time of a network for a pair of 512x512, compared with BM3D of the same pair, and the speed of its application.
 
-Training and BM3D are measured in seconds of the processor, the network on one core. It is applied to pairs on two cores, by the
-clock.
-BM3D's licence keeps it out of the package: pip install --no-deps bm3d bm4d.
+Training and BM3D are measured in processor time, the network on one core. Its application to pairs is measured on two cores
+in wall time. BM3D's licence keeps it out of the package: pip install --no-deps bm3d bm4d.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Whether the deep image prior draws a lattice, by its architecture.
 
 Erin et al., J. Phys.: Conf. Ser. 3010, 012172 (2025), saw a regular grid with their first architecture and none with their
-second. Here both denoise the phase of a simulated star and of a bundle of fibres, reconstructed from binned frames of a fly scan
-with the known path, and white noise alone; each with the paper's learning rate and with a larger one, and stopped at the noise.
+second. Here both denoise the phase of a simulated star and of a bundle of fibres, reconstructed from binned frames of a fly
+scan with a known path, and pure white noise; each with the paper's learning rate and with a larger one, and stopped at the
+noise level.
 """
 
 from __future__ import annotations

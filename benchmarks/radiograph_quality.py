@@ -1,9 +1,10 @@
-"""How near to the sharp scene Noise2Self comes on decorrelated radiographs, against white noise of the same dose.
+"""Error of Noise2Self on decorrelated radiographs relative to the sharp scene, compared with white noise of the same dose.
 
-Spheres that fall, behind a scintillator of 0.645 pixels with read noise, 500 photons a pixel; the kernel is measured with static
-frames of the same scene. The same network learns raw radiographs, decorrelated ones, and Poisson noise without a scintillator.
-The error is that against the scene before the scintillator. Beside it: BM3D that is told the spectrum of the noise, by itself and
-deconvolved, and BM3D of decorrelated radiographs. BM3D's licence keeps it out of the package: pip install --no-deps bm3d bm4d.
+The scene is falling spheres, with a scintillator of 0.645 pixels, read noise and 500 photons per pixel; the kernel is
+measured with static frames of the same scene. The same network learns raw radiographs, decorrelated ones, and Poisson noise
+without a scintillator. The error is relative to the scene before the scintillator. For comparison: BM3D with the known
+spectrum of the noise, without and with deconvolution, and BM3D of decorrelated radiographs. BM3D's licence keeps it out of
+the package: pip install --no-deps bm3d bm4d.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ CLAIMS = (
 )
 PHOTONS = 500.0
 READ_NOISE = 3.0
-_SHOWN = 4  # radiographs that the errors are of
-_DRAWS = 8  # of the noise of one scene
+_SHOWN = 4  # number of radiographs for the errors
+_DRAWS = 8  # of the noise for one scene
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def main() -> None:
 
 
 def one_scene(side: int, number: int, steps: int, seed: int) -> tuple[dict[str, float], float, list[str]]:
-    """Squared errors, counts^2, the ratio of noise after to before, and what else is told."""
+    """Squared errors, counts^2, the ratio of noise after to before, and further results."""
     scene = moving_bed((side, side), number, side * side // 400, seed=seed)
     panel = FlatPanel(read_noise=READ_NOISE)
     static = panel.frames(scene[:1].repeat(60, axis=0), PHOTONS, seed + 1000)
@@ -87,14 +88,14 @@ def one_scene(side: int, number: int, steps: int, seed: int) -> tuple[dict[str, 
 
 
 def squared_error(images: np.ndarray, scene: np.ndarray) -> float:
-    """Of the first radiographs against the sharp scene, counts^2."""
+    """Squared error of the first radiographs relative to the sharp scene, counts^2."""
     return float(np.mean((images - PHOTONS * scene[: len(images)]) ** 2))
 
 
 def bm3d_beside(raw: np.ndarray, kernel: np.ndarray) -> dict[str, np.ndarray]:
-    """What BM3D makes of the same radiographs behind an Anscombe transform."""
+    """BM3D of the same radiographs after an Anscombe transform."""
     if not hasattr(np, "trapz"):
-        np.trapz = np.trapezoid  # type: ignore[attr-defined]  # bm3d asks for it where the noise is not white
+        np.trapz = np.trapezoid  # type: ignore[attr-defined]  # bm3d uses it if the noise is not white
     import bm3d
 
     images = raw[:_SHOWN]

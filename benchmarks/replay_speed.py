@@ -1,8 +1,9 @@
-"""How fast a run of 100 000 events is replayed from Tiled, and one with large arrays read; how much memory that takes.
+"""Speed and memory of replaying a run of 100 000 events from Tiled, and of reading a run with large arrays.
 
-The speed of the first is that of a replay with a reconstruction at its end, over that of `run.documents()` alone; of the second,
-28 000 events with 4096 channels each, that of its documents, over that of its arrays alone through Tiled's array client. Each is
-in a process of its own, in turns. A run a quarter as long shows how the memory grows with the number of events.
+For the first run, the figure is the speed of a replay with a reconstruction at its end, over that of `run.documents()` alone.
+For the second, 28 000 events with 4096 channels each, it is the speed of its documents, over that of its arrays alone through
+Tiled's array client. Each measurement runs in a separate process, in turns. A run a quarter as long shows how the memory
+grows with the number of events.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ CLAIMS = (
 )
 ROUNDS = 3
 CHANNELS = 4096
-_AT_ONCE = 10_000  # events stored by one request
+_AT_ONCE = 10_000  # events stored per request
 _SPECTRA_AT_ONCE = 500
 
 
@@ -71,20 +72,20 @@ def main() -> None:
 
 
 def store(services: Services, documents: Iterable[tuple[str, dict[str, Any]]], at_once: int) -> None:
-    """Store a run in Tiled, so many documents by one request."""
+    """Store a run in Tiled, `at_once` documents per request."""
     began = time.perf_counter()
     archive: RunArchive | None = None
     with services.catalog() as catalog:
         for number, (name, doc) in enumerate(documents):
             archive = archive or RunArchive(catalog.raw, doc["uid"])
             archive.write(name, doc)
-            if number % at_once == 0 and name != "stop":  # which flushes
+            if number % at_once == 0 and name != "stop":  # the stop document flushes by itself
                 archive.flush()
     print(f"  stored {number + 1} documents in {time.perf_counter() - began:.0f} s")
 
 
 def read(services: Services, kind: str, uid: str) -> dict[str, Any]:
-    """Read a run in another process; kind as in `benchmarks._replaying`."""
+    """Read a run in another process; for `kind` see `benchmarks._replaying`."""
     command = [sys.executable, "-m", "benchmarks._replaying", kind, str(services.config_file), uid]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=1000)
     found: dict[str, Any] = json.loads(done.stdout)

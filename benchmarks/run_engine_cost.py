@@ -1,11 +1,11 @@
-"""What storing costs a scan: time spent in the RunEngine's one storing subscriber, and the rate of the scan with and without it.
+"""The cost of storage for a scan: time in the RunEngine's storing subscriber, and the scan rate with and without it.
 
-The time is measured around each call of the subscriber in a scan as fast as the simulation goes, while Tiled is up, stands
-still (SIGSTOP) and is dead (`kill -9`), with archiver and worker going on all the while. The rate is that of the whole plan
-with the subscriber and all services at work, over that of the same plan without any subscriber while the services stand
-still; in turns. `rate_ratio` is that of a scan whose stages move and whose exposures pass as in life; the ratio of the scan
-as fast as it goes, when processors are all that it waits for, is printed too. `p99_ratio` is of documents that are stored
-by the benchmark itself, while Tiled is up, in turns with the same bytes inserted into a bare SQLite file of the same mode.
+The time is measured for each call of the subscriber in a scan at the full speed of the simulation, while Tiled is up,
+suspended (SIGSTOP) and dead (`kill -9`); archiver and worker run all the time. The rate is that of the whole plan with the
+subscriber and all services running, over that of the same plan without any subscriber while the services are suspended; in
+turns. `rate_ratio` is that of a scan with realistic moves and exposures; the ratio for a scan at full speed, which waits only
+for the processors, is printed too. `p99_ratio` is for documents stored by the benchmark itself, while Tiled is up, in turns
+with the same bytes inserted into a plain SQLite file of the same mode.
 """
 
 from __future__ import annotations
@@ -77,13 +77,13 @@ def measure(services: Services, *, num: int, pairs: int) -> tuple[dict[bool, lis
     rates : dict
         Realizations/s of each scan, by whether it was logged.
     costs : dict
-        Under "up" the ms of each document in the subscriber.
+        Under "up": time of each document in the subscriber, ms.
     """
     rates: dict[bool, list[float]] = {True: [], False: []}
     costs: list[float] = []
     services.start("repeater", "simulation", *BUSY)
     with session_of(services) as session:
-        session.scan(num=WARM_UP, exposure=EXPOSURE_S, logged=False)  # the first scan also loads what a scan needs
+        session.scan(num=WARM_UP, exposure=EXPOSURE_S, logged=False)  # the first scan also loads the required modules
         for pair in range(pairs):
             for logged in (True, False) if pair % 2 == 0 else (False, True):
                 if not logged:
@@ -99,7 +99,7 @@ def measure(services: Services, *, num: int, pairs: int) -> tuple[dict[bool, lis
 
 
 def beside_bare_inserts(services: Services, *, num: int, seed: int) -> tuple[list[float], list[float]]:
-    """The ms that storing each document of a scan takes, and of inserting the same bytes into a bare SQLite file."""
+    """The time to store each document of a scan (ms), and to insert the same bytes into a plain SQLite file."""
     connection = sqlite3.connect(services.state_dir / "bare.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
@@ -111,7 +111,7 @@ def beside_bare_inserts(services: Services, *, num: int, seed: int) -> tuple[lis
     documents = ghost_scan_documents(make_plate(services.config), num, uid=uid, seed=seed, recipes=[])
     for number, (name, doc) in enumerate(paced(documents, PAIRS_RATE)):
         body = encode(doc)
-        for kind in (stored, bare) if number % 2 else (bare, stored):  # the second finds everything warm
+        for kind in (stored, bare) if number % 2 else (bare, stored):  # the second one benefits from warm caches
             began = time.perf_counter()
             if kind is stored:
                 writer(name, doc)
@@ -125,7 +125,7 @@ def beside_bare_inserts(services: Services, *, num: int, seed: int) -> tuple[lis
 
 
 def without_tiled(services: Services, session: SessionProcess, *, num: int) -> tuple[list[float], list[float]]:
-    """The ms of each document in the subscriber while Tiled stands still, and after it has been killed."""
+    """The time of each document in the subscriber (ms) while Tiled is suspended, and after it has been killed."""
     session.scan(num=WARM_UP, exposure=EXPOSURE_S, logged=False)
     services.stop("tiled")
     stopped = session.scan(num=num, exposure=EXPOSURE_S, logged=True)["cost_ms"]
@@ -144,12 +144,12 @@ def session_of(services: Services) -> Iterator[SessionProcess]:
 
 
 def ratio(rates: dict[bool, list[float]]) -> float:
-    """Median over the pairs of the rate with, over the rate without."""
+    """Median over the pairs of the rate with the subscriber, over the rate without it."""
     return statistics.median(a / b for a, b in zip(rates[True], rates[False], strict=True))
 
 
 def _settle(services: Services, uid: str) -> None:
-    """Wait until nothing is left to do for the next scan to suffer from."""
+    """Wait until no work is left that could slow the next scan."""
     derived = [derived_uid(uid, Recipe.parse(recipe)) for recipe in services.config.reconstruction.recipes]
     wait_until_archived(services.state_dir, [uid, *derived])
 

@@ -1,7 +1,7 @@
-"""How time and memory grow with realizations and pixels, up to 13 000 binary masks of 256x256.
+"""Growth of time and memory with realizations and pixels, up to 13 000 binary masks of 256x256.
 
-CPU time on one core and the growth of resident memory, each reconstruction in a process of its own that gets its masks a few at a
-time. A line is added to DIRECTORY/results.csv for each, and what is there already is not done again.
+CPU time on one core and the growth of resident memory are measured; each reconstruction runs in a separate process that
+receives its masks a few at a time. A line is added to DIRECTORY/results.csv for each, and existing ones are not repeated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks._common import Claim, arguments_parser, report
 
 METHODS: dict[str, dict[str, Any]] = {"differential": {}, "least_squares": {}, "tv": {}, "n2g": {"steps": 10}}
-"""With their options: n2g's steps cost the same each, so ten tell of four hundred."""
+"""The methods with their options: all steps of n2g cost the same, so ten represent four hundred."""
 
 SIZES, REALIZATIONS = (64, 128, 256), (812, 3250, 13_000)
 QUICK = ((24, 200), (40, 2100))
@@ -33,7 +33,7 @@ CLAIMS = (
 
 
 def main() -> None:
-    """Measure, and report what all measurements in the directory say."""
+    """Measure, and report the results of all measurements in the directory."""
     parser = arguments_parser(__doc__)
     parser.add_argument(
         "--directory", type=Path, default=Path("scaling"), help="for results and the figure (default: %(default)s)"
@@ -69,7 +69,7 @@ def measure(file: Path, method: str, size: int, realizations: int, seed: int) ->
 
 
 def read(file: Path) -> list[dict[str, str]]:
-    """Return the rows of the file, none if it isn't there."""
+    """Return the rows of the file, none if it does not exist."""
     if not file.exists():
         return []
     with file.open(newline="") as stream:
@@ -77,7 +77,7 @@ def read(file: Path) -> list[dict[str, str]]:
 
 
 def curve(rows: list[dict[str, str]], method: str, field: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return M N and a field of a method's rows, in the order of M N."""
+    """Return M N and a field of a method's rows, ordered by M N."""
     points = sorted(
         (int(row["realizations"]) * int(row["size"]) ** 2, float(row[field])) for row in rows if row["method"] == method
     )
@@ -86,7 +86,7 @@ def curve(rows: list[dict[str, str]], method: str, field: str) -> tuple[np.ndarr
 
 
 def fit(rows: list[dict[str, str]], method: str, field: str) -> tuple[float, float]:
-    """Return the power of M N, and the factor before it, that fit a field of a method's rows best."""
+    """Return the power of M N, and its factor, that fit a field of a method's rows best."""
     entries, values = curve(rows, method, field)
     power, constant = np.polyfit(np.log(entries), np.log(values), 1)
     return float(power), float(np.exp(constant))
@@ -118,7 +118,7 @@ def table(rows: list[dict[str, str]]) -> list[str]:
 
 
 def draw(rows: list[dict[str, str]], file: Path) -> None:
-    """Draw time and memory against M N, with what a bit a pixel and linear growth would be."""
+    """Draw time and memory against M N, with the curves of one bit per pixel and of linear growth."""
     import matplotlib
 
     matplotlib.use("Agg")

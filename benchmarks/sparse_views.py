@@ -1,9 +1,9 @@
-"""Slices of foam from 32 views: radiographs denoised before, against slices denoised after.
+"""Slices of foam from 32 views: denoised radiographs, compared with denoised slices.
 
-A cylinder of foam with Poisson noise. Noise2Self learns the radiographs, and FBP or SIRT follows; Noise2Inverse learns slices by
-FBP or SIRT of every second view from those of the others, with a network of the same size (A. A. Hendriksen, D. M. Pelt and
-K. J. Batenburg, IEEE Trans. Comput. Imaging 6, 1320 (2020)); total variation learns nothing. In the figure of A. Graas and
-F. Lucka (2025) Noise2Self then SIRT leads.
+The sample is a cylinder of foam with Poisson noise. Noise2Self learns the radiographs, and FBP or SIRT follows; Noise2Inverse
+learns slices by FBP or SIRT of every second view from those of the others, with a network of the same size (A. A. Hendriksen,
+D. M. Pelt and K. J. Batenburg, IEEE Trans. Comput. Imaging 6, 1320 (2020)); total variation learns nothing. In the figure of
+A. Graas and F. Lucka (2025), Noise2Self followed by SIRT is best.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> None:
 def methods(
     transmission: np.ndarray, angles: np.ndarray, rows: np.ndarray, steps: int, seed: int
 ) -> dict[str, Callable[[], np.ndarray]]:
-    """Each makes slices (Z, N, N) at some rows of transmissions (views, H, W)."""
+    """The methods; each makes slices (Z, N, N) at some rows of transmissions (views, H, W)."""
     size = transmission.shape[2]
     centre = (size - 1) / 2
 
@@ -86,7 +86,7 @@ def methods(
         return np.stack([network(image) for image in transmission])
 
     def of_halves(method: str) -> np.ndarray:
-        """Noise2Inverse with two splits: what it makes of one half's slices learns the other half's."""
+        """Noise2Inverse with two splits: slices from one half are trained to predict those from the other half."""
         first, second = (slices(method, transmission, slice(start, None, 2)) for start in (0, 1))
         pairs = list(zip(first, second, strict=True))
         network = train_pairs(pairs, np.ones(first[0].shape, dtype=bool), seed, loss="mse", steps=steps)

@@ -1,10 +1,10 @@
-"""In what part of the published training's processor time the fast recipe of Noise2Ghost makes as good an image.
+"""Processor time of the fast recipe of Noise2Ghost, relative to the published training, for an image of the same quality.
 
-Chromosomes behind half-Gaussian masks, 5 times fewer realizations than pixels, 100 photons: an object on which no setting
-was chosen. The published recipe runs to its end. The fast one runs with more and more steps, each time from the data to the
-image with everything that it takes: weight, splits, training, spread. The cheapest such run that is at least as good as the
-published one counts. Each run is a line in DIRECTORY/OBJECT_seedN/runs.csv as soon as it ends, and what is there already is
-not done again. Times are processor time, without the import of the libraries.
+The test case is chromosomes with half-Gaussian masks, 5 times fewer realizations than pixels, and 100 photons: an object on
+which no setting was chosen. The published recipe runs to its end. The fast one runs with increasing numbers of steps, each
+time from the data to the image with all its parts: weight, splits, training, spread. The cheapest such run that is at least
+as good as the published one counts. Each run is a line in DIRECTORY/OBJECT_seedN/runs.csv as soon as it ends, and existing
+ones are not repeated. Times are processor time, without the import of the libraries.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ CLAIMS = (
 )
 SIZES = {"ratio_64": 64, "ratio_100": 100}
 STEPS: tuple[int | None, ...] = (25, 50, 100, 200, 300, 400, 800, None)
-"""Of the fast recipe; None: as many as it chooses by itself."""
+"""Steps of the fast recipe; None: as many as it chooses itself."""
 
 PUBLISHED_EPOCHS = (3000, 300, 100)
-"""The claims are about the first; the others show how its image comes about."""
+"""The claims refer to the first; the others show how its image develops."""
 
 QUICK: dict[str, Any] = {"features": 4, "levels": 1, "splits": 2, "permutations": 2}
 QUICK_STEPS: tuple[int | None, ...] = (10, 40)
@@ -49,12 +49,12 @@ class Run:
     Attributes
     ----------
     size : int
-        Pixels along each side.
+        Number of pixels along each side.
     recipe : str
     asked : str
-        Steps or epochs asked for, or "auto".
+        Requested steps or epochs, or "auto".
     steps : int
-        Steps really done.
+        Steps actually done.
     psnr_db, ssim, cpu_s : float
     """
 
@@ -68,7 +68,7 @@ class Run:
 
     @property
     def key(self) -> tuple[int, str, str]:
-        """What tells it from all other runs."""
+        """The key that identifies the run."""
         return self.size, self.recipe, self.asked
 
     @property
@@ -78,7 +78,7 @@ class Run:
 
 
 def main() -> None:
-    """Reconstruct what is not in the directory yet, and report what all runs there say."""
+    """Reconstruct what is not in the directory yet, and report the results of all runs there."""
     parser = arguments_parser(__doc__)
     parser.add_argument(
         "--directory", type=Path, default=Path("time_to_quality"), help="for results and figures (default: %(default)s)"
@@ -97,12 +97,12 @@ def main() -> None:
 
 
 def sizes_of(arguments: argparse.Namespace) -> dict[str, int]:
-    """Return the size that each key is about; small ones when quick."""
+    """Return the size to which each key refers; small ones with --quick."""
     return {key: size // 4 if arguments.quick else size for key, size in SIZES.items()}
 
 
 def run_all(directory: Path, arguments: argparse.Namespace) -> None:
-    """Do the runs that are not in the directory yet, and add each as it ends."""
+    """Do the runs that are not in the directory yet, and add each when it ends."""
     fast, published = (QUICK_STEPS, QUICK_EPOCHS) if arguments.quick else (STEPS, PUBLISHED_EPOCHS)
     options = QUICK if arguments.quick else {}
     file = directory / "runs.csv"
@@ -125,7 +125,7 @@ def reconstructed(
     image: np.ndarray, masks: np.ndarray, buckets: np.ndarray, recipe: str, steps: int | None, options: dict[str, Any]
 ) -> tuple[Run, np.ndarray]:
     """Return a run and its image."""
-    # imports and first calls are not the reconstruction's cost
+    # imports and first calls are not part of the reconstruction's cost
     reconstruct(masks[:16, :8, :8], buckets[:16], recipe=recipe, steps=2, **QUICK)
     started = time.process_time()
     result = reconstruct(masks, buckets, recipe=recipe, steps=steps, **options)
@@ -143,7 +143,7 @@ def reconstructed(
 
 
 def read(file: Path) -> list[Run]:
-    """Return the runs in the file, none if it isn't there."""
+    """Return the runs in the file, none if it does not exist."""
     if not file.exists():
         return []
     with file.open(newline="") as stream:
@@ -154,7 +154,7 @@ def read(file: Path) -> list[Run]:
 
 
 def append(file: Path, run: Run) -> None:
-    """Add a line, under the names of the fields if it is the first."""
+    """Add a line, and the names of the fields if it is the first."""
     is_new = not file.exists()
     with file.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, [field.name for field in fields(Run)])
@@ -164,12 +164,12 @@ def append(file: Path, run: Run) -> None:
 
 
 def published_run(runs: list[Run], size: int) -> Run | None:
-    """Return the published recipe's run to its end, if there is one."""
+    """Return the complete run of the published recipe, if there is one."""
     return max((run for run in runs if (run.size, run.recipe) == (size, "published")), key=lambda run: run.steps, default=None)
 
 
 def as_good_run(runs: list[Run], size: int) -> Run | None:
-    """Return the cheapest fast run that is at least as good as the published one, if there are such."""
+    """Return the cheapest fast run that is at least as good as the published one, if any."""
     published = published_run(runs, size)
     if published is None:
         return None
@@ -178,7 +178,7 @@ def as_good_run(runs: list[Run], size: int) -> Run | None:
 
 
 def ratio(runs: list[Run], size: int) -> float:
-    """Return the published run's CPU time over that of the fast one as good; NaN if either isn't there."""
+    """Return the CPU time of the published run over that of the equally good fast one; NaN if either is missing."""
     published, fast = published_run(runs, size), as_good_run(runs, size)
     return published.cpu_s / fast.cpu_s if published and fast else math.nan
 

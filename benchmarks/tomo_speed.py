@@ -1,9 +1,9 @@
-"""What an iteration of SIRT costs beside its products, and how far a live slice lags behind its projections.
+"""The cost of an iteration of SIRT besides its products, and the lag of a live slice behind its projections.
 
-An iteration of 256x256 pixels and 32 views is held against one product each with the sparse projector and its transpose, in
-turns, one thread. Live: projections of 256 pixels come at 10 a second, 180 of them, with dark and flat fields before, as
-documents from a file; SIRT grows the slice as it does in the worker, on 2 threads. The lag of a projection is the time until the
-first estimate that holds it has been made.
+An iteration with 256x256 pixels and 32 views is compared with one product each with the sparse projector and its transpose,
+in turns, on one thread. Live: 180 projections of 256 pixels arrive at 10 per second, preceded by dark and flat fields, as
+documents from a file; SIRT extends the slice as in the worker, on 2 threads. The lag of a projection is the time until the
+first estimate that contains it has been made.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def overhead_of(size: int, repeats: int) -> tuple[float, list[str]]:
 
 
 def lags_of(size: int, views: int, seed: int, pause_s: float) -> tuple[list[float], list[str]]:
-    """Seconds from each projection until a slice that holds it."""
+    """Seconds from each projection to the first slice that contains it."""
     angles = np.arange(views) * 180.0 / views
     rng = np.random.default_rng(seed)
     light = np.exp(-foam(size, 40, seed).line_integrals(angles, size))[:, None, :].repeat(_ROWS, axis=1)
@@ -110,7 +110,7 @@ def lags_of(size: int, views: int, seed: int, pause_s: float) -> tuple[list[floa
 
 
 def one_by_one(documents: list[Document], came: list[float], pause_s: float) -> Iterator[Document | None]:
-    """Documents as a scan makes them: a projection and its angle at a time."""
+    """Documents as in a scan: one projection and its angle at a time."""
     streams = {doc["uid"]: doc["name"] for name, doc in documents if name == "descriptor"}
     datums = [doc for name, doc in documents if name == "stream_datum" and streams[doc["descriptor"]] == "frames"]
     pages = [doc for name, doc in documents if name == "event_page"]

@@ -1,15 +1,15 @@
-"""How far images can be trusted: intervals against true errors, and what methods make of data that tell of no object.
+"""The reliability of images: intervals compared with true errors, and the methods' results for data without an object.
 
-Three questions, on objects that no constant was chosen on:
+Three questions, on objects on which no constant was chosen:
 
 - Does the interval image +- 1.645 spread cover 90 % of the true errors of n2g? Objects, masks and noise as in
   `ghost_quality`, 1 to 10^4 photons.
-- What does each method show if the buckets are shuffled against their masks? For methods that regularise: the contrast
-  (standard deviation over the pixels) of the image, over that of the object; 0 is a flat image. Linear methods
-  pass the noise on, so that their images are not flat; they must be nothing but noise: of theirs counts the correlation over the
-  pixels of two images from separate halves of the shuffled data, 0 if these have no structure in common.
-- Is the loss that is quoted with an image better than that of a flat image though there is nothing to predict? It would
-  be if data had a part in it that chose a weight or the number of steps.
+- What does each method show if the buckets are shuffled against their masks? For methods that regularise, the figure is the
+contrast (standard deviation over the pixels) of the image, over that of the object; 0 is a flat image. Linear methods pass
+the noise on, so that their images are not flat; they must be nothing but noise. Their figure is the correlation over the
+pixels of two images from separate halves of the shuffled data, 0 if these have no structure in common.
+- Is the quoted loss of an image better than that of a flat image although there is nothing to predict? It would be if it
+included data that were used to choose a weight or the number of steps.
 """
 
 from __future__ import annotations
@@ -41,15 +41,16 @@ LEVELS = np.array([0.5, 0.683, 0.8, 0.9, 0.95, 0.99])
 
 @dataclass(frozen=True, eq=False)
 class Null:
-    """What a method makes of one shuffled scan.
+    """The result of a method for one shuffled scan.
 
     Attributes
     ----------
     image : (H, W)
     contrast : float
-        Standard deviation of the image over the object's; of linear methods, how two images from halves of the scan correlate.
+        Standard deviation of the image over the object's; for linear methods, the correlation of two images from halves of
+        the scan.
     loss : float
-        The quoted loss over that of the flat image that fits best.
+        The quoted loss over that of the best-fitting flat image.
     """
 
     image: np.ndarray
@@ -70,7 +71,7 @@ def main() -> None:
 
 
 def coverages(arguments: argparse.Namespace) -> dict[str, dict[float, np.ndarray]]:
-    """Return the share of true errors within the intervals of each of `LEVELS`, (runs, levels), by method and photons."""
+    """Return the fraction of true errors within the intervals of each of `LEVELS`, (runs, levels), by method and photons."""
     from scipy.stats import norm
 
     factors = norm.ppf(0.5 + LEVELS / 2)
@@ -85,7 +86,7 @@ def coverages(arguments: argparse.Namespace) -> dict[str, dict[float, np.ndarray
 
 
 def cells(*, quick: bool) -> list[Cell]:
-    """Return the conditions under which intervals are checked."""
+    """Return the conditions under which the intervals are checked."""
     if quick:
         return [Cell(name, 24, 3.0, photons) for photons in (2.0, 100.0) for name in ("chromosomes", "letters")]
     conditions = [(32, 5.0, 10.0**power) for power in range(5)] + [(32, 3.0, 2.0), (32, 10.0, 100.0)]
@@ -94,12 +95,12 @@ def cells(*, quick: bool) -> list[Cell]:
 
 
 def options(method: str, *, quick: bool) -> dict[str, int]:
-    """Return what a method is told beyond its defaults."""
+    """Return the options that a method is given beyond its defaults."""
     return OPTIONS_IF_QUICK.get(method, {}) if quick else {}
 
 
 def null_scans(method: str, arguments: argparse.Namespace) -> list[Null]:
-    """Return what a method makes of shuffled buckets, over noise levels and shuffles."""
+    """Return the results of a method for shuffled buckets, over noise levels and shuffles."""
     size, shuffles = (16, 1) if arguments.quick else (32, 4)
     told = options(method, quick=arguments.quick)
     found = []
@@ -118,7 +119,7 @@ def null_scans(method: str, arguments: argparse.Namespace) -> list[Null]:
 
 
 def flat_loss(masks: np.ndarray, buckets: np.ndarray) -> float:
-    """Return the squared error of the flat image that fits best, over the variance, for masks (M, H, W) and buckets (M,)."""
+    """Return the squared error of the best-fitting flat image, over the variance, for masks (M, H, W) and buckets (M,)."""
     sums = masks.sum(axis=(1, 2), dtype=np.float64)
     return float(np.var(buckets - (buckets @ sums) / (sums @ sums) * sums) / np.var(buckets))
 
@@ -129,7 +130,7 @@ def contrast_of(nulls: list[Null]) -> float:
 
 
 def loss_of(nulls: list[Null]) -> float:
-    """Return the mean quoted loss; NaN of a method that quotes none for so few realizations."""
+    """Return the mean quoted loss; NaN for a method that quotes none for so few realizations."""
     return float(np.mean([null.loss for null in nulls]))
 
 

@@ -1,11 +1,11 @@
-"""What the computational X-ray ghost imaging of A.-X. Zhang et al. reports, on the simulated experiment.
+"""The results of A.-X. Zhang et al. on computational X-ray ghost imaging, on the simulated experiment.
 
-Fig. 2j: contrast-to-noise ratio (CNR) of the correlation image against exposures, for sandpaper and for Hadamard masks. Fig. 3
-and 4: CNR of correlation, total variation and CH-MWCNN on letters and a gear behind the copper plate (32x32 pixels, 1024
+Fig. 2j: contrast-to-noise ratio (CNR) of the correlation image against exposures, for sandpaper and for Hadamard masks. Fig.
+3 and 4: CNR of correlation, total variation and CH-MWCNN on letters and a gear behind the copper plate (32x32 pixels, 1024
 exposures) and on a half cylinder behind the gold plate (64x64 pixels, 768 exposures, 18.75 %).
 
-The plates are as uneven as makes the correlation image of the letters about as bad as the paper's (CNR 1.49); the reconstructions
-are told the masks as designed. The network was trained on objects of other kinds (`training/objects.py`).
+The unevenness of the plates is such that the correlation image of the letters is about as poor as the paper's (CNR 1.49); the
+reconstructions use the masks as designed. The network was trained on objects of other kinds (`training/objects.py`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CLAIMS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """An object behind a plate, and the CNR that the paper reports by method."""
+    """An object behind a plate, and the CNR reported in the paper by method."""
 
     key: str
     sample: str
@@ -95,7 +95,7 @@ def measured_curves(seeds: list[int], sandpaper_exposures: tuple[int, ...]) -> C
     """Return exposures and mean CNR of the letters' correlation image by kind of mask."""
     sample = make_sample("CAS", (32, 32))
     hadamard = [curve(EtchedPlate(copper_plate(), UNEVEN, seed), sample, HADAMARD_EXPOSURES, seed) for seed in seeds]
-    # what is in the beam is what was recorded beforehand: sandpaper has no design to depart from
+    # the masks are those recorded beforehand: sandpaper has no design from which it could depart
     sandpaper = [
         curve(EtchedPlate(sandpaper_plate(max(sandpaper_exposures), 32, seed), Etching()), sample, sandpaper_exposures, seed)
         for seed in seeds
@@ -121,7 +121,7 @@ def curve(plate: EtchedPlate, sample: np.ndarray, exposures: tuple[int, ...], se
 def exposure_ratio(curves: Curves) -> float:
     """Return the geometric mean of the ratios up to the number of Hadamard masks beyond which the CNR falls.
 
-    Where the sandpaper's CNR never gets there, its longest scan counts, which is too few.
+    If the sandpaper's CNR never reaches this value, its longest scan counts, which underestimates the ratio.
     """
     few, ratios = curves["Hadamard"]
     many, reached = curves["sandpaper"]

@@ -1,9 +1,9 @@
 """Fluorescence ghost imaging of copper wires at three doses, as in Fig. 7 of Manni et al. (2025), on simulated spectra.
 
 42x87 pixels of 24 um, 896 realizations, each 32 exposures of 0.1 s; K-alpha of copper. The full dose is one exposure with all
-bins of the peak, 12.9 % its five strongest bins, 2.6 % the strongest one; photons are as many as the paper's. As in the paper
-each method is held against its own image of all 32 exposures. That flatters what is always smooth, so it is held against the
-truth, too.
+bins of the peak, 12.9 % its five strongest bins, 2.6 % the strongest one; the number of photons is that of the paper. As in
+the paper, each method is compared with its own image from all 32 exposures. This favours methods that are always smooth, so
+they are also compared with the truth.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BEAM_KEV, PIXEL_UM, EXPOSURES = 26.0, 24.0, 32
 PHOTONS_IN_BUCKET = 6470.0  # mean of the full dose (Fig. 7d)
 METHODS = ("tv", "gidc", "inr", "n2g")
 DOSES = {"100": None, "12": 5, "2": 1}
-"""Of each dose the number of bins, the strongest ones; None: all of the peak."""
+"""For each dose the number of bins, the strongest ones; None: all bins of the peak."""
 
 PAPER = {
     "tv": {"100": (30.24, 0.680), "12": (24.34, 0.319), "2": (21.19, 0.192)},
@@ -34,7 +34,7 @@ PAPER = {
     "inr": {"100": (33.14, 0.771), "12": (24.73, 0.389), "2": (19.43, 0.182)},
     "n2g": {"100": (35.33, 0.933), "12": (27.75, 0.796), "2": (23.76, 0.501)},
 }
-"""PSNR (dB) and SSIM of Fig. 7e."""
+"""PSNR (dB) and SSIM from Fig. 7e."""
 
 CLAIMS = (
     Claim("margin_db_100", "dB by which n2g leads the best other method at the full dose, own references", at_least=2.19),
@@ -46,7 +46,7 @@ CLAIMS = (
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What was measured.
+    """The simulated measurement.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Measured:
     reference : ndarray, (M,)
         Buckets of all exposures.
     buckets : dict of str to ndarray, (M,)
-        Of one exposure, by dose.
+        Buckets of one exposure, by dose.
     """
 
     truth: np.ndarray
@@ -126,7 +126,7 @@ def quality(image: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
 
 
 def margin(found: dict[str, dict[str, tuple[float, float]]], dose: str) -> float:
-    """Return by how many dB n2g leads; NaN without it or without others."""
+    """Return the lead of n2g in dB; NaN if it or the others are missing."""
     others = [one[dose][0] for method, one in found.items() if method != "n2g"]
     return found["n2g"][dose][0] - max(others) if others and "n2g" in found else float("nan")
 
@@ -134,7 +134,7 @@ def margin(found: dict[str, dict[str, tuple[float, float]]], dose: str) -> float
 def details(
     measured: Measured, own: dict[str, dict[str, tuple[float, float]]], true: dict[str, dict[str, tuple[float, float]]]
 ) -> list[str]:
-    """Return the table, ours beside the paper's."""
+    """Return the table, with ghostbeam's figures beside the paper's."""
     counts = f"mean photons in a bucket at the full dose: {measured.buckets['100'].mean():.0f} (paper: 6470)"
     lines = [counts, "PSNR (dB) and SSIM against each method's own reference; in brackets the paper's; then against the truth"]
     for method, found in own.items():

@@ -1,1 +1,1 @@
-"""What is done to a running chain in `benchmarks.kill_drills`, one kind of mishap a module, and how what is left is judged."""
+"""The drills of `benchmarks.kill_drills`, one kind of failure per module, and the check of the remaining data."""

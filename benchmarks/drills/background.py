@@ -1,4 +1,4 @@
-"""Other runs that go on at the same time: without a technique, of numbers and waveforms, in single events and in pages."""
+"""Other runs at the same time: without a technique, of numbers and waveforms, in single events and in pages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WAVEFORM = 64
 
 
 class Background:
-    """Runs one after the other for as long as the block lasts; what the log takes of them is noted in the chain.
+    """Logs runs one after the other as long as the block lasts; the documents that the log accepts are noted in the chain.
 
     Parameters
     ----------
@@ -56,11 +56,11 @@ def counted_documents(uid: str, *, pages: bool, num: int = 60) -> Iterator[tuple
     Parameters
     ----------
     uid : str
-        Of the run.
+        Uid of the run.
     pages : bool
-        Whether readings come as event pages.
+        Whether readings are sent as event pages.
     num : int
-        Readings, a multiple of 20.
+        Number of readings, a multiple of 20.
     """
     yield "start", {"uid": uid, "time": time.time(), "scan_id": 1, "plan_name": "count", "detectors": ["counter"]}
     descriptor = str(uuid.uuid4())

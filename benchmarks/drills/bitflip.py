@@ -1,4 +1,4 @@
-"""Bits that flip in the log's file: copies of it are damaged one bit at a time and read, then one with several is archived."""
+"""Flipped bits in the log's file: copies of it are damaged one bit at a time and read, then one with several is archived."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Logged = dict[str, list[tuple[str, bytes]]]
 
 
 def bitflip(chain: Chain) -> str:
-    """Flip bits one by one, each in a sound copy, and read everything; then several in one run, and archive the log."""
+    """Flip bits one by one, each in an intact copy, and read everything; then several in one run, and archive the log."""
     uid = chain.scan()
     settled = chain.settle(uid)
     with _damageable(chain, uid) as services:
@@ -38,7 +38,7 @@ def bitflip(chain: Chain) -> str:
                 try:
                     silent += _read(path) != logged
                 except LogError:
-                    pass  # named
+                    pass  # the damage was reported
                 except Exception as error:
                     print(f"  a flipped bit raises {type(error).__name__}: {error}", flush=True)
                     other += 1
@@ -48,7 +48,7 @@ def bitflip(chain: Chain) -> str:
 
 
 def _archive(chain: Chain, services: Services, victim: str, logged: Logged) -> str:
-    """Damage documents of one run, and look whether the archiver names that and brings in all other runs."""
+    """Damage documents of one run, and check that the archiver reports this and archives all other runs."""
     _spoil(services.logs.raw, victim, chain)
     services.start("tiled")
     command = [*services.command("archiver"), "--until-settled"]
@@ -69,7 +69,7 @@ def _archive(chain: Chain, services: Services, victim: str, logged: Logged) -> s
 
 @contextmanager
 def _damageable(chain: Chain, uid: str) -> Iterator[Services]:
-    """Services of their own, not yet started, whose log holds a scan of the chain between two other runs."""
+    """Separate services, not yet started, whose log holds a scan of the chain between two other runs."""
     with Services(below=chain.services.folder) as services:
         writer = LogWriter(services.logs.raw)
         before, behind = (list(counted_documents(chain.new_uid(), pages=pages)) for pages in (True, False))
@@ -83,7 +83,7 @@ def _damageable(chain: Chain, uid: str) -> Iterator[Services]:
 
 @contextmanager
 def _flipped(path: Path, bit: int) -> Iterator[None]:
-    """One bit of the file the other way round for as long as the block lasts."""
+    """Flip one bit of the file for as long as the block lasts."""
     sound = path.with_suffix(".sound")
     shutil.copy(path, sound)
     with path.open("r+b") as file:
@@ -94,13 +94,13 @@ def _flipped(path: Path, bit: int) -> Iterator[None]:
     try:
         yield
     finally:
-        for suffix in ("-wal", "-shm"):  # what a reader made of the damaged file
+        for suffix in ("-wal", "-shm"):  # files that a reader of the damaged file made
             Path(f"{path}{suffix}").unlink(missing_ok=True)
         shutil.move(sound, path)
 
 
 def _spoil(path: Path, run: str, chain: Chain) -> None:
-    """Flip a bit in several events of a run, as it would be on the disk."""
+    """Flip a bit in several events of a run, as a faulty disk might."""
     with closing(sqlite3.connect(path)) as connection, connection:
         query = "SELECT position, body FROM documents WHERE run = ? AND name = 'event'"
         events = connection.execute(query, (run,)).fetchall()
@@ -111,7 +111,7 @@ def _spoil(path: Path, run: str, chain: Chain) -> None:
 
 
 def _read(path: Path) -> Logged:
-    """All documents by run; raises LogError where the log names damage."""
+    """Read all documents by run; raises LogError if the log reports damage."""
     with closing(LogReader(path)) as reader:
         runs = reader.runs()
         for run in runs:

@@ -1,4 +1,4 @@
-"""A running chain, and one scan after the other through it."""
+"""A running chain, and successive scans through it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks._services import Services
 from ghostbeam.reprocess import wait_until_archived
 
 RECIPES = ["differential", "tv", {"method": "n2g", "options": {"steps": 40}}]
-NUM = 200  # realizations of a scan
+NUM = 200  # realizations per scan
 RATE = 50.0  # events/s
 SCAN_S = NUM / RATE
 SERVICES = ("repeater", "simulation", "tiled", "archiver", "worker")
@@ -32,33 +32,33 @@ Documents = list[tuple[str, dict[str, Any]]]
 
 
 class Chain:
-    """Services that run, and what was scanned through them.
+    """Running services, and the runs scanned with them.
 
     Parameters
     ----------
     services : Services
-        Everything started.
+        The services, all started.
     seed : int
-        Of the data and the moments.
+        Seed of the data and of the moments of failure.
     quick : bool
         Whether outages are short.
     frames : str, optional
-        What the detector sees in fly scans; none for ghost scans.
+        Frames of the detector in fly scans; none for ghost scans.
 
     Attributes
     ----------
     runs : dict
-        Uids of the scans whose documents and images are judged in the end, and the recipes that they ask for.
+        Uids of the scans whose documents and images are checked in the end, and the recipes that they request.
     others : list of str
         Uids of runs without reconstructions.
     accepted : dict
-        By uid, the documents that the log took from scans of this process; each must be in it.
+        By uid, the documents of scans of this process that the log accepted; each of them must be in it.
     found : Counter
-        What the drills themselves found wrong, by the keys of the report.
+        Errors found by the drills themselves, by the keys of the report.
     drills : int
-        How many there were.
+        Number of drills.
     ended_by_itself : Counter
-        How often each service ended though nobody had asked it to.
+        How often each service ended without being asked to.
     """
 
     def __init__(self, services: Services, seed: int, *, quick: bool, frames: str | None = None) -> None:
@@ -80,7 +80,7 @@ class Chain:
         self.processed = LogReader(services.logs.processed)
 
     def forget(self) -> None:
-        """Begin anew: what was scanned so far has been judged."""
+        """Start again: all scans so far have been checked."""
         self.runs.clear()
         self.others.clear()
         self.accepted.clear()
@@ -101,7 +101,7 @@ class Chain:
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
     def scan(self, *, num: int = NUM, rate: float = RATE, recipes: list[Any] = RECIPES) -> str:
-        """Log a scan, by default one of 4 s that asks for three reconstructions; return its uid."""
+        """Log a scan, by default one of 4 s that requests three reconstructions; return its uid."""
         uid = self.new_uid()
         documents = ghost_scan_documents(self._plate, num, uid=uid, seed=self._seed + len(self.runs), recipes=recipes)
         self.log(uid, paced(documents, rate), self.writer)
@@ -109,7 +109,7 @@ class Chain:
         return uid
 
     def log_other(self, documents: Iterator[tuple[str, dict[str, Any]]], writer: LogWriter) -> str:
-        """Log a run that nothing is reconstructed of; return its uid."""
+        """Log a run without reconstructions; return its uid."""
         name, start = next(documents)
         self.log(start["uid"], chained([(name, start)], documents), writer)
         self.others.append(start["uid"])
@@ -120,21 +120,21 @@ class Chain:
         return [derived_uid(uid, Recipe.parse(recipe)) for uid in uids for recipe in self.runs.get(uid, [])]
 
     def log(self, uid: str, documents: Iterator[tuple[str, dict[str, Any]]], writer: LogWriter) -> None:
-        """Log the documents of a run; as in a session, one that the log doesn't take aborts it."""
+        """Log the documents of a run; as in a session, a document that the log refuses aborts it."""
         taken = self.accepted.setdefault(uid, [])
         for name, doc in documents:
             try:
                 writer(name, doc)
             except LogError as error:
                 stop = {"uid": str(uuid.uuid4()), "time": time.time(), "run_start": uid, "exit_status": "fail"}
-                with suppress(LogError):  # it is stored when there is room again
+                with suppress(LogError):  # it is stored when there is space again
                     writer("stop", {**stop, "reason": str(error)})
                 return
             taken.append((name, doc))
 
     @contextmanager
     def meanwhile(self, moment: float, action: Callable[[], None]) -> Iterator[None]:
-        """Do something so many seconds after the block has begun; the block ends when it is done."""
+        """Call `action` this many seconds after the start of the block; the block ends when it is done."""
         began = time.monotonic()
         failed: list[BaseException] = []
 
@@ -155,7 +155,7 @@ class Chain:
             raise failed[0]
 
     def settle(self, *uids: str) -> str:
-        """Wait until runs are reconstructed and verified; returns how that went, in words."""
+        """Wait until runs are reconstructed and verified; return the outcome in words."""
         began = time.monotonic()
         derived = self.derived(*uids)
         patience_s = _SETTLED_S + _SETTLED_A_RUN_S * len(uids)
@@ -172,7 +172,7 @@ class Chain:
         return f"{settled} after {time.monotonic() - began:.0f} s"
 
     def start_again(self) -> None:
-        """Do what the supervisor does: start services that ended by themselves."""
+        """Act as the supervisor: restart services that ended by themselves."""
         for name in self.services.ended():
             self.ended_by_itself[name] += 1
             print(f"  {name} ended by itself:\n{self.services.printed(name)[-2000:]}", flush=True)

@@ -1,7 +1,7 @@
-"""A fly scan whose parts are killed: the detector's writer, worker, archiver, Tiled or the session, while frames come.
+"""A fly scan during which one process is killed: the detector's writer, worker, archiver, Tiled or the session.
 
-For `FLY` the simulated detector recycles 64 frames, frame n being number n modulo 64, so that whatever is in a file tells its
-number. `PTYCHOGRAPHY` takes frames of a sample, of which object and probe are reconstructed while they come.
+For `FLY` the simulated detector recycles 64 frames, frame n being number n modulo 64, so that each frame in a file identifies
+its number. `PTYCHOGRAPHY` takes frames of a sample; object and probe are reconstructed during the scan.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sims.triggers import Triggers
 TARGETS = ("writer", "worker", "archiver", "tiled", "session")
 RATE_HZ = 200.0
 PATTERN = "pattern"
-_SCAN_S = 2.0  # some, once the run is open
+_SCAN_S = 2.0  # approximate duration, once the run is open
 _BEGIN_S = 60.0
 _OUTAGE_S = {"worker": 0.5, "archiver": 0.5, "tiled": 30.0}
 _QUICK_OUTAGE_S = 4.0
@@ -37,18 +37,18 @@ _FRAMES = 64
 
 @dataclass(frozen=True)
 class FlyDrill:
-    """A fly scan, and at a random moment the next of the five is killed.
+    """A fly scan; at a random moment, the next one of the five processes is killed.
 
     Attributes
     ----------
     frames : str
-        What the simulated detector sees, as `python -m sims --frames` takes it.
+        Frames of the simulated detector, as for `python -m sims --frames`.
     recipes : list
         Reconstructions.
     lines, points : int
-        Lines, and frames of each.
+        Number of lines, and of frames in each.
     after_s : float
-        How long behind the scan a service may still be killed: reconstructions have their last sweeps then.
+        How long after the scan a service may still be killed: reconstructions then make their last sweeps.
     """
 
     frames: str
@@ -58,7 +58,7 @@ class FlyDrill:
     after_s: float = 0.0
 
     def __call__(self, chain: Chain) -> str:
-        """Scan and kill; returns what happened."""
+        """Scan and kill; return a description of what happened."""
         target = TARGETS[len(chain.runs) % len(TARGETS)]
         session = SessionProcess(chain.services.config_file)
         of_service = target not in ("writer", "session")
@@ -108,7 +108,7 @@ def _answer(session: SessionProcess) -> str:
 
 
 def pairs(chain: Chain, catalog: Any) -> Counter[str]:
-    """Count frames in Tiled that are another than their number says, if they tell it, and positions where no such trigger was.
+    """Count frames in Tiled that do not match their number, if they identify it, and positions without such a trigger.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def pairs(chain: Chain, catalog: Any) -> Counter[str]:
 
 
 def exchanged(images: np.ndarray, numbers: np.ndarray, patterns: np.ndarray) -> int:
-    """How many frames, (n, H, W) or (n, 1, H, W), are another than their numbers, (n,), say, of the patterns (64, H, W)."""
+    """Number of frames, (n, H, W) or (n, 1, H, W), that do not match their numbers, (n,), among the patterns (64, H, W)."""
     expected = patterns[numbers % len(patterns)].reshape(len(numbers), -1)
     return int((images.reshape(len(numbers), -1) != expected).any(axis=1).sum())
 
@@ -148,7 +148,7 @@ def _patterns(services: Services) -> np.ndarray:
 
 
 def misplaced(positions: Any, entry: dict[str, Any]) -> int:
-    """How many positions are farther than half a step from where the plan wanted the trigger of their number."""
+    """Number of positions more than half a step from the planned position of the trigger with their number."""
     names, grid = entry["positions"], entry["grid"]
     (y0, y1, lines), (x0, x1, points) = grid["y_um"], grid["x_um"]
     line, point = np.divmod(positions[names["number"]].to_numpy() - 1, points)

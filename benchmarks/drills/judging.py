@@ -1,4 +1,4 @@
-"""What is left of the scans of a chain: in the log, in Tiled, and bit by bit in the final images."""
+"""Check of a chain's scans: in the log, in Tiled, and bit by bit in the final images."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from benchmarks.drills.fly import pairs
 
 
 def judge(chain: Chain) -> Counter[str]:
-    """Count what is wrong with all scans so far.
+    """Count the errors of all scans so far.
 
     Returns
     -------
     Counter
-        "lost", "duplicated" and "order" of documents, and runs that differ though they are called verified ("undetected");
-        the "scans", of these the ones with "identical" images: those of a worker that was given the same documents and left in
-        peace; and all "documents" that were looked for.
+        "lost", "duplicated" and "order" of documents; runs that differ although they are marked as verified ("undetected");
+        the number of "scans", and of those with "identical" images, compared with a worker that processed the same documents
+        undisturbed; and the number of "documents" that were checked.
     """
     services = chain.services
     reference = log_paths(reconstruct_in_peace(services, list(chain.runs))).processed
     derived = chain.derived(*chain.runs)
-    chain.settle(*chain.runs, *chain.others)  # what took too long for one drill isn't lost
+    chain.settle(*chain.runs, *chain.others)  # a scan that took too long for one drill is not lost
     found = Counter(chain.found, scans=len(chain.runs))
     ledger = ArchiveLedger(services.state_dir)
     with services.catalog() as catalog:
@@ -59,14 +59,14 @@ def judge(chain: Chain) -> Counter[str]:
 
 
 def not_logged(reader: LogReader, uid: str, accepted: Documents) -> int:
-    """How many documents that a log accepted for a run are not in it, in their place and as they were."""
+    """Number of documents accepted by the log for a run that are not in it, in their place and unchanged."""
     logged = [(record.name, record.doc) for record in reader.documents(uid)]
     pairs = zip_longest(accepted, logged[: len(accepted)])
     return sum(there is None or taken[0] != there[0] or encode(taken[1]) != encode(there[1]) for taken, there in pairs)
 
 
 def reconstruct_in_peace(services: Services, runs: list[str]) -> Path:
-    """Give the same documents to a worker that nobody kills; returns its state directory."""
+    """Let an undisturbed worker process the same documents; return its state directory."""
     state_dir = services.folder / "reference"
     MaskStore(state_dir).save(make_plate(services.config))
     allow_frames(state_dir, services.config.frames_folder)
@@ -78,7 +78,7 @@ def reconstruct_in_peace(services: Services, runs: list[str]) -> Path:
             for record in reader.documents(uid):
                 writer(record.name, record.doc)
                 if record.name == "stop":
-                    break  # a scan that went on behind its stop document is counted as lost
+                    break  # a scan that continued after its stop document is counted as lost
     writer.close()
     command = [str(state_dir) if part == str(services.state_dir) else part for part in services.command("worker")]
     subprocess.run([*command, "--until-idle"], check=True, timeout=60.0 + 60.0 * len(runs))
@@ -86,7 +86,7 @@ def reconstruct_in_peace(services: Services, runs: list[str]) -> Path:
 
 
 def final_arrays(path: Path, uid: str) -> dict[str, bytes] | None:
-    """The arrays of the final estimate of a reconstruction in a log, by name; None if it hasn't exactly one."""
+    """The arrays of the final estimate of a reconstruction in a log, by name; None if it does not have exactly one."""
     estimates = [record.doc["data"] for record in LogReader(path).documents(uid) if record.name == "event"]
     finals = [data for data in estimates if data["final"]]
     if len(finals) != 1:

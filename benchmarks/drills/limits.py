@@ -1,4 +1,4 @@
-"""Mishaps of a machine that gives little: few open files, little memory."""
+"""Failures of a machine with few resources: few open files, little memory."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _LIMITED = ("archiver", "worker")
 
 
 def limited(option: str, value: int, what: str) -> Callable[[Chain], str]:
-    """Return a drill: a scan while archiver and worker run under a limit of the shell's `ulimit`.
+    """Return a drill: a scan while archiver and worker run under a limit set with the shell's `ulimit`.
 
     Parameters
     ----------
     option : str
-        Of `ulimit`, such as "-n".
+        Option of `ulimit`, such as "-n".
     value : int
         The limit.
     what : str

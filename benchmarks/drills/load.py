@@ -1,4 +1,4 @@
-"""Mishaps of amount: a long backlog, hundreds of tiny runs, many sessions at once.
+"""Failures of load: a long backlog, hundreds of tiny runs, many sessions at once.
 
 `python -m benchmarks.drills.load CONFIG UID SEED` is one of many sessions: it logs a scan.
 """
@@ -23,7 +23,7 @@ _AT_ONCE = 1e6  # events/s: as fast as it goes
 
 
 def backlog(chain: Chain) -> str:
-    """Archiver and worker are started when 100 000 documents wait for them, and a scan behind these."""
+    """Archiver and worker are started when 100 000 documents wait for them, followed by a scan."""
     chain.services.end("archiver", "worker")
     waiting = [
         chain.log_other(counted_documents(chain.new_uid(), pages=False, num=1000), chain.writer)
@@ -42,7 +42,7 @@ def tiny_runs(chain: Chain) -> str:
 
 
 def sessions(chain: Chain) -> str:
-    """Eight processes log a scan each at the same time."""
+    """Eight processes log one scan each at the same time."""
     uids = [chain.new_uid() for _ in range(_SESSIONS)]
     command = [sys.executable, "-m", "benchmarks.drills.load", str(chain.services.config_file)]
     writers = [subprocess.Popen([*command, uid, str(number)]) for number, uid in enumerate(uids)]

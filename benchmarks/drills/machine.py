@@ -1,4 +1,4 @@
-"""Mishaps of the machine: its wall clock jumps, its disk is full. Both need a mount namespace."""
+"""Failures of the machine: its wall clock jumps, its disk is full. Both need a mount namespace."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Machine:
     Parameters
     ----------
     namespace : Namespace
-        Whose clock and disk they are.
+        The namespace with the clock and the disk.
     """
 
     def __init__(self, namespace: Namespace) -> None:
@@ -26,11 +26,11 @@ class Machine:
         self._numbers = count()
 
     def clock(self, chain: Chain) -> str:
-        """The wall clock jumps by +1, -2, +30 s in turn while a scan goes on, and archiver or worker starts anew behind it."""
+        """The wall clock jumps by +1, -2, +30 s in turn during a scan, and archiver or worker is restarted afterwards."""
         number = next(self._numbers)
         step = _STEPS_S[number % len(_STEPS_S)]
         restarted = ("worker", "archiver")[number % 2]
-        moment = chain.random.uniform(0.3, 1.0)  # early: whoever looks for dead sessions does so every two seconds
+        moment = chain.random.uniform(0.3, 1.0)  # early, because the search for dead sessions runs every two seconds
 
         def jump() -> None:
             self._namespace.shift_clock(step)
@@ -44,7 +44,7 @@ class Machine:
         )
 
     def disk_full(self, chain: Chain) -> str:
-        """No room for three seconds of a scan: it is aborted, and what had been logged before is kept."""
+        """No space for three seconds of a scan: it is aborted, and the documents logged before are kept."""
         moment = chain.random.uniform(0.5, SCAN_S - 1.0)
 
         def fill_and_free() -> None:

@@ -1,8 +1,8 @@
-"""A mount namespace for the whole benchmark: in it the wall clock can jump and a disk can fill, and nobody else notices.
+"""A mount namespace for the whole benchmark: the wall clock can jump and a disk can fill up without effects outside.
 
-The benchmark starts itself again below `unshare`, as root or in a user namespace. In there `/proc/stat`, from which the moment
-of the machine's start is read (`psutil`), is a file of ours; every Python process takes the time from a clock that jumps
-(`jumping_clock/sitecustomize.py`); and a small `tmpfs` holds the state directory.
+The benchmark starts itself again with `unshare`, as root or in a user namespace. In the namespace, `/proc/stat`, from which
+the boot time of the machine is read (`psutil`), is replaced by a file; every Python process takes the time from a clock that
+jumps (`jumping_clock/sitecustomize.py`); and a small `tmpfs` holds the state directory.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _CLOCK = Path(__file__).parent / "jumping_clock"
 
 
 def enter(module: str) -> str | None:
-    """Start this program again in a mount namespace of its own; returns only if that isn't permitted, and says why.
+    """Start this program again in a separate mount namespace; returns only if that is not permitted, with the reason.
 
     Parameters
     ----------
     module : str
-        The program, as `python -m` takes it; it gets the arguments of this one, and finds itself inside by `Namespace.inside`.
+        The program, as for `python -m`; it receives the arguments of this one, and `Namespace.inside` is true in it.
     """
     command = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
     try:
@@ -46,7 +46,7 @@ def enter(module: str) -> str | None:
 
 
 class Namespace:
-    """The namespace that this program was started in by `enter`; a context manager that removes what it made."""
+    """The namespace in which `enter` started this program; a context manager that removes everything it made."""
 
     def __init__(self) -> None:
         self._folder = Path(os.environ[FOLDER_VARIABLE])
@@ -59,11 +59,11 @@ class Namespace:
 
     @staticmethod
     def inside() -> bool:
-        """Whether this program was started by `enter`."""
+        """Whether `enter` started this program."""
         return FOLDER_VARIABLE in os.environ
 
     def shift_clock(self, seconds: int) -> None:
-        """Let the wall clock of all processes in here jump, and with it the moment at which the machine says that it started."""
+        """Let the wall clock of all processes in the namespace jump, and with it the reported boot time of the machine."""
         offset = self._folder / "offset"
         (now,) = struct.unpack("d", offset.read_bytes())
         _overwrite(offset, struct.pack("d", now + seconds))
@@ -71,12 +71,12 @@ class Namespace:
         _overwrite(self._stat, re.sub(rb"btime (\d+)", lambda found: b"btime %d" % (int(found[1]) + seconds), stat))
 
     def fill_disk(self) -> None:
-        """Leave no room on the disk."""
+        """Fill the disk completely."""
         used = shutil.disk_usage(self.disk).used
-        _mount("-o", f"remount,size={used or 1}", str(self.disk))  # 0 would be no limit
+        _mount("-o", f"remount,size={used or 1}", str(self.disk))  # 0 would mean no limit
 
     def free_disk(self) -> None:
-        """Give the disk its room back."""
+        """Free the space on the disk."""
         _mount("-o", f"remount,size={_DISK_MB}m", str(self.disk))
 
     def __enter__(self) -> Namespace:
@@ -88,7 +88,7 @@ class Namespace:
 
 
 def _overwrite(path: Path, content: bytes) -> None:
-    # In place and at once: others have the file mapped, or mounted, and read it meanwhile.
+    # In place and at once: other processes have the file mapped or mounted, and read it meanwhile.
     with path.open("r+b", buffering=0) as file:
         file.write(content)
 

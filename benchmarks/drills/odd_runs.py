@@ -1,4 +1,4 @@
-"""Runs that are odd in one way each: in their metadata, recipes, columns, names, or in what documents they have."""
+"""Runs that are irregular in one way each: in their metadata, recipes, columns, names, or set of documents."""
 
 from __future__ import annotations
 
@@ -85,16 +85,16 @@ STREAMS = ("../x", "a/b", "", "?", "internal")
 
 
 def odd_run(kind: str, what: Any, uid: str) -> Documents:
-    """A run that is odd in one way.
+    """A run that is irregular in one way.
 
     Parameters
     ----------
     kind : str
         "metadata", "recipes", "column", "column name", "uid", "stream" or "documents".
     what : object
-        Key of METADATA, RECIPES, COLUMNS or DOCUMENTS, or the odd name itself.
+        Key of METADATA, RECIPES, COLUMNS or DOCUMENTS, or the irregular name itself.
     uid : str
-        Of the run, unless that is what is odd.
+        Uid of the run, unless it is the irregular part.
     """
     documents = list(counted_documents(what if kind == "uid" else uid, pages=False))
     start, descriptor = documents[0][1], documents[1][1]
@@ -114,7 +114,7 @@ def odd_run(kind: str, what: Any, uid: str) -> Documents:
 
 
 def all_odd() -> list[tuple[str, Any]]:
-    """Every kind, with everything that it may be, in an order that mixes the kinds and is always the same."""
+    """All kinds with all their cases, in a fixed order that mixes the kinds."""
     kinds: dict[str, Iterable[Any]] = {
         "metadata": METADATA,
         "recipes": RECIPES,

@@ -1,4 +1,4 @@
-"""Odd runs that are logged while a good scan goes on: each is refused, kept, or given up with its reason, and stops nothing."""
+"""Irregular runs logged during a good scan: each is refused, kept, or given up with its reason, and stops nothing else."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from analysis.documents.log import LogError, LogWriter, Record
 from benchmarks.drills.chain import SCAN_S, Chain
 from benchmarks.drills.odd_runs import all_odd, odd_run
 
-_AT_ONCE = 12  # odd runs beside one scan
+_AT_ONCE = 12  # irregular runs beside one scan
 _SETTLED_S = 150.0
 
 
 def poison(chain: Chain) -> str:
-    """Log a dozen odd runs during a scan; the next drill takes the next dozen."""
+    """Log a dozen irregular runs during a scan; the next drill takes the next dozen."""
     cases = all_odd()
     first = _AT_ONCE * len(chain.runs) % len(cases)
     refused: list[str] = []
@@ -48,7 +48,7 @@ def poison(chain: Chain) -> str:
 
 
 def _log(chain: Chain, writer: LogWriter, kind: str, what: Any, uid: str) -> bool:
-    """Log an odd run as far as the log takes it; returns whether it took the start document and each other one."""
+    """Log an irregular run as far as the log accepts it; return whether it accepted the start document and each other one."""
     for name, doc in odd_run(kind, what, uid):
         try:
             writer(name, doc)
@@ -63,7 +63,7 @@ def _log(chain: Chain, writer: LogWriter, kind: str, what: Any, uid: str) -> boo
 
 
 def _look_at(chain: Chain, accepted: dict[str, tuple[str, Any]]) -> Counter[str]:
-    """Wait until odd runs are settled, and compare them with the log; returns how many were archived, and how."""
+    """Wait until irregular runs are settled, and compare them with the log; return how many were archived, and how."""
     fates: Counter[str] = Counter()
     end = time.monotonic() + _SETTLED_S
     with closing(ArchiveLedger(chain.services.state_dir)) as ledger, chain.services.catalog() as catalog:
@@ -91,7 +91,7 @@ def _look_at(chain: Chain, accepted: dict[str, tuple[str, Any]]) -> Counter[str]
 
 
 def _difference(catalog: Any, uid: str, records: list[Record]) -> str:
-    """What differs between the log and Tiled of a run that is called verified, in words; nothing if nothing does."""
+    """The difference between the log and Tiled for a run marked as verified, in words; empty if there is none."""
     run = catalog.raw[uid]
     logged, stored = records[0].doc.get("odd"), run.metadata["start"].get("odd")
     if _numbers(logged) != _numbers(stored):
@@ -121,7 +121,7 @@ def _readings(documents: Iterable[tuple[str, dict[str, Any]]]) -> dict[tuple[str
 
 
 def _equal(logged: Any, stored: Any) -> bool:
-    """Whether two readings are the same value to the last bit; NaN is NaN, a list is the array of its items."""
+    """Whether two readings are the same value to the last bit; NaN equals NaN, and a list equals the array of its items."""
     if isinstance(logged, np.ndarray | list) and np.asarray(logged).dtype.kind in "biufc":
         return np.array_equal(np.asarray(logged), np.asarray(stored), equal_nan=True)
     if isinstance(logged, float) and np.isnan(logged):
@@ -130,7 +130,7 @@ def _equal(logged: Any, stored: Any) -> bool:
 
 
 def _numbers(value: Any) -> list[str]:
-    """All numbers in something nested, in words that tell 2**53 + 1 from 2**53, and that are the same for 1 and 1.0."""
+    """All numbers in a nested value, as text that distinguishes 2**53 + 1 from 2**53 and is the same for 1 and 1.0."""
     if isinstance(value, Mapping):
         return [number for item in value.values() for number in _numbers(item)]
     if isinstance(value, list | tuple):

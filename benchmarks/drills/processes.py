@@ -1,4 +1,4 @@
-"""Mishaps of processes: killed, stopped for a while, or all of them gone at once as when the machine starts anew."""
+"""Failures of processes: killed, stopped for some time, or all of them gone at once as when the machine restarts."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TARGETS = ("worker", "archiver", "tiled", "session")
 _RESTART_S = {"worker": 0.5, "archiver": 0.5, "tiled": 30.0}
 _QUICK_OUTAGE_S = 4.0
 _STOPPED_S, _QUICK_STOPPED_S = 120.0, 8.0
-_AFTER_SCAN_S = 5.0  # a service may be killed so long after the scan too: reconstructions end, and runs are read back
+_AFTER_SCAN_S = 5.0  # a service may be killed until this long after the scan: reconstructions end, and runs are read back
 
 
 def killed(chain: Chain) -> str:
-    """`kill -9` of one process, each of the four in turn; a service is started again, the session isn't."""
+    """`kill -9` of one process, each of the four in turn; a service is restarted, the session is not."""
     target = TARGETS[len(chain.runs) % len(TARGETS)]
     if target == "session":
         return _session_killed(chain)
@@ -30,7 +30,7 @@ def killed(chain: Chain) -> str:
 
 
 def stopped(chain: Chain) -> str:
-    """SIGSTOP of one process in mid-scan, and SIGCONT two minutes later."""
+    """SIGSTOP of one process during a scan, and SIGCONT two minutes later."""
     target = TARGETS[len(chain.runs) % len(TARGETS)]
     outage_s = _QUICK_STOPPED_S if chain.quick else _STOPPED_S
     if target != "session":
@@ -52,7 +52,7 @@ def stopped(chain: Chain) -> str:
 
 
 def reboot(chain: Chain) -> str:
-    """Session, supervisor and all services killed at once in mid-scan, then `ghostbeam up`."""
+    """Session, supervisor and all services are killed at once during a scan, then `ghostbeam up`."""
     services = chain.services
     services.end(*SERVICES)
     _ghostbeam(chain, "up")
@@ -77,7 +77,7 @@ def reboot(chain: Chain) -> str:
 
 
 def down(chain: Chain) -> str:
-    """`ghostbeam down` in mid-scan, and `ghostbeam up` after it."""
+    """`ghostbeam down` during a scan, and `ghostbeam up` after it."""
     chain.services.end(*SERVICES)
     _ghostbeam(chain, "up")
     moment = chain.random.uniform(0.0, SCAN_S)
@@ -129,7 +129,7 @@ def _ghostbeam(chain: Chain, command: str) -> None:
 def _kill_everything(chain: Chain) -> None:
     status = supervisor_status(chain.services.state_dir)
     assert status is not None, "the supervisor runs"
-    os.kill(status["pid"], signal.SIGKILL)  # first, or it would start again what dies
+    os.kill(status["pid"], signal.SIGKILL)  # first, otherwise it would restart the services
     for figures in status["services"].values():
         if figures["pid"]:
             os.killpg(figures["pid"], signal.SIGKILL)

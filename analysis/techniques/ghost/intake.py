@@ -41,10 +41,11 @@ class Realizations:
     Call it with each document, `(name, doc)`, then `take()` what is ready; when no more documents can arrive, call `end()`
     and `take()` the rest. Documents of other runs are ignored. The columns of a batch:
 
-    mask_index : int64, the mask that was in the beam. complement_index : int64, the mask that is subtracted; only in a run of
-    pairs, each of which gives one row. bucket : float64, corrected for dark counts and incident beam; (B, C) in a run of
-    spectra, one for each chemical element. error : float64, standard error of the bucket; only if the run has errors, or
-    spectra. dose : float64, monitor counts up to and including this realization, used or not; NaN without a monitor.
+    mask_index : int64, the mask that was in the beam.
+    complement_index : int64, the mask that is subtracted; only in a run of pairs, each of which gives one row.
+    bucket : float64, corrected for dark counts and incident beam; (B, C) in a run of spectra, one for each chemical element.
+    error : float64, standard error of the bucket; only if the run has errors, or spectra.
+    dose : float64, monitor counts up to and including this realization, used or not; NaN without a monitor.
 
     Parameters
     ----------

@@ -84,11 +84,11 @@ class Corrections:
 
     @property
     def told(self) -> dict[str, Any]:
-        """Number of frames used."""
+        """Numbers of dark and flat frames used."""
         return {"darks": self._numbers[0], "flats": self._numbers[1]}
 
     def remarks(self) -> list[str]:
-        """Frames that were announced but did not arrive."""
+        """Dark and flat frames that were announced but did not arrive, in sentences."""
         announced = (("dark", self._layout.darks), ("flat", self._layout.flats))
         return [
             f"{name} frames were announced and never came before the series: it is not corrected by them"

@@ -50,8 +50,10 @@ class Triggers:
 
     The columns of a batch:
 
-    frames : (B, H, W), counts; 0 in pixels that are bad or have overflowed, which hold the largest number of their type. row
-    : int64, the frame's row in the detector's file. cell : int64, the cell of the scan's grid. y, x : float64, position, um.
+    frames : (B, H, W), counts; 0 in pixels that are bad or have overflowed, which hold the largest number of their type.
+    row : int64, the frame's row in the detector's file.
+    cell : int64, the cell of the scan's grid.
+    y, x : float64, position, um.
     dose : float64, counts in all frames up to and including this one.
 
     Parameters

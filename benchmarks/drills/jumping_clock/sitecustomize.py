@@ -1,7 +1,7 @@
-"""Python imports this by itself when its folder is on the path: lets the wall clock of a process jump when it is told to.
+"""Makes the wall clock of a process jump on request; Python imports this file by itself if its folder is on the path.
 
-The number of seconds lies in the file `offset` of the folder that the environment names, and may change at any time. Python code
-sees it in `time.time()` and `time.time_ns()`; `datetime.now()` and file times stay as they are.
+The number of seconds is in the file `offset` of the folder that the environment names, and may change at any time. It affects
+`time.time()` and `time.time_ns()` in Python code, but not `datetime.now()` and file times.
 """
 
 import mmap
