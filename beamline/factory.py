@@ -128,6 +128,7 @@ def make_diode(config: GhostbeamConfig) -> BucketDiode | None:
         bucket_channel=section.bucket_channel,
         monitor_channel=section.monitor_channel,
         open_beam_ratio=section.open_beam_ratio,
+        photons_per_monitor_count=section.photons_per_monitor_count,
         saturation_rate=section.saturation_rate,
         count_margin_s=section.count_margin_s,
         name="diode",

@@ -108,14 +108,24 @@ def simulated(shape: tuple[int, int], number: int, seed: int) -> Measured:
 
 
 def reconstructed(measured: Measured, arguments: argparse.Namespace) -> dict[str, dict[str, np.ndarray]]:
-    """Return the image of each method at each dose, and that of all exposures as "reference"."""
+    """Return the image of each method at each dose, and that of all exposures as "reference".
+
+    What is in the directory already is not done again, so that a run of half an hour can be stopped and taken up.
+    """
+    kept = arguments.directory / ("quick" if arguments.quick else "images")
+    kept.mkdir(exist_ok=True)
     images: dict[str, dict[str, np.ndarray]] = {}
     for method in arguments.methods:
         for dose, buckets in {"reference": measured.reference, **measured.buckets}.items():
+            file = kept / f"{method}_{dose}_{arguments.seed}.npy"
+            if file.exists():
+                images.setdefault(method, {})[dose] = np.load(file)
+                continue
             started = time.process_time()
             few = {"steps": 60} if arguments.quick and "steps" in METHODS_KNOWN[method].defaults else {}
             image = reconstruct(measured.masks, buckets, method, seed=arguments.seed, **few).image
             images.setdefault(method, {})[dose] = image
+            np.save(file, image)
             print(f"  {method} at {dose}: {time.process_time() - started:.0f} s of the processor", flush=True)
     return images
 

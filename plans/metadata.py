@@ -60,6 +60,7 @@ def ghost_scan_metadata(request: GhostScanRequest, plan_args: dict[str, Any], md
             "may_be_negative": bucket.may_be_negative,
             "dark_stream": "dark" if request.dark_num else None,
             "open_beam_ratio": bucket.open_beam_ratio,
+            "photons_per_monitor_count": getattr(bucket, "photons_per_monitor_count", None),
             "offset_tolerance_um": stage.offset_tolerance_um,
             "saturation_counts": bucket.saturation_counts(request.exposure),
             "order": request.order,

@@ -25,6 +25,8 @@ class BucketDiode(OneShotBucket, EpicsScaler):
         Scaler channels.
     saturation_rate : float, optional
         Highest bucket counts per second that the counting chain can follow.
+    photons_per_monitor_count : float, optional
+        Photons on the whole area of a mask for each monitor count, without a mask.
     open_beam_ratio, count_margin_s : float
         See `OneShotBucket`.
     """
@@ -47,10 +49,12 @@ class BucketDiode(OneShotBucket, EpicsScaler):
         bucket_channel: int = 3,
         monitor_channel: int = 2,
         saturation_rate: float | None = None,
+        photons_per_monitor_count: float | None = None,
         **kwargs: Any,
     ):
         self.bucket_channel, self.monitor_channel = bucket_channel, monitor_channel
         self.saturation_rate = saturation_rate
+        self.photons_per_monitor_count = photons_per_monitor_count
         super().__init__(prefix, **kwargs)
         self.elapsed.name = f"{self.name}_time"
 

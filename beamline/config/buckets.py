@@ -18,6 +18,12 @@ class DiodeSection(Section):
     open_beam_ratio: float = Field(
         1.0, gt=0, description="Bucket counts for each monitor count with neither mask plate nor sample in the beam."
     )
+    photons_per_monitor_count: float | None = Field(
+        None,
+        gt=0,
+        description="Photons on the whole area of a mask for each monitor count, with neither mask plate nor sample; with it "
+        "reconstructions tell the dose in photons.",
+    )
     saturation_rate: float | None = Field(
         1e8,
         gt=0,

@@ -65,6 +65,7 @@ def test_the_start_document_of_a_ghost_scan():
             "may_be_negative": False,
             "dark_stream": "dark",
             "open_beam_ratio": 1.0,
+            "photons_per_monitor_count": None,
             "offset_tolerance_um": 2.5,
             "saturation_counts": 495000.0,
             "order": "sequency",

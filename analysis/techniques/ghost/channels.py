@@ -10,6 +10,7 @@ import numpy as np
 from analysis.estimate import Estimate, Quantity
 from analysis.ghost import Estimate as GhostEstimate
 from analysis.ghost import Reconstructor
+from analysis.techniques.ghost.incident import INCIDENT
 
 MASK_DRIFT = {
     "mask_drift_px": Quantity("movement of the masks against the sample during the scan", "pixel"),
@@ -30,16 +31,17 @@ def channel_quantities(channels: Sequence[str], shape: tuple[int, int], units: s
         **{f"heldout_loss_{channel}": Quantity(f"held-out loss of {channel}") for channel in channels},
         **MASK_DRIFT,
         "dose": Quantity("monitor counts so far", "counts"),
+        **INCIDENT,
     }
 
 
-def joint_estimate(channels: Sequence[str], made: Sequence[GhostEstimate], dose: float) -> Estimate:
+def joint_estimate(channels: Sequence[str], made: Sequence[GhostEstimate], dose: Mapping[str, float]) -> Estimate:
     """The estimates of all channels combined into one."""
     arrays = {name: np.stack([np.asarray(getattr(one, name), dtype="<f4") for one in made]) for name in ("image", "spread")}
     losses = np.array([one.heldout_loss for one in made])
     best = int(np.nanargmin(losses)) if np.isfinite(losses).any() else 0
     figures = {f"heldout_loss_{channel}": float(loss) for channel, loss in zip(channels, losses, strict=True)}
-    return Estimate(arrays, {"heldout_loss": float(losses[best]), **made[best].figures, **figures, "dose": dose})
+    return Estimate(arrays, {"heldout_loss": float(losses[best]), **made[best].figures, **figures, **dose})
 
 
 def joint_options(reconstructors: Sequence[Reconstructor]) -> Mapping[str, Any]:

@@ -45,6 +45,7 @@ class Realizations:
     complement_index : int64, the mask that is subtracted; only in a run of pairs, each of which gives one row.
     bucket : float64, corrected for dark counts and incident beam; (B, C) in a run of spectra, one for each chemical element.
     error : float64, standard error of the bucket; only if the run has errors, or spectra.
+    incident : float64, photons on the area of the mask; only if the run tells how many a monitor count stands for.
     dose : float64, monitor counts up to and including this realization, used or not; NaN without a monitor.
 
     Parameters
@@ -143,6 +144,7 @@ class Realizations:
         ledger.normalisation = {
             "monitor": self.spec.monitor,
             "open_beam_ratio": self.spec.open_beam_ratio,
+            "photons_per_monitor_count": self.spec.photons_per_monitor_count,
             "dark_events": dark.events,
             "dark_bucket": dark.bucket,
             "dark_monitor": dark.monitor,
@@ -234,6 +236,8 @@ class Realizations:
         columns = {"mask_index": used["mask_index"].astype(np.int64), "bucket": bucket, "dose": dose[good]}
         if error is not None:
             columns["error"] = error
+        if self.spec.counts_photons:
+            columns["incident"] = net_monitor(used, self.spec, dark) * (self.spec.photons_per_monitor_count or 1.0)
         batch: Batch | None = Batch(used["number"], columns, received[good])
         realizations = 1
         if self._pairs is not None and batch is not None:

@@ -17,6 +17,7 @@ from analysis.ghost import Reconstructor, make_reconstructor
 from analysis.ghost.chosen_masks import ChosenMasks
 from analysis.ghost.mistakes import mistakes
 from analysis.techniques.ghost.channels import MASK_DRIFT, channel_quantities, joint_estimate, joint_options
+from analysis.techniques.ghost.incident import INCIDENT, IncidentPhotons
 from analysis.techniques.ghost.intake import Realizations
 from analysis.techniques.ghost.mask_pairs import COMPLEMENT
 from analysis.techniques.ghost.mask_sets import KIND, MASK_SET, MaskSet, checked_identity
@@ -82,6 +83,7 @@ class GhostRun:
             "frc_resolution_px": Quantity("FRC", "pixel", lower_is_better=True),
             **MASK_DRIFT,
             "dose": Quantity("monitor counts so far", "counts"),
+            **INCIDENT,
         }
 
     def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
@@ -213,6 +215,8 @@ class GhostReconstruction:
         except TypeError as error:  # an option has the name of a parameter
             raise ValueError(str(error)) from error
         self._dose = float("nan")
+        per_count = run.spec.photons_per_monitor_count if run.spec.counts_photons else None
+        self._incident = None if per_count is None else IncidentPhotons(self._masks.patterns, per_count)
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -228,6 +232,8 @@ class GhostReconstruction:
             for channel, reconstructor in enumerate(self._reconstructors):
                 reconstructor.update(masks, buckets[channel], errors[channel] if errors else None)
         self._dose = float(batch.columns["dose"][-1])
+        if self._incident is not None:
+            self._incident.add(batch)
         if self._expected is not None:
             # refused realizations are not repeated, so all others are all that there will be
             count = self._reconstructors[0].count
@@ -244,11 +250,12 @@ class GhostReconstruction:
         return self._estimate([reconstructor.finish() for reconstructor in self._reconstructors])
 
     def _estimate(self, made: list[GhostEstimate]) -> Estimate:
+        dose = {"dose": self._dose, **(self._incident.figures if self._incident is not None else {})}
         if self._channels:
-            return joint_estimate(self._channels, made, self._dose)
+            return joint_estimate(self._channels, made, dose)
         (one,) = made
         arrays = {"image": np.asarray(one.image, dtype="<f4"), "spread": np.asarray(one.spread, dtype="<f4")}
-        return Estimate(arrays, {"heldout_loss": one.heldout_loss, **one.figures, "dose": self._dose})
+        return Estimate(arrays, {"heldout_loss": one.heldout_loss, **one.figures, **dose})
 
 
 def _by_channel(column: np.ndarray | None) -> list[np.ndarray]:

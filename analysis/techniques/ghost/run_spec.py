@@ -42,6 +42,8 @@ class RunSpec:
         Name of the stream with buckets taken while the shutter was closed.
     open_beam_ratio : float or None
         Bucket counts per monitor count with neither masks nor sample in the beam.
+    photons_per_monitor_count : float or None
+        Photons on the whole area of a mask for each monitor count, without a mask.
     spectra : SpectraSpec or None
         The spectra that contain the buckets of several chemical elements; then `bucket` is not reconstructed.
     pairs : bool
@@ -64,9 +66,15 @@ class RunSpec:
     may_be_negative: bool
     dark_stream: str | None
     open_beam_ratio: float | None
+    photons_per_monitor_count: float | None
     spectra: SpectraSpec | None
     pairs: bool
     expected: int | None
+
+    @property
+    def counts_photons(self) -> bool:
+        """Whether the incident photons of each realization are known; of a mask and its complement they are not told apart."""
+        return self.monitor is not None and self.photons_per_monitor_count is not None and not self.pairs
 
     @classmethod
     def of(cls, start: Mapping[str, Any]) -> RunSpec:
@@ -104,6 +112,7 @@ class RunSpec:
             may_be_negative=ghost.get("may_be_negative") is True,
             dark_stream=_key(ghost, "dark_stream"),
             open_beam_ratio=_positive(ghost, "open_beam_ratio"),
+            photons_per_monitor_count=_positive(ghost, "photons_per_monitor_count"),
             spectra=spectra,
             pairs=ghost.get("pairs") is True and spectra is None,
             expected=_expected(start, ghost),
