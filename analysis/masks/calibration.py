@@ -17,7 +17,7 @@ REGISTRATION = ("shift_y_px", "shift_x_px", "magnification", "rotation_mrad", "d
 
 Shifts in mask pixels, magnification and rotation count from the median of all masks, since where the camera stands is no property
 of a mask. The depth of modulation is (Tmax - Tmin) / Tmax. The departure is the root mean square over pixels of measured minus
-designed transmission, with the level and the contrast of the design fitted.
+designed transmission where the mask lies, with the level and the contrast of the design fitted.
 """
 
 _FIRST = 16  # masks by which the image grid is found in the frames
@@ -142,7 +142,7 @@ class MaskCalibration:
         certain = found is not None and found.known[:2].all() and found.likeness > 0.5
         place = found.geometry if found is not None and certain else self._geometry
         level, contrast = self._grid.level_and_contrast(frame, design, place)
-        pattern = self._grid.pattern(frame, level + contrast * design, place)
+        pattern, departure = self._grid.pattern(frame, level + contrast * design, place)
         self._patterns[index], self._levels[index] = pattern, (level, contrast)
         if self._noise is not None:
             self._uncertainty[index] = self._grid.error(self._variance(counts, frame, len(exposures)))
@@ -152,7 +152,7 @@ class MaskCalibration:
             self._registration[index, :4] = np.where(found.known, against, np.nan)
             high = level + contrast * float(design.max())
             self._registration[index, 4] = contrast * float(np.ptp(design)) / high
-        self._registration[index, 5] = np.sqrt(np.mean((pattern - level - contrast * design) ** 2))
+        self._registration[index, 5] = np.sqrt(np.mean(departure**2))
 
     def _variance(self, counts: np.ndarray, frame: np.ndarray, exposures: int) -> np.ndarray:
         """Variance of the transmission of each camera pixel: of the noise of its frames, and of the flat field."""

@@ -97,8 +97,8 @@ class ImageGrid:
         contrast = float(np.mean((seen - seen.mean()) * (modelled - middle))) / spread
         return float(seen.mean()) - contrast * middle, contrast
 
-    def pattern(self, frame: np.ndarray, expected: np.ndarray, mask: Geometry) -> np.ndarray:
-        """Mean of a frame (H', W') over each pixel of the grid, float64 (H, W).
+    def pattern(self, frame: np.ndarray, expected: np.ndarray, mask: Geometry) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of a frame (H', W') over each pixel of the grid, and what of it was not expected there, float64 (H, W) both.
 
         Parameters
         ----------
@@ -114,7 +114,8 @@ class ImageGrid:
         surroundings = float(np.median(seen[outside])) if outside.any() else float(np.median(expected))
         modelled = _means(expected, surroundings, points, 1 / mask.scale)
         ideal = _means(expected, surroundings, mask.points(self._grid_places), self._scale / mask.scale)
-        return np.asarray(ideal.reshape(self.shape) + self._solved(seen - modelled))
+        unexpected = self._solved(seen - modelled)
+        return np.asarray(ideal.reshape(self.shape) + unexpected), unexpected
 
     def error(self, variance: np.ndarray) -> np.ndarray:
         """Standard error of that mean, float64 (H, W), from the variance of each pixel of the frame (H', W')."""

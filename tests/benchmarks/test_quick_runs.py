@@ -89,6 +89,13 @@ def test_mask_worth(tmp_path):
     assert "CAS by tv" in printed
 
 
+def test_dose_needed(tmp_path):
+    figures, _ = quickly("dose_needed", tmp_path, "--directory", str(tmp_path), "--methods", "tv", "n2g")
+    assert set(figures) == {"total_ratio", "peak_ratio", "other_ratio"}
+    assert all(value > 0 for value in figures.values())
+    assert (tmp_path / "fig4.png").stat().st_size > 10_000
+
+
 def test_xrf_paper(tmp_path):
     figures, printed = quickly("xrf_paper", tmp_path, "--directory", str(tmp_path), "--methods", "tv", "n2g")
     assert set(figures) == {"margin_db_100", "margin_db_12", "margin_db_2", "margin_truth_db"}
