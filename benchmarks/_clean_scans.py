@@ -65,7 +65,7 @@ def mistakes_of(size: int, seed: int) -> Iterator[tuple[str, str, Measured]]:
 
 
 def _equal_sums(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Hadamard masks without the one that is all open: all others have as many open pixels."""
+    """Hadamard masks without the fully open one: all others have equal numbers of open pixels."""
     masks = hadamard(size)[1:].astype(bool)
     return masks, np.tensordot(masks.astype(np.float64), object_of((size, size), np.random.default_rng(seed)), 2)
 

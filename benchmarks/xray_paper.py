@@ -107,7 +107,7 @@ def measured_curves(seeds: list[int], sandpaper_exposures: tuple[int, ...]) -> C
 
 
 def curve(plate: EtchedPlate, sample: np.ndarray, exposures: tuple[int, ...], seed: int) -> list[float]:
-    """Return the CNR of the correlation image after so many exposures."""
+    """Return the CNR of the correlation image after each of these numbers of exposures."""
     masks, buckets = plate.plate.patterns, simulated_scan(plate, sample, max(exposures), PHOTONS, seed)
     stream = make_reconstructor("correlation", shape=sample.shape)
     ratios, before = [], 0

@@ -104,7 +104,7 @@ class FrameSource:
         size = options.optics.pixels
         # A wave whose sign alternates has the centre of its far field in the middle of the transform, which saves a shift.
         self._probe = options.optics.probe() * (1 - 2 * (np.indices((size, size)).sum(axis=0) % 2)).astype(np.float32)
-        # Outside the field the sample continues with the empty value of its border.
+        # Outside the field there is no sample, as at its border.
         field = make_phase_sample(options.sample, _FIELD_PIXELS, options.optics.pixel_um, options.seed)
         self._sample = np.pad(field, size, constant_values=1)
         self._intensities: OrderedDict[tuple[int, int], _Intensity] = OrderedDict()

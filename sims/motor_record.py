@@ -18,7 +18,7 @@ REFRESH_S = 0.1
 
 
 class _Setpoint(PvpropertyDouble):
-    """A setpoint whose client checks the limits, and sets LVIO instead of refusing the put."""
+    """A setpoint that leaves the check of the limits to its putter, which sets LVIO instead of refusing the put."""
 
     async def verify_value(self, value: Any) -> Any:
         return await self.putter(self, value)
@@ -216,7 +216,7 @@ class MotorRecord(PVGroup):
         await fields.engineering_units.write(self._units)
         await self.motor.write_metadata(units=self._units)
         await fields.stop_pause_move_go.write("Go", verify_value=False)
-        # A tuple of its own: a shared one would be cleared by every write to another field.
+        # An alarm of its own: a shared one would be cleared by every write to another field.
         fields.user_readback_value.alarm = ChannelAlarm()
         await fields.user_low_limit.write(self._limits[0])
         await fields.user_high_limit.write(self._limits[1])

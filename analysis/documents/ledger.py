@@ -67,7 +67,7 @@ class Ledger:
         self.note(number, reason)
 
     def note(self, number: int, reason: str) -> None:
-        """Record one number, while there is room."""
+        """Record one number, as long as there is space."""
         if len(self.details) < MAX_DETAILS:
             self.details.append((number, reason))
 

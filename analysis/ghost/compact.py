@@ -29,7 +29,7 @@ class Block(Protocol):
     nbytes: int
 
     def tile(self, start: int, stop: int) -> np.ndarray:
-        """Return t from pixel `start` to `stop`, float32; past the last pixel it may hold anything finite.
+        """Return t from pixel `start` to `stop`, float32; beyond the last pixel its values are arbitrary but finite.
 
         `start` is a multiple of 8.
         """

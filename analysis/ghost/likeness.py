@@ -28,7 +28,7 @@ def roughness(images: np.ndarray) -> np.ndarray:
 
 
 def binned(images: np.ndarray, size: int) -> np.ndarray:
-    """Images (S, H, W) with the mean of each size x size pixels; what is left at the far edges is cut off."""
+    """Images (S, H, W) with the mean of each size x size pixels; incomplete ones at the far edges are cut off."""
     height, width = (length // size for length in images.shape[1:])
     cut = images[:, : height * size, : width * size]
     return cut.reshape(len(images), height, size, width, size).mean(axis=(2, 4))

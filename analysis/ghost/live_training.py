@@ -25,9 +25,9 @@ little time. Networks that have learned from few realizations are 1 dB or more w
 """
 
 _WHOLE = 600
-"""Steps of the last network, if estimates are frequent enough for so many. For the same realizations, networks are best after
-400 to 700 steps, and worse by 1 dB and more after 1500. Earlier, each estimate had its 30 steps, however frequent the
-estimates were: the hundred estimates of one scan ended 1 to 6 dB below the finished image, now 0.2 to 0.6 dB.
+"""Steps of the last network, if estimates are frequent enough. For the same realizations, networks are best after 400 to 700
+steps, and worse by 1 dB and more after 1500. Earlier, each estimate had its 30 steps, however frequent the estimates were:
+the hundred estimates of one scan ended 1 to 6 dB below the finished image, now 0.2 to 0.6 dB.
 """
 
 _ROUNDS = 6

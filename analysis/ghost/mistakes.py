@@ -129,9 +129,9 @@ class _Look:
     signed : bool
         Whether a mask holds a negative value.
     given : float
-        Roughness of the image that the roots of the buckets' deviations make, with masks and buckets as they are.
+        Roughness of the image from the roots of the buckets' deviations, with masks and buckets as given.
     plain : float
-        That of the image of the deviations themselves.
+        Roughness of the image from the deviations themselves.
     """
 
     def __init__(self, masks: Masks, buckets: np.ndarray) -> None:
@@ -150,7 +150,7 @@ class _Look:
         self.orders: Mapping[str, np.ndarray] = reorderings(self.number, self.shape[0] * self.shape[1])
         ordered = [residual(self.buckets[order], self.sums) for order in self.orders.values()]
         plain = residual(self.buckets, self.sums)
-        # By their roots: else the largest bucket alone, at the place of a coarse mask, would make a smooth image.
+        # The roots are used because the largest bucket alone, at the place of a coarse mask, would make a smooth image.
         told = self.roughness([np.sign(row) * np.sqrt(np.abs(row)) for row in (plain, *shifted, *ordered, *shuffled)])
         self.plain = float(self.roughness([plain])[0])
         self.given = float(told[0])
@@ -172,7 +172,7 @@ class _Look:
     def stands_out(self, shift: int) -> bool:
         """Whether the image of a shift is smoother than those of its neighbours.
 
-        In an order from coarse to fine, all shifts that give large buckets to coarser masks make smoother images.
+        If masks are ordered from coarse to fine, all shifts that assign large buckets to coarser masks give smoother images.
         """
         told = {0: self.given, **self.shifts}
         beside = min(told[near] for near in (shift - 1, shift + 1) if near in told)
@@ -263,7 +263,7 @@ def _falls(look: _Look) -> bool:
 
 
 def _is_negative(look: _Look) -> bool:
-    """Whether an image whose level is known is far below zero in places, where one of the opposite contrast is not."""
+    """Whether an image of known level is far below zero in places, but its counterpart of opposite contrast is not."""
     level = float(look.buckets.mean() / look.sums.mean())
     if look.signed or level <= 0 or look.certainty(look.given) < _BEYOND_CHANCE:
         return False

@@ -98,7 +98,7 @@ def _use_temporary_folder(state_dir: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
     folder = tempfile.mkdtemp(prefix=prefix)
     os.environ["TMPDIR"] = tempfile.tempdir = folder
-    # After multiprocessing removes its own files in there, with a priority of -100: otherwise that would fail.
+    # After multiprocessing has removed its own files in this folder (priority -100), which would fail otherwise.
     Finalize(None, shutil.rmtree, args=[folder], kwargs={"ignore_errors": True}, exitpriority=-200)
 
 

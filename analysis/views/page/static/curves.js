@@ -1,11 +1,11 @@
-// Figures of quality in the course of the scan, each with a curve for every method.
+// Figures of quality during the scan, each with one curve per method.
 
 import { make } from "./dom.js";
 
 const COLOURS = ["#4cc2ff", "#ffb454", "#4bd18b", "#d2a8ff", "#ff7b9c", "#e6edf3"];
 const FONT = { color: "#8b9bb0", size: 15, family: "system-ui, sans-serif" };
 const EVERY_MS = 1900; // between two plots: they cost more than the images
-const WIDE = 30; // largest to smallest value, from which an axis is logarithmic
+const WIDE = 30; // ratio of largest to smallest value from which an axis is logarithmic
 
 /** The plots below the images. */
 export class Curves {
@@ -15,9 +15,9 @@ export class Curves {
     this.drawnAt = -Infinity;
   }
 
-  /** Draw one plot, of those that have something new the one that waits longest: all at once would keep images waiting. */
+  /** Draw the plot with new data that has waited longest: drawing all at once would delay the images. */
   show(reconstructions) {
-    const Plotly = window.Plotly; // megabytes: the images don't wait for it
+    const Plotly = window.Plotly; // several megabytes: the images do not wait for it
     if (!Plotly || performance.now() < this.drawnAt + EVERY_MS) return;
     const figures = new Map(reconstructions.flatMap((one) =>
       one.figures.filter(({ name }) => name in one.course).map((figure) => [figure.name, figure])));
@@ -75,7 +75,7 @@ function layout(reconstructions, { name, meaning, units, lower_is_better: lower 
   };
 }
 
-/** Plotly takes some HTML in its texts; from a document comes text. */
+/** Plotly interprets some HTML in its texts; text from a document must remain text. */
 function plain(text) {
   return String(text).replace(/[<>&]/g, (character) => ({ "<": "‹", ">": "›", "&": "+" })[character]);
 }

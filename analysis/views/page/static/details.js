@@ -5,12 +5,12 @@ import { ask } from "./tiled.js";
 
 const SHOWN = 12; // entries of a list
 
-/** What Tiled stores of a run beside its data. */
+/** What Tiled stores about a run besides its data. */
 export async function metadata(path) {
   return (await (await ask(`/api/v1/metadata/${path}`)).json()).data.attributes.metadata;
 }
 
-/** Something to unfold that shows a run's metadata. */
+/** A collapsible element that shows a run's metadata. */
 export function details(title, path) {
   const content = make("div", { className: "tree" });
   const element = make("details", {}, make("summary", { textContent: title }), content);

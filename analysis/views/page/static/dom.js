@@ -1,4 +1,4 @@
-// Elements and words. Whatever comes from a document becomes text, never HTML.
+// Elements and texts. Content from a document always becomes text, never HTML.
 
 /** An element with properties and children. */
 export function make(tag, properties = {}, ...children) {
@@ -11,7 +11,7 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
-/** Write text, only where it is another one. */
+/** Write text only if it has changed. */
 export function write(id, text) {
   const element = byId(id);
   if (element.textContent !== text) element.textContent = text;

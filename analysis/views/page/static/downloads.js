@@ -1,4 +1,4 @@
-// What is shown, as files. Tiled makes them from what it stores; the picture is drawn here.
+// Downloads of the displayed data. Tiled makes the files from its data; the picture is drawn here.
 
 import { make } from "./dom.js";
 import { picture } from "./picture.js";
@@ -26,7 +26,7 @@ export function downloads({ uid, method, scan_id: scan, arrays }, panels) {
     make("button", { textContent: kind, title: titles[kind], onclick: (event) => save(event.target, file, get) })));
 }
 
-/** A button for a run and its reconstructions in one file. */
+/** A button to download a run and its reconstructions in one file. */
 export function wholeRun({ uid, scan_id: scan }) {
   const file = ["scan", scan, uid.slice(0, 8)].filter((part) => part ?? false).join("_") + ".h5";
   return make("p", { className: "downloads" }, make("button", {

@@ -1,4 +1,4 @@
-// What is measured now, how far it is, and how the services are.
+// The present measurement, its progress, and the state of the services.
 
 import { details } from "./details.js";
 import { wholeRun } from "./downloads.js";
@@ -38,7 +38,7 @@ export function showHeader({ scan, health }) {
   }
 }
 
-/** Show conditions, only where they are others. */
+/** Show conditions only if they have changed. */
 function list(id, conditions) {
   const element = byId(id);
   const shown = JSON.stringify(conditions);
@@ -49,7 +49,7 @@ function list(id, conditions) {
     make("dd", { textContent: `${typeof value === "number" ? number(value) : value} ${units ?? ""}` })]));
 }
 
-/** A word for how a scan is, and its class. */
+/** A word for the state of a scan, and its CSS class. */
 export function statusOf({ exit_status: status, since_last_row_s: still, session }) {
   if (status === "success") return ["done", "done"];
   if (status) return [status === "abort" ? "aborted" : "failed", "failed"];

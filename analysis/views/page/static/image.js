@@ -2,15 +2,15 @@
 
 import { make, number } from "./dom.js";
 
-const NO_VALUE = [38, 52, 66]; // as a map has none where no frame is
+const NO_VALUE = [38, 52, 66]; // such as cells of a map without a frame
 const COLOURS = {
   gray: (part) => [255 * part, 255 * part, 255 * part],
-  // For errors and further maps: from black over red to white, each channel rising in turn.
+  // For errors and further maps: from black through red to white, one channel rising after the other.
   heat: (part) => [765 * part, 765 * part - 255, 765 * part - 510],
 };
 const STEPS = 256;
-const EVERY_MS = 250; // at least, between two drawings: more often nobody sees, and the scan's machine draws as well
-const PARTS = [0.005, 0.995]; // of the values lie within the colours; a few pixels far off darken nothing
+const EVERY_MS = 250; // minimum time between two drawings: faster updates are not visible, and the browser may run on the scan's machine
+const PARTS = [0.005, 0.995]; // quantiles at the ends of the colour scale, so that a few outliers do not darken the image
 
 /** A panel for one array of a reconstruction. */
 export class Panel {
@@ -38,7 +38,7 @@ export class Panel {
     this.drawnAt = -Infinity;
   }
 
-  /** Show an entry of a stack, soon: of those that come meanwhile, only the newest. */
+  /** Show an entry of a stack soon; of the entries that arrive meanwhile, only the newest. */
   show(entry) {
     if (this.latest && entry.count <= this.latest.count) return;
     this.latest = entry;
@@ -49,7 +49,7 @@ export class Panel {
     }), wait);
   }
 
-  /** Draw the last two axes of the newest entry; of further ones, such as elements, those of one channel. */
+  /** Draw the last two axes of the newest entry; if there are further axes, such as elements, draw one channel. */
   draw() {
     const { count, shape, values: all } = this.latest;
     this.drawnAt = performance.now();
@@ -72,7 +72,7 @@ export class Panel {
     this.rule(height, width);
   }
 
-  /** Buttons that step through channels, where there are several. */
+  /** Buttons that step through the channels, if there are several. */
   choose(channels) {
     if (channels < 2) return;
     if (!this.channels) {
@@ -98,7 +98,7 @@ export class Panel {
     this.bar.getContext("2d").putImageData(pixels, 0, 0);
   }
 
-  /** Proportions and scale bar by the size of a pixel, where it is known. */
+  /** Proportions and scale bar from the pixel size, if it is known. */
   rule(height, width) {
     const [y, x] = [this.pixelSize].flat();
     const [tall, wide] = [y || x || 1, x || y || 1];
@@ -112,7 +112,7 @@ export class Panel {
   }
 }
 
-/** The longest of 1, 2, 5, 10, ... that is not above. */
+/** The largest of 1, 2, 5, 10, ... that is not above the length. */
 function roundLength(most) {
   const decade = 10 ** Math.floor(Math.log10(most));
   return decade * [5, 2, 1].find((step) => step * decade <= most);

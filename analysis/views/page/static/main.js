@@ -1,4 +1,4 @@
-// The page: asks for the state once a second, and lets images come by Tiled's websocket.
+// The page: requests the state once per second, and receives images by Tiled's websocket.
 
 import { Curves } from "./curves.js";
 import { showHeader } from "./header.js";
@@ -11,7 +11,7 @@ const EVERY_MS = 1000;
 const curves = new Curves(byId("course"));
 const methods = new Methods(byId("methods"));
 
-/** The run that the link names; none: the one that runs, or ran last. */
+/** The run that the link names; without one, the running or last run. */
 const chosen = () => new URLSearchParams(location.hash.slice(1)).get("run");
 
 async function update() {

@@ -1,4 +1,4 @@
-// The newest image of each method, beside its spread or whatever else its technique declares.
+// The newest image of each method, beside its spread or other arrays that its technique declares.
 
 import { details, metadata } from "./details.js";
 import { make, number } from "./dom.js";
@@ -6,9 +6,9 @@ import { downloads } from "./downloads.js";
 import { Panel } from "./image.js";
 import { follow, newest } from "./tiled.js";
 
-const VERIFIED_MS = 3000; // between questions whether a reconstruction was verified
+const VERIFIED_MS = 3000; // between requests whether a reconstruction was verified
 
-/** The cards of all methods of the run that is shown. */
+/** The cards of all methods of the displayed run. */
 export class Methods {
   constructor(element) {
     this.element = element;
@@ -72,7 +72,7 @@ class Card {
     if (!this.panels.length && told.arrays.length) this.open(told);
   }
 
-  /** Say so once the archiver has read it back from Tiled and compared it with the log. */
+  /** Mark it as verified once the archiver has read it back from Tiled and compared it with the log. */
   async verify() {
     this.askAgain = Date.now() + VERIFIED_MS;
     const { verified_against_log: verified, not_as_logged: lost } = await metadata(`processed/${this.uid}`).catch(() => ({}));
@@ -97,7 +97,7 @@ class Card {
 
   /** Show the newest estimate. */
   async look() {
-    const entries = new Map(await newest(this.uid).catch(() => [])); // the next one comes by the websocket
+    const entries = new Map(await newest(this.uid).catch(() => [])); // the next one arrives by the websocket
     for (const panel of this.panels) {
       const entry = entries.get(panel.element.dataset.array);
       if (entry) panel.show(entry);

@@ -5,7 +5,7 @@ const GAP = 24;
 const HEAD = 84;
 const SCALE = 110; // for a colour bar and its numbers
 
-/** A PNG of the panels beside each other: something with a method `blob()`. */
+/** A PNG of the panels side by side: an object with a method `blob()`. */
 export async function picture(title, panels) {
   const widths = panels.map(({ canvas, ratio }) => (canvas.width ? Math.round(HEIGHT * ratio) : 0));
   const canvas = document.createElement("canvas");

@@ -1,10 +1,10 @@
-// The last runs, and older ones when they are asked for; a click shows one.
+// The last runs, and older ones on request; a click shows one.
 
 import { byId, make } from "./dom.js";
 import { statusOf } from "./header.js";
 import { ask } from "./tiled.js";
 
-let older = []; // runs before the last ones that have been asked for, newest first
+let older = []; // older runs requested so far, newest first
 let drawn = "";
 
 /** Show the list. `chosen` is the run that the link names. */

@@ -1,8 +1,8 @@
-// Tiled as this page uses it: with the read-only key, which is in the part of the link that no browser sends anywhere.
+// This page's access to Tiled, with the read-only key, which is in the part of the link that browsers never send.
 
 import { unpack } from "./msgpack.js";
 
-const RETRY_MS = 200; // until an array is there, and after a lost connection; then more and more
+const RETRY_MS = 200; // first delay, until an array exists or after a lost connection; it then increases
 const LONGEST_MS = 3000;
 
 export class Refused extends Error {}
@@ -12,7 +12,7 @@ export function key() {
   return new URLSearchParams(location.hash.slice(1)).get("key") ?? "";
 }
 
-/** Ask this server for something, with the key. */
+/** Send a request to this server, with the key. */
 export async function ask(path) {
   const response = await fetch(path, { headers: { Authorization: `Bearer ${key()}` } });
   if (response.status === 401) throw new Refused();
@@ -28,8 +28,8 @@ export async function newest(run) {
 }
 
 /**
- * Follow an array by Tiled's websocket, once it is there: `show` gets each entry that comes, and `look` is called where one came
- * otherwise. Returns how to end it.
+ * Follow an array by Tiled's websocket, once it exists: `show` is called with each entry that arrives, and `look` if an entry
+ * arrived in another way. Returns a function that ends it.
  */
 export function follow(path, show, look) {
   let ended = false;
@@ -41,7 +41,7 @@ export function follow(path, show, look) {
   };
   const connect = async () => {
     try {
-      await ask(`/api/v1/metadata/${path}`); // the websocket of an array that isn't there yet would fail loudly
+      await ask(`/api/v1/metadata/${path}`); // the websocket of an array that does not exist yet would log errors
     } catch {
       again();
       return;
@@ -58,13 +58,13 @@ export function follow(path, show, look) {
       const message = unpack(data);
       if (message.type === "array-schema") {
         type = message.data_type;
-        look(); // what came before the subscription
+        look(); // entries from before the subscription
       } else if (message.type === "array-data") {
         const [entries, ...shape] = message.shape;
         const size = shape.reduce((product, length) => product * length, 1);
         show({ count: (message.offset?.[0] ?? 0) + entries, shape, values: numbers(message.payload.buffer, type).slice(-size) });
       } else {
-        look(); // there is more in the array's file
+        look(); // there are more entries in the array's file
       }
     };
     socket.onclose = again;
@@ -76,7 +76,7 @@ export function follow(path, show, look) {
   };
 }
 
-/** Bytes as the numbers that they are, by Tiled's words for a type. */
+/** Bytes converted to numbers, by Tiled's description of the type. */
 function numbers(buffer, { kind, itemsize, endianness }) {
   const Kinds = {
     f4: Float32Array, f8: Float64Array, i1: Int8Array, i2: Int16Array, i4: Int32Array,
