@@ -57,18 +57,24 @@ def radiograph_documents(
     purposes = sorted(series.parts, key=lambda purpose: purpose == "frames")
     dtype, chunk = _dtype(file, series), max(1, min(64, _CHUNK_BYTES // (4 * math.prod(series.shape))))
     with new_file(path) as copied:
-        data = copied.create_dataset(
-            FRAMES,
-            (0, *series.shape),
-            dtype,
-            chunks=(chunk, *series.shape),
-            maxshape=(None, *series.shape),
-            **hdf5plugin.Bitshuffle(cname="lz4"),
-        )
         for purpose in purposes:
+            images, numbers = _datasets(purpose)
+            data = copied.create_dataset(
+                images,
+                (0, *series.shape),
+                dtype,
+                chunks=(chunk, *series.shape),
+                maxshape=(None, *series.shape),
+                **hdf5plugin.Bitshuffle(cname="lz4"),
+            )
             counts[purpose] = _append(data, file, series.parts[purpose], num if purpose == "frames" else None)
-        copied.create_dataset(NUMBERS, data=np.concatenate([np.arange(1, count + 1) for count in counts.values()]).astype("<i8"))
+            copied.create_dataset(numbers, data=np.arange(1, counts[purpose] + 1, dtype="<i8"))
     return _documents(uid, file, series, path, counts, dtype, chunk, described)
+
+
+def _datasets(purpose: str) -> tuple[str, str]:
+    """Data sets of images and numbers: a stream is served from the beginning of its own."""
+    return (FRAMES, NUMBERS) if purpose == "frames" else (f"/entry/{purpose}/data", f"/entry/{purpose}/number")
 
 
 def _dtype(file: ArrayFile, series: Series) -> np.dtype:
@@ -130,13 +136,11 @@ def _documents(
     yield "start", start
     image = {"dtype": "array", "shape": [1, *series.shape], "dtype_numpy": dtype.str, "external": "STREAM:", "units": "counts"}
     number = {"dtype": "array", "shape": [1], "dtype_numpy": "<i8", "external": "STREAM:"}
-    first = 0
     for stream, count in counts.items():
         told = descriptor(start, stream, {_IMAGE: image, _NUMBER: number})
         yield "descriptor", told
-        for key, dataset in ((_IMAGE, FRAMES), (_NUMBER, NUMBERS)):
-            yield from _in_file(start, told, key, dataset, path, chunk, first, count)
-        first += count
+        for key, dataset in zip((_IMAGE, _NUMBER), _datasets(stream), strict=True):
+            yield from _in_file(start, told, key, dataset, path, chunk, count)
     events = dict(counts)
     if series.angles_deg is not None:
         angles = series.angles_deg[: counts["frames"]]
@@ -150,7 +154,7 @@ def _documents(
 
 
 def _in_file(
-    start: Mapping[str, Any], told: Mapping[str, Any], key: str, dataset: str, path: Path, chunk: int, first: int, count: int
+    start: Mapping[str, Any], told: Mapping[str, Any], key: str, dataset: str, path: Path, chunk: int, count: int
 ) -> Documents:
     resource = {
         "uid": str(uuid.uuid4()),
@@ -167,7 +171,7 @@ def _in_file(
             "uid": f"{resource['uid']}/0",
             "stream_resource": resource["uid"],
             "descriptor": told["uid"],
-            "indices": {"start": first, "stop": first + count},
+            "indices": {"start": 0, "stop": count},
             "seq_nums": {"start": 1, "stop": count + 1},
         },
     )

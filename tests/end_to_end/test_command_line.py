@@ -15,7 +15,6 @@ import httpx
 import numpy as np
 import psutil
 import pytest
-from radiograph_runs import tomography_streams
 from servers import free_port
 
 from analysis.archive.catalog import api_key, connect
@@ -223,25 +222,6 @@ def exported(config: Path, uid: str, by_tiled: Path, by_page: Path) -> list[tupl
             assert any(entry.startswith("tv_") for entry in file)
             shapes.append(file["entry/data/masks"].shape)
     return shapes
-
-
-def test_radiographs_from_elsewhere_become_slices_and_denoised_radiographs(config, services, state_dir, tmp_path):
-    angles = np.arange(0.0, 180.0, 4.5)
-    streams = tomography_streams(angles, height=32, width=32)
-    streams["projections"] = streams.pop("frames")
-    np.savez(tmp_path / "disc.npz", theta_deg=angles, **streams)
-    out = succeed(config, "ingest", str(tmp_path / "disc.npz"), "--method", "fbp", "--output", str(tmp_path / "pictures"))
-    assert list((tmp_path / "pictures").glob("*.png"))
-    (uid,) = re.findall(r"as run (\S{36})", out)
-    few = '{"radiographs": 3, "steps": 5}'
-    denoised = json.loads(succeed(config, "replay", uid, "--method", "noise2self", "--options", few, "--json"))["uid"]
-    running = ensure_up(load_config(config))
-    with connect(running.uri, running.key) as catalog:
-        assert catalog.processed[Live(state_dir)[uid].uid]["primary"].base["slice"].read()[-1].shape == (32, 32)
-        series = catalog.processed[denoised]["series"]
-        assert series["row_number"].read().tolist() == list(range(1, 41))
-        assert np.isfinite(series["denoised"].read()).all()
-    assert json.loads(succeed(config, "replay", denoised, "--verify", "--json"))["identical"]
 
 
 def test_verify_notices_a_single_changed_bit(config, measured, state_dir):
