@@ -286,11 +286,11 @@ def make_rotation_stage(config: GhostbeamConfig) -> RotationStage | None:
     return RotationStage(config.epics.prefix, motor=section.motor, move_timeout_s=section.move_timeout_s, name="rotation_stage")
 
 
-def make_angle_box(config: GhostbeamConfig) -> AngleBox | None:
+def make_angle_box(config: GhostbeamConfig, box: TriggerBox | None) -> AngleBox | None:
     """Build what triggers where the rotation is, if there are a trigger box and a rotation."""
-    if not (config.trigger_box.pv and config.rotation_stage.motor):
+    if box is None or not config.rotation_stage.motor:
         return None
-    return AngleBox(config.epics.prefix + config.trigger_box.pv, name="angle_box")
+    return AngleBox(box, name="angle_box")
 
 
 def make_devices(config: GhostbeamConfig) -> Devices:
@@ -299,6 +299,7 @@ def make_devices(config: GhostbeamConfig) -> Devices:
     The plate is not mounted: see `beamline.plates.make_plate` and `MaskStage.mount`.
     """
     set_epics_timeouts(config)
+    box = make_trigger_box(config)
     return Devices(
         mask_stage=make_mask_stage(config),
         sample_stage=make_sample_stage(config),
@@ -309,11 +310,11 @@ def make_devices(config: GhostbeamConfig) -> Devices:
         xrf_spectrometer=make_spectrometer(config),
         ring_current=make_ring_current(config),
         pixel_detector=make_pixel_detector(config),
-        trigger_box=make_trigger_box(config),
+        trigger_box=box,
         dual_camera=make_dual_camera(config),
         xray_camera=make_xray_camera(config),
         rotation_stage=make_rotation_stage(config),
-        angle_box=make_angle_box(config),
+        angle_box=make_angle_box(config, box),
         pinhole=make_pinhole(config),
     )
 

@@ -27,8 +27,8 @@ from sims.zone_plate import Optics
 DESCRIPTION = """\
 An imaging beamline that exists only here: a soft IOC that serves, over Channel Access on the loopback interface, the
 records of a mask stage, a sample stage, a rotation, a shutter, a scaler, a storage ring, a pixel detector that writes
-HDF5, the box that triggers it, a camera for frame pairs and one for radiographs, with the photons that such a beamline
-would count. It prints one line that begins with "ready" when everything is served, and ends on SIGTERM.
+HDF5, the box that triggers it, a camera for frame pairs and one for radiographs, with the photons that such a
+beamline would count. It prints one line that begins with "ready" when everything is served, and ends on SIGTERM.
 """
 
 EPILOG = """\
@@ -58,7 +58,7 @@ process variables, after the prefix:
                              NumImages, ImageMode, ArrayCounter, TriggerMode (External: a frame at each trigger)
   PIX:HDF1:                  areaDetector HDF5 plugin: FilePath, FileName, FileTemplate, Capture, NumCapture,
                              NumCaptured_RBV (frames that a reader finds), FullFileName_RBV, WriteStatus, WriteMessage
-  TRIG:PC_                   position compare as a Zebra's; encoder 1 is SAMPLE:Y, 2 SAMPLE:X (um, dial), 3 ROT:A (deg):
+  TRIG:PC_                   position compare as a Zebra's; encoder 1 is SAMPLE:Y, 2 SAMPLE:X (um), 3 ROT:A (deg):
     ENC                      the encoder that opens the gate
     GATE_SEL                 Position: as follows. Time: the gate opens as soon as it is armed
     GATE_START GATE_WID      the gate opens where the encoder passes START, in either direction, and closes WID away
@@ -70,8 +70,8 @@ process variables, after the prefix:
     COUNT COUNT_RESET        number of the last trigger, which ARM doesn't reset; write 1 to begin at 1 again
   DUAL:cam1: DUAL:HDF1:      likewise a camera whose sensor sees a scene twice, side by side; it keeps the time itself
   XRAY:cam1: XRAY:HDF1:      likewise a flat panel behind a scintillator, which keeps the time itself or is triggered
-  PINHOLE:In                 1: a pinhole of one mask pixel is in the beam instead of the masks; SAMPLE:Y and SAMPLE:X say
-                             which point of the sample is in its pencil beam
+  PINHOLE:In                 1: a pinhole of one mask pixel is in the beam instead of the masks; SAMPLE:Y and SAMPLE:X
+                             say which point of the sample is in its pencil beam
   SIM:Ready                  1 once everything is served
 
 faults, to be written at any time:
@@ -119,16 +119,17 @@ what is simulated:
   by 0.37 and -0.62 pixels (y, x). Pixels differ in gain by 1 % and in offset by a count; corners get less light. With
   the sample stage farther out than the scene is wide (at 6.5 um a pixel) there is no sample, for flat fields. Frame n
   of a series shows the scene n/24 s after its beginning.
-  The X-ray camera counts h * Poisson(I0 exp(-mu)) plus Gaussian read noise with a variance of each pixel (2 to 4 counts):
-  h, the light of a photon in the scintillator, falls off as exp(-(|x|+|y|)/0.645 pixels). Some pixels and one column
-  count nothing; corners get less light. Foam and particles turn with ROT:A around an axis 2.5 pixels right of the
-  detector's middle; a bed moves from frame to frame; masks are those of the plate, magnified, without a sample. With the
-  sample stage farther out than the detector is wide there is no sample, for flat fields; nor is there
-  a plate with the mask stage more than a mask beyond the last one.
+  The X-ray camera counts h * Poisson(I0 exp(-mu)) plus Gaussian read noise with a variance of each pixel (2 to 4
+  counts): h, the light of a photon in the scintillator, falls off as exp(-(|x|+|y|)/0.645 pixels). Some pixels and
+  one column count nothing; corners get less light. Foam and particles turn with ROT:A around an axis 2.5 pixels
+  right of the detector's middle; a bed moves from frame to frame; masks are those of the plate, magnified, without
+  a sample. With the sample stage farther out than the detector is wide there is no sample, for flat fields; nor is
+  there a plate with the mask stage more than a mask beyond the last one.
   The fluorescence detector sees K lines of what is in the sample (capillary: a glass tube with two wires of copper
   and one of iron, with absorption in them on the way in and out; any other sample: iron), with the strengths and
   cross sections of xraylib, elastic and Compton scattering and a background, through Gaussian peaks that widen with
-  energy and have tails; dead time, pile-up and Poisson counts. The sample stage moves what it sees under a pencil beam alone.
+  energy and have tails; dead time, pile-up and Poisson counts. The sample stage moves what it sees under a pencil
+  beam alone.
 
 repeating a run:
   Random numbers depend on --seed and the number of exposures since the start (of a frame: of acquisitions, and the

@@ -43,22 +43,23 @@ class PulseBox(NumpyTyped, Device):
     gate_encoder: str
     quantities: ClassVar[Mapping[str, str]]
 
-    arm = Cpt(EpicsSignal, "PC_ARM", kind="omitted")
-    disarm = Cpt(EpicsSignal, "PC_DISARM", kind="omitted")
-    armed = Cpt(EpicsSignalRO, "PC_ARM_OUT", auto_monitor=True, kind="omitted")
-    encoder = Cpt(EpicsSignal, "PC_ENC", string=True, kind="config")
-    gate_select = Cpt(EpicsSignal, "PC_GATE_SEL", string=True, put_complete=True, kind="omitted")
-    gate_start = Cpt(EpicsSignal, "PC_GATE_START", put_complete=True, kind="omitted")
-    gate_width = Cpt(EpicsSignal, "PC_GATE_WID", put_complete=True, kind="omitted")
-    pulse_start = Cpt(EpicsSignal, "PC_PULSE_START", put_complete=True, kind="omitted")
-    pulse_step = Cpt(EpicsSignal, "PC_PULSE_STEP", put_complete=True, kind="omitted")
-    pulse_width = Cpt(EpicsSignal, "PC_PULSE_WID", put_complete=True, kind="omitted")
-    pulse_max = Cpt(EpicsSignal, "PC_PULSE_MAX", put_complete=True, kind="omitted")
-    captured = Cpt(EpicsSignalRO, "PC_NUM_DOWN", kind="omitted")
-    count = Cpt(EpicsSignalRO, "PC_COUNT", auto_monitor=True, kind="omitted")
-    count_reset = Cpt(EpicsSignal, "PC_COUNT_RESET", put_complete=True, kind="omitted")
-    numbers = Cpt(EpicsSignalRO, "PC_COUNTS", kind="omitted")
-    times = Cpt(EpicsSignalRO, "PC_TIME", kind="omitted")
+    arm: EpicsSignal
+    disarm: EpicsSignal
+    armed: EpicsSignalRO
+    encoder: EpicsSignal
+    gate_select: EpicsSignal
+    gate_start: EpicsSignal
+    gate_width: EpicsSignal
+    pulse_start: EpicsSignal
+    pulse_step: EpicsSignal
+    pulse_width: EpicsSignal
+    pulse_max: EpicsSignal
+    captured: EpicsSignalRO
+    count: EpicsSignalRO
+    count_reset: EpicsSignal
+    numbers: EpicsSignalRO
+    times: EpicsSignalRO
+
     interrupted = Cpt(Signal, value=0, kind="omitted", doc="1 if a pause has cut the line short")
 
     most_triggers = 100_000  # in one line: as many as a Zebra captures
@@ -70,6 +71,9 @@ class PulseBox(NumpyTyped, Device):
         self._taken = 0  # of what the box has captured since it was armed
         self._rows: list[np.ndarray] = []  # taken, and not yet collected
         self._armed_at = 0.0
+
+    def _watch(self) -> None:
+        """Look at the records from now on."""
         self.stage_sigs["encoder"] = self.gate_encoder
         self.armed.subscribe(self._note_arming)
 
@@ -195,15 +199,56 @@ class TriggerBox(PulseBox):
     gate_encoder = "Enc2"
     quantities: ClassVar[Mapping[str, str]] = {"y": "um", "x": "um"}
 
+    arm = Cpt(EpicsSignal, "PC_ARM", kind="omitted")
+    disarm = Cpt(EpicsSignal, "PC_DISARM", kind="omitted")
+    armed = Cpt(EpicsSignalRO, "PC_ARM_OUT", auto_monitor=True, kind="omitted")
+    encoder = Cpt(EpicsSignal, "PC_ENC", string=True, kind="config")
+    gate_select = Cpt(EpicsSignal, "PC_GATE_SEL", string=True, put_complete=True, kind="omitted")
+    gate_start = Cpt(EpicsSignal, "PC_GATE_START", put_complete=True, kind="omitted")
+    gate_width = Cpt(EpicsSignal, "PC_GATE_WID", put_complete=True, kind="omitted")
+    pulse_start = Cpt(EpicsSignal, "PC_PULSE_START", put_complete=True, kind="omitted")
+    pulse_step = Cpt(EpicsSignal, "PC_PULSE_STEP", put_complete=True, kind="omitted")
+    pulse_width = Cpt(EpicsSignal, "PC_PULSE_WID", put_complete=True, kind="omitted")
+    pulse_max = Cpt(EpicsSignal, "PC_PULSE_MAX", put_complete=True, kind="omitted")
+    captured = Cpt(EpicsSignalRO, "PC_NUM_DOWN", kind="omitted")
+    count = Cpt(EpicsSignalRO, "PC_COUNT", auto_monitor=True, kind="omitted")
+    count_reset = Cpt(EpicsSignal, "PC_COUNT_RESET", put_complete=True, kind="omitted")
+    numbers = Cpt(EpicsSignalRO, "PC_COUNTS", kind="omitted")
+    times = Cpt(EpicsSignalRO, "PC_TIME", kind="omitted")
     y = Cpt(EpicsSignalRO, "PC_ENC1", kind="omitted")
     x = Cpt(EpicsSignalRO, "PC_ENC2", kind="omitted")
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._watch()
+
 
 class AngleBox(PulseBox):
-    """The same box where a sample turns: the angle opens the gate and is captured, in degrees."""
+    """The same box where a sample turns: the angle opens the gate and is captured, in degrees.
+
+    Parameters
+    ----------
+    box : TriggerBox
+        Whose signals it shares: pyepics may lose the connection of a PV that two devices look for at the same time.
+    **kwargs
+        See `PulseBox`.
+    """
 
     stream = "angles"
     gate_encoder = "Enc3"
     quantities: ClassVar[Mapping[str, str]] = {"angle": "deg"}
 
     angle = Cpt(EpicsSignalRO, "PC_ENC3", kind="omitted")
+
+    def __init__(self, box: TriggerBox, **kwargs: Any):
+        super().__init__(box.prefix, **kwargs)
+        self._box = box
+        for name in PulseBox.__annotations__:
+            if name not in ("stream", "gate_encoder", "quantities"):
+                setattr(self, name, getattr(box, name))
+        self._watch()
+
+    @property
+    def connected(self) -> bool:
+        """Whether all of the box answers."""
+        return bool(super().connected and self._box.connected)

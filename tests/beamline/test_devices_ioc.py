@@ -265,5 +265,17 @@ def test_a_beamline_without_shutter_and_ring_current_connects(running):
     devices = make_devices(config.model_copy(update=without))
     connect(devices, 20)
     assert devices.shutter is None and devices.ring_current is None
-    named = {"mask_stage", "sample_stage", "diode", "pixel_detector", "trigger_box", "dual_camera", "xrf_spectrometer"}
+    named = {
+        "mask_stage",
+        "sample_stage",
+        "diode",
+        "pixel_detector",
+        "trigger_box",
+        "dual_camera",
+        "xray_camera",
+        "rotation_stage",
+        "angle_box",
+        "pinhole",
+        "xrf_spectrometer",
+    }
     assert {device.name for device in devices} == named

@@ -192,7 +192,7 @@ def test_a_saturated_diode_stands_at_its_ceiling(ready):
     assert ready.count()[0] < 1e6
 
 
-@pytest.mark.parametrize(("key", "value"), [("lost", -1), ("late", -0.5), ("stalled", 5)])
+@pytest.mark.parametrize(("key", "value"), [("lost", -1), ("late", -0.5), ("stalled", 6)])
 def test_impossible_faults_are_refused(ready, key, value):
     ready.signals[key].put(value, wait=False)
     time.sleep(0.1)
