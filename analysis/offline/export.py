@@ -54,6 +54,7 @@ def export_run(state_dir: Path | str, uid: str, path: Path | str, *, only: str |
         entry = _group(file, "entry", "NXentry")
         _write_run(entry, raw, uid, frame_folders(state_dir))
         _write_acquisition(entry, Path(state_dir), uid)
+        _write_scan(entry)
         for derived in processed.runs():
             if derived.start.get("derived_from") == uid and only in (None, derived.uid):
                 name = f"{derived.start.get('method', 'reconstruction')}_{derived.uid[:8]}"
@@ -185,6 +186,39 @@ def _write_acquisition(entry: h5py.Group, state_dir: Path, uid: str) -> None:
         entry["pixel_size_um"].attrs["units"] = "um"
     if measured.remarks or measured.doubts:
         entry["notes"] = "\n".join([*measured.remarks, *measured.doubts])
+
+
+def _write_scan(entry: h5py.Group) -> None:
+    """Frames and the position of each, and what is known of the experiment, where NeXus and `ghostbeam ingest` look for them."""
+    said = json.loads(entry["documents/start"].asstr()[()]).get("ptychography")
+    if not isinstance(said, dict):
+        return
+    frames, positions = said["frames"], said["positions"]
+    try:
+        image, number = (entry[f"streams/{frames['stream']}/{frames[key]}"] for key in ("image", "number"))
+        columns = [entry[f"streams/{positions['stream']}/{positions[key]}"][()] for key in ("number", "y", "x")]
+    except KeyError:
+        return  # frames that could not be read, or none
+    place_of = {int(one): row for row, one in enumerate(columns[0])}
+    rows = [place_of.get(int(one)) for one in number[()].ravel()]
+    places = np.array([[np.nan, np.nan] if row is None else [columns[1][row], columns[2][row]] for row in rows])
+    entry.file["positions_um"] = places.reshape(-1, 2)  # y, x
+    entry.attrs["default"] = "data"
+    data = _group(entry, "data", "NXdata")
+    data.attrs["signal"] = "data"
+    data["data"] = h5py.SoftLink(image.name)
+    known = {
+        "incident_energy": ("NXbeam", "beam", "keV", said.get("energy_kev")),
+        "distance": ("NXdetector", "detector", "mm", said.get("distance_mm")),
+        "x_pixel_size": ("NXdetector", "detector", "um", said.get("detector_pixel_um")),
+        "saturation_value": ("NXdetector", "detector", "counts", said.get("saturation_counts")),
+    }
+    instrument = _group(entry, "instrument", "NXinstrument")
+    for name, (kind, group, units, value) in known.items():
+        if value is not None:
+            home = instrument[group] if group in instrument else _group(instrument, group, kind)
+            home[name] = value
+            home[name].attrs["units"] = units
 
 
 def _write_masks(data: h5py.Group, measured: Acquisition) -> None:

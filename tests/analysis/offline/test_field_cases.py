@@ -119,3 +119,21 @@ def test_a_missing_name_lists_what_the_file_holds(tmp_path: Path) -> None:
     with pytest.raises(IngestError, match=r"no `masks`.*--masks.*dmd: float64 \(5, 2, 2\)"):
         read_measurement(tmp_path / "data.npz")
     assert read_measurement(tmp_path / "data.npz", Hints(masks="dmd")).masks.shape == (5, 2, 2)
+
+
+def test_frames_and_positions_come_back_from_an_export(tmp_path: Path) -> None:
+    y, x = (axis.ravel() for axis in np.mgrid[:5, :6] * 0.5)
+    frames = np.random.default_rng(0).poisson(5 + y[:, None, None] + x[:, None, None], (30, 8, 8)).astype(np.uint16)
+    np.savez(tmp_path / "scan.npz", frames=frames, positions_um=np.stack([y, x], axis=1), energy_kev=11.1, distance_mm=4e3)
+    finals = []
+    for folder, file in (("first", "scan.npz"), ("second", "out.h5")):
+        uid = ingest(tmp_path / file, tmp_path / folder)
+        run_job(Job(tmp_path / folder, uid, Recipe("sums")))
+        (sums,) = derived_runs(tmp_path / folder)
+        data = sums.events[-1]["data"]
+        finals.append([np.asarray(value) for key, value in sorted(data.items()) if np.ndim(value) == 2])
+        export_run(tmp_path / folder, uid, tmp_path / ("out.h5" if folder == "first" else "again.h5"))
+    assert finals[0] and all(np.array_equal(one, other, equal_nan=True) for one, other in zip(*finals, strict=True))
+    with h5py.File(tmp_path / "again.h5") as file:
+        assert file["entry/instrument/beam/incident_energy"][()] == pytest.approx(11.1)
+        assert file["entry/data/data"].shape == (30, 8, 8)
