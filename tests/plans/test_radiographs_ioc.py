@@ -11,7 +11,9 @@ from soft_ioc import soft_ioc
 from analysis.documents.frames import allow_frames
 from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceStore
+from analysis.documents.refusal import RunRefused
 from analysis.techniques import technique_of
+from analysis.techniques.ghost.mask_sets import MaskStore
 from analysis.worker.drive import Drive
 from analysis.worker.pace import Points
 from beamline.config import GhostbeamConfig
@@ -154,7 +156,7 @@ def test_a_pause_with_two_ctrl_c_loses_no_angle_and_an_abort_leaves_a_valid_scan
     assert 2 <= len(again.read("frames", NUMBERS)) == len(again.angles()) < 8
 
 
-def test_masks_are_recorded_in_order_with_their_places(session):
+def test_masks_are_recorded_in_order_with_their_places_and_a_foam_is_none(session, tmp_path):
     stage = session.devices.mask_stage
     asked = {"indices": [5, 2, 9], "exposures": 3, "darks": 2, "flats": 2, "out_um": (-500, 0)}
     session.engine(mask_calibration(session.devices.xray_camera, stage, "small", shutter=session.devices.shutter, **asked))
@@ -167,6 +169,14 @@ def test_masks_are_recorded_in_order_with_their_places(session):
     (positions,) = [doc["uid"] for doc in session.of("descriptor") if doc["name"] == "positions"]
     seen = [doc["data"]["mask_stage_index"] for doc in session.of("event") if doc["descriptor"] == positions]
     assert seen == [5, 2, 9]
+
+    (folder,) = {path.parent for path in session.files()}
+    allow_frames(tmp_path, folder)
+    MaskStore(tmp_path).save(stage.plate)
+    run = technique_of(start).open(start, ReferenceStore(tmp_path))
+    drive = Drive(run, Recipe("mask_calibration"), lambda: iter(session.documents[1:]), Points())
+    with pytest.raises(RunRefused, match="do not look like the masks"):  # the scene is a foam
+        list(drive.estimates())
 
 
 @pytest.mark.parametrize(
