@@ -15,7 +15,7 @@ from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.documents.refusal import RunRefused
 from analysis.estimate import Estimate, Quantity, image_quantity
 from analysis.masks.calibration import REGISTRATION, MaskCalibration
-from analysis.radiographs.correlation import correlation_by_differences
+from analysis.radiographs.correlation import Correlation, correlation_by_differences
 from analysis.radiographs.kernel import decorrelated, kernel_of
 from analysis.techniques.ghost.mask_sets import KIND, MaskSet
 from analysis.techniques.masks.layout import Layout, as_radiographs
@@ -24,6 +24,7 @@ from analysis.techniques.radiographs.corrections import Corrections
 from analysis.techniques.radiographs.intake import RadiographIntake
 
 _NAMED = 20  # masks named in a sentence
+_FIRST = 16  # masks by whose noise the spread of light is found
 _WHITE_PERCENT = 20.0  # summed correlation of the noise with that of neighbours, up to which it counts as white
 
 
@@ -143,6 +144,7 @@ class CalibrationOfMasks:
         self._corrections, self._store, self._uid = corrections, store, uid
         self._calibration: MaskCalibration | None = None
         self._kernel: np.ndarray | None = None
+        self._first: list[tuple[int, np.ndarray]] = []
         self._of_mask: tuple[int, list[np.ndarray]] | None = None
 
     def update(self, batch: Batch) -> None:
@@ -164,6 +166,8 @@ class CalibrationOfMasks:
     def finish(self) -> Estimate:
         """All masks; the options name the new mask set, and the masks that are out of tolerance."""
         self._measure()
+        if self._calibration is None:
+            self._begin()
         assert self._calibration is not None, "there is a final estimate only of frames"
         found = self._calibration.finish()
         designed = self._designed
@@ -184,12 +188,22 @@ class CalibrationOfMasks:
     def _measure(self) -> None:
         if self._of_mask is not None:
             index, exposures = self._of_mask[0], np.stack(self._of_mask[1])
-            if self._calibration is None:
-                self._kernel = _spread_of_light(exposures)
-                self.options["sharpened"] = self._kernel is not None
-                self._calibration = self._begun()
-            self._calibration.add(index, self._sharp(exposures))
             self._of_mask = None
+            if self._calibration is None:
+                self._first.append((index, exposures))
+                if len(self._first) == _FIRST:
+                    self._begin()
+            else:
+                self._calibration.add(index, self._sharp(exposures))
+
+    def _begin(self) -> None:
+        """Measure the masks so far: their noise tells what the scintillator spreads."""
+        self._kernel = _spread_of_light([exposures for _, exposures in self._first])
+        self.options["sharpened"] = self._kernel is not None
+        self._calibration = self._begun()
+        for index, exposures in self._first:
+            self._calibration.add(index, self._sharp(exposures))
+        self._first.clear()
 
     def _begun(self) -> MaskCalibration:
         corrections = self._corrections()
@@ -224,15 +238,19 @@ class CalibrationOfMasks:
         return Estimate(arrays, figures)
 
 
-def _spread_of_light(exposures: np.ndarray) -> np.ndarray | None:
-    """How the scintillator spreads light, by the noise of exposures (E, H', W') of one mask; None where that is white or unknown.
+def _spread_of_light(masks: list[np.ndarray]) -> np.ndarray | None:
+    """How the scintillator spreads light, by the noise of exposures (E, H', W') of each mask; None where it is white or unknown.
 
     Edges of masks do not tell it: etching blurs them, too.
     """
     try:
-        correlation = correlation_by_differences(exposures)
+        found = [correlation_by_differences(exposures) for exposures in masks if len(exposures) > 1]
+        if not found:
+            return None
+        values = np.mean([one.values for one in found], axis=0)
+        correlation = Correlation(values, sum(one.samples for one in found))
         return kernel_of(correlation) if correlation.summed_percent > _WHITE_PERCENT else None
-    except ValueError:  # one exposure, or frames too small
+    except ValueError:  # the noise tells too little
         return None
 
 
