@@ -30,6 +30,7 @@ from analysis.views.masks import whole_identity
 from analysis.worker.compute import THREAD_VARIABLES
 from beamline.config import GhostbeamConfig
 from ghostbeam.comparison_table import caption, comparison_table, document, options_told
+from ghostbeam.file_hints import as_options
 from ghostbeam.method_options import parsed_options
 
 _FILE_SUFFIXES = (".npz", ".h5", ".hdf5", ".nxs", ".hdf", ".mat", ".npy", ".csv")
@@ -121,7 +122,9 @@ def run_reconstruct(
     if save is not None:
         console.print(f"  arrays     {save}", markup=False, soft_wrap=True)
     if acquisition.uid is None:
-        store = f"ghostbeam ingest {shlex.quote(source)} --method {method}"
+        store = (
+            f"ghostbeam ingest {shlex.quote(source)} --method {method} {as_options(replace(hints, masks=masks), mend)}".rstrip()
+        )
     else:
         store = f"ghostbeam replay {acquisition.uid[:8]} --method {method}"
     console.print(f"  store it   {store}  (nothing has been stored in Tiled)", markup=False, soft_wrap=True)

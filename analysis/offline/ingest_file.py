@@ -228,7 +228,7 @@ class _Reader:
     def _check_transform(self, values: np.ndarray, transform: str, said: str | None) -> None:
         other = unlikely(values, transform)
         if other is not None:
-            doubt = f"`coefficients` make a far smoother image as {other} than as {transform}: are they of {transform}?"
+            doubt = f"`coefficients` look like those of {other} rather than of {transform}: which are they?"
             if said is None:
                 raise IngestError(f"{self._path}: {doubt} Say --transform {other}, or --transform {transform}")
             self._doubts.append(f"{doubt} (--transform {other})")

@@ -76,6 +76,8 @@ def mask_stack(
     if masks.shape[2] in numbers and (by_columns or masks.shape[0] not in numbers):
         remarks.append(f"`masks` is {masks.shape}, of which the last axis counts masks: taken as (H, W, M)")
         masks = np.moveaxis(masks, -1, 0)
+    elif masks.shape[0] == masks.shape[2]:
+        remarks.append(f"`masks` is {masks.shape}: the first axis is taken to count masks")
     bits = shape is not None and masks.shape[1] * masks.shape[2] == shape[0] * -(-shape[1] // 8) != shape[0] * shape[1]
     if masks.dtype == np.uint8 and (bits or (shape is None and masks.shape[1] == 8 * masks.shape[2])):
         height, width = shape or (masks.shape[1], masks.shape[1])

@@ -95,7 +95,8 @@ def test_names_with_signs_of_markup_are_printed_and_drawn_as_they_are(folder: Pa
     out = succeed(name, "-m", "differential")
     assert "Reconstructed d[bold] $x^{ %s \\a: 100 realizations" in out
     assert "ATTENTION: 100 % of the buckets are negative" in out and "--mend negate" in out
-    assert "ATTENTION" not in succeed(name, "-m", "differential", "--mend", "negate")
+    mended = succeed(name, "-m", "differential", "--mend", "negate")
+    assert "ATTENTION" not in mended and "--method differential --mend negate" in mended
 
 
 def test_a_narrow_terminal_cuts_nothing_off(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
