@@ -46,7 +46,6 @@ def main() -> None:
     size, repeats, views = (64, 5, 20) if arguments.quick else (256, 50, 180)
     torch.set_num_threads(1)
     overhead, details = overhead_of(size, repeats)
-    torch.set_num_threads(2)
     lags, told = lags_of(size, views, arguments.seed, pause_s=0.01 if arguments.quick else 1 / RATE)
     report(CLAIMS, {"overhead": overhead, "lag_s": percentile(lags, 0.95)}, [*details, *told], arguments.json)
 
