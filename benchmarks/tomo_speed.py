@@ -2,7 +2,7 @@
 
 An iteration with 256x256 pixels and 32 views is compared with one product each with the sparse projector and its transpose,
 in turns, on one thread. Live: 180 projections of 256 pixels arrive at 10 per second, preceded by dark and flat fields, as
-documents from a file; SIRT extends the slice as in the worker, on 2 threads. The lag of a projection is the time until the
+documents from a file; SIRT extends the slice as in the worker, on one thread. The lag of a projection is the time until the
 first estimate that contains it has been made.
 """
 
