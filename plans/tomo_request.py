@@ -67,6 +67,11 @@ class TomoRequest:
         return self.series.shutter
 
     @property
+    def uninterrupted(self) -> tuple[tuple[np.ndarray, ...], ...]:
+        """The rounds between which neither darks nor flats are taken."""
+        return tuple((angles,) for angles in self.rounds) if self.when == "between" else (self.rounds,)
+
+    @property
     def period_s(self) -> float:
         """Shortest time from one exposure to the next, in s."""
         return 1.0 / self.series.rate_hz

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -40,19 +41,19 @@ def tomo_run(request: TomoRequest, md: dict[str, Any]) -> MsgGenerator[str]:
         if request.when != "after":
             yield from take_corrections(request.series, times)
             times += 1
-        for number, angles in enumerate(request.rounds):
-            if number and request.when == "between":
+        for number, rounds in enumerate(request.uninterrupted):
+            if number:
                 yield from take_corrections(request.series, times)
                 times += 1
-            yield from _take_round(request, angles)
+            yield from _take_rounds(request, rounds)
         if request.when != "before":
             yield from take_corrections(request.series, times)
 
     return (yield from measure())
 
 
-def _take_round(request: TomoRequest, angles: np.ndarray) -> MsgGenerator[None]:
-    """Take the radiographs of a round into a file of its own."""
+def _take_rounds(request: TomoRequest, rounds: Sequence[np.ndarray]) -> MsgGenerator[None]:
+    """Take the radiographs of rounds that follow each other into one file."""
     before = int((yield from bps.rd(request.trigger_box.count, default_value=0)))
 
     def arm() -> MsgGenerator[None]:
@@ -61,7 +62,8 @@ def _take_round(request: TomoRequest, angles: np.ndarray) -> MsgGenerator[None]:
 
     def triggered() -> MsgGenerator[None]:
         yield from bpp.rewindable_wrapper(arm(), False)
-        yield from (_pass_angles if request.mode == "fly" else _visit_angles)(request, angles)
+        for angles in rounds:
+            yield from (_pass_angles if request.mode == "fly" else _visit_angles)(request, angles)
         yield from bpp.rewindable_wrapper(collect_rest(request, before), False)
 
     yield from bpp.contingency_wrapper(triggered(), except_plan=lambda _: save_rest(request, before))
