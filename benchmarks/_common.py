@@ -67,8 +67,8 @@ def arguments_parser(description: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
-    parser.add_argument("--quick", action="store_true", help="less data: says that it works, not how fast it is")
-    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="less data: tests that it works, not how fast it is")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     return parser
 
 
@@ -78,7 +78,7 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
         "--speed",
         type=float,
         default=SCAN_SPEED,
-        help="how many times faster than in life stages move and exposures pass (default: %(default)g; 1000: as fast as it goes)",
+        help="speed of moves and exposures relative to reality (default: %(default)g; 1000: maximum speed)",
     )
 
 

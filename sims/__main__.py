@@ -159,15 +159,15 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=_Help,
     )
     serve = made.add_argument_group("serving")
-    serve.add_argument("--prefix", default="GB:", help="what all PV names begin with (default: %(default)s)")
+    serve.add_argument("--prefix", default="GB:", help="prefix of all PV names (default: %(default)s)")
     serve.add_argument("--port", type=int, default=5064, help="Channel Access server port (default: %(default)s)")
     serve.add_argument(
         "--speed",
         type=float,
         default=1.0,
-        help="divide the times that devices take by this; counts stay those of the full exposure (default: 1)",
+        help="divide the times that devices take by this; counts remain those of the full exposure (default: 1)",
     )
-    serve.add_argument("--seed", type=int, default=0, help="seed of everything random, 0 or more (default: 0)")
+    serve.add_argument("--seed", type=int, default=0, help="seed of all random numbers, 0 or more (default: 0)")
     what = made.add_argument_group("what is in the beam")
     what.add_argument(
         "--sample",
@@ -202,7 +202,7 @@ def parser() -> argparse.ArgumentParser:
         default=Beam().photons,
         help="photons per second on one open mask pixel (default: %(default)g)",
     )
-    photons.add_argument("--steady", action="store_true", help="a beam that neither decays, wanders nor flickers")
+    photons.add_argument("--steady", action="store_true", help="a beam that neither decays, drifts nor flickers")
     photons.add_argument(
         "--energy", type=float, default=11.1, metavar="KEV", help="photon energy of the beam, keV (default: %(default)s)"
     )
@@ -247,18 +247,22 @@ def parser() -> argparse.ArgumentParser:
         "--defocus-mm",
         type=float,
         default=Optics().defocus_mm,
-        help="how far behind the zone plate's focus the sample stands; below 0: before it (default: %(default)g)",
+        help="distance of the sample behind the zone plate's focus; below 0: before it (default: %(default)g)",
     )
     frames.add_argument(
         "--pixel-dead-time",
         type=float,
         default=1e9 * Counting().dead_time_s,
         metavar="NS",
-        help="ns for which a pixel is blind after each count (default: %(default).3g)",
+        help="dead time of a pixel after each count, ns (default: %(default).3g)",
     )
     frames.add_argument("--dead-pixels", type=int, default=0, metavar="NUM", help="pixels that count nothing (default: 0)")
     frames.add_argument(
-        "--hot-pixels", type=int, default=0, metavar="NUM", help="pixels that count 1e5 a second by themselves (default: 0)"
+        "--hot-pixels",
+        type=int,
+        default=0,
+        metavar="NUM",
+        help="pixels that count 1e5 per second in the dark (default: 0)",
     )
     pairs = made.add_argument_group("dual camera")
     pairs.add_argument(

@@ -63,7 +63,7 @@ class Faults(PVGroup):
         name="LostTrigger",
         value=0,
         put=_check_count,
-        doc="So many of the next triggers never count: CNT (or Acquire) stays 1 until 0 is written. Counts down",
+        doc="Number of next triggers that do not start counting: CNT (or Acquire) stays 1 until 0 is written. Counts down",
     )
     late_trigger = pvproperty(
         name="LateTrigger",
@@ -71,13 +71,13 @@ class Faults(PVGroup):
         units="s",
         precision=3,
         put=_check_delay,
-        doc="The next trigger starts so many s late, by the clock on the wall whatever the speed. Falls back to 0",
+        doc="Delay of the next trigger in s of real time, whatever the speed. Returns to 0",
     )
     stalled_axis = pvproperty(
         name="StalledAxis",
         value=0,
         put=_put_stall,
-        doc="What is stuck: 1 MASK:Y, 2 MASK:X, 3 SAMPLE:Y, 4 SAMPLE:X, 5 ROT:A, 0 none. A stuck move ends with STOP or after 0",
+        doc="Stuck axis: 1 MASK:Y, 2 MASK:X, 3 SAMPLE:Y, 4 SAMPLE:X, 5 ROT:A, 0 none. A stuck move ends with STOP or after 0",
     )
     axis_alarm = pvproperty(
         name="AxisAlarm",

@@ -35,19 +35,22 @@ class FileFaults(PVGroup):
         name="DroppedFrame",
         value=0,
         put=_check_count,
-        doc="So many of the next frames are taken and not written: DroppedArrays counts them. Counts down",
+        doc="Number of next frames that are taken but not written: DroppedArrays counts them. Counts down",
     )
     file_closes_early = pvproperty(
         name="FileClosesEarly",
         value=0,
         put=_check_count,
-        doc="The file is closed after so many more frames; later ones are dropped. 0: no such thing. Counts down",
+        doc="Number of frames after which the file is closed; later ones are dropped. 0: it is not. Counts down",
     )
     full_disk = pvproperty(
         name="FullDisk", value=0, put=_put_disk, doc="1: no space left on the disk of frames. 0: there is space again"
     )
     writer_killed = pvproperty(
-        name="WriterKilled", value=0, put=_put_killed, doc="Write 1 to kill the process that writes frames, its file unclosed"
+        name="WriterKilled",
+        value=0,
+        put=_put_killed,
+        doc="Write 1 to kill the process that writes frames; its file stays unclosed",
     )
 
     def __init__(self, prefix: str, **kwargs: Any):
@@ -97,7 +100,7 @@ class FrameFaults(FileFaults):
         name="MissedTrigger",
         value=0,
         put=FileFaults._check_count,
-        doc="The detector takes no frame at so many of the next triggers; the box counts them. Counts down",
+        doc="Number of next triggers at which the detector takes no frame; the box counts them. Counts down",
     )
     position_jitter = pvproperty(
         name="PositionJitter",
@@ -105,7 +108,7 @@ class FrameFaults(FileFaults):
         units="um",
         precision=4,
         put=_check_jitter,
-        doc="Standard deviation of an error of each captured encoder reading, um; the frames know the true places",
+        doc="Standard deviation of the error of each captured encoder reading, um; frames are taken at the true positions",
     )
 
     def __init__(self, prefix: str, *, seed: int, **kwargs: Any):
@@ -134,14 +137,14 @@ class PanelFaults(FileFaults):
         value=0.0,
         precision=3,
         put=_check_part,
-        doc="Part of each frame's light that is read with the next frame. 0: none",
+        doc="Fraction of each frame's light that is read with the next frame. 0: none",
     )
     drift = pvproperty(
         name="Drift",
         value=0.0,
         precision=3,
         put=_check_part,
-        doc="Relative amplitude of a beam that swings with a period of 10 frames. 0: it is steady",
+        doc="Relative amplitude of a beam that fluctuates with a period of 10 frames. 0: it is steady",
     )
 
     @property
@@ -170,7 +173,7 @@ class PairFaults(FileFaults):
         value=0.0,
         precision=3,
         put=_check_part,
-        doc="Part of each frame's charge that stays on the sensor and is read with the next frame. 0: none",
+        doc="Fraction of each frame's charge that stays on the sensor and is read with the next frame. 0: none",
     )
 
     @property

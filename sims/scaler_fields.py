@@ -53,7 +53,7 @@ class ScalerFields(RecordFieldGroup):
         value="OneShot",
         dtype=ChannelType.ENUM,
         enum_strings=("OneShot", "AutoCount"),
-        doc="Count when told to. Counting by itself (AutoCount) is not simulated",
+        doc="Count on request. Continuous counting (AutoCount) is not simulated",
     )
     preset_time = pvproperty(name="TP", value=1.0, precision=3, units="s", doc="Seconds to count")
     auto_preset_time = pvproperty(name="TP1", value=1.0, precision=3, units="s", doc="Seconds of an AutoCount")

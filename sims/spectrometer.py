@@ -28,7 +28,7 @@ class _Mca(PVGroup):
 
 
 class _Rates(PVGroup):
-    input_rate = pvproperty(name="InputCountRate", value=0.0, units="Hz", read_only=True, doc="Photons a second that came")
+    input_rate = pvproperty(name="InputCountRate", value=0.0, units="Hz", read_only=True, doc="Photons per second that arrived")
     output_rate = pvproperty(name="OutputCountRate", value=0.0, units="Hz", read_only=True, doc="Photons a second counted")
 
 
@@ -41,7 +41,7 @@ class SpectrometerFaults(PVGroup):
         doc="Detector elements that count nothing: 1 for the first, 2 the second, 4 the third; added up",
     )
     no_live_time = pvproperty(
-        name="NoLiveTime", value=0, doc="So many of the next exposures report a live time of 0 s. Counts down"
+        name="NoLiveTime", value=0, doc="Number of next exposures that report a live time of 0 s. Counts down"
     )
 
     @property

@@ -22,7 +22,7 @@ def statistics_records(plugin: str, result: str, units: str) -> Iterator[Record]
     yield Record(f"{plugin}EnableCallbacks", DISABLE_ENABLE, "Whether arrays come here")
     yield Record(f"{plugin}BlockingCallbacks", OFF_ON, "Whether the detector waits for the plugin; it always does")
     yield Record(f"{plugin}ComputeStatistics", OFF_ON, "Whether results are computed")
-    yield Record(f"{plugin}ArrayCounter", 0, "Arrays that came since 0 was written")
+    yield Record(f"{plugin}ArrayCounter", 0, "Arrays received since 0 was written")
     yield Record(f"{plugin}{result}", 0.0, "Of the last array", "read", options={"units": units, "precision": 4})
 
 

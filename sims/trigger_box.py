@@ -73,20 +73,20 @@ class TriggerBox(AsynGroup):
     locals().update(
         serve(
             _setting("PC_ARM", 0, "Write 1 to arm one gate; clears the arrays, not PC_COUNT"),
-            _setting("PC_DISARM", 0, "Write 1 to end the gate; what was captured is published first"),
+            _setting("PC_DISARM", 0, "Write 1 to end the gate; the captured positions are published first"),
             Record("PC_ARM_OUT", 0, "1 while armed, until the gate has closed", "status"),
             Record("PC_GATE_OUT", 0, "1 while the gate is open", "status"),
             _setting("PC_ENC", ("Enc1", "Enc2", "Enc3"), "What opens the gate: Enc1 is y, Enc2 x, Enc3 the angle", value="Enc2"),
             _setting("PC_GATE_SEL", ("Position", "Time"), "What opens the gate: the encoder, or arming", value="Position"),
             _setting("PC_GATE_START", 0.0, "Where the gate opens, in either direction, um or deg (the dial position)", **_UM),
-            _setting("PC_GATE_WID", 1.0, "How far from there it closes, um or deg", **_UM),
+            _setting("PC_GATE_WID", 1.0, "Distance from there at which it closes, um or deg", **_UM),
             _setting("PC_PULSE_START", 0.0, "Time from the opening of the gate to the first pulse, s", **_SECONDS),
             _setting("PC_PULSE_STEP", 0.0005, "Time from pulse to pulse, s", **_SECONDS),
             _setting("PC_PULSE_WID", 0.0005, "Length of a pulse, s: the exposure, over which encoders are averaged", **_SECONDS),
             _setting("PC_PULSE_MAX", 0, "Pulses after which the gate closes; 0: no limit"),
             Record("PC_NUM_CAP", 0, "Triggers captured since PC_ARM", "status"),
             Record("PC_NUM_DOWN", 0, "Triggers that are in the arrays; written last", "status"),
-            Record("PC_COUNT", 0, "Number of the last trigger; PC_ARM doesn't reset it", "status"),
+            Record("PC_COUNT", 0, "Number of the last trigger; PC_ARM does not reset it", "status"),
             _setting("PC_COUNT_RESET", 0, "Write 1 to set PC_COUNT to 0: the next trigger has number 1"),
         )
     )

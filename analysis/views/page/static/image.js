@@ -9,7 +9,7 @@ const COLOURS = {
   heat: (part) => [765 * part, 765 * part - 255, 765 * part - 510],
 };
 const STEPS = 256;
-const EVERY_MS = 250; // minimum time between two drawings: faster updates are not visible, and the browser may run on the scan's machine
+const EVERY_MS = 250; // minimum time between drawings: faster updates are not visible, and the scan may run on the same machine
 const PARTS = [0.005, 0.995]; // quantiles at the ends of the colour scale, so that a few outliers do not darken the image
 
 /** A panel for one array of a reconstruction. */
