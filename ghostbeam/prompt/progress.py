@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -119,10 +118,11 @@ class ScanProgress:
                     self._tell(bar, doubts)
 
     def _tell(self, bar: Any, doubts: list[str]) -> None:
-        """Print each doubt once a run; the numbers in it change from image to image."""
+        """Print one doubt of each method once a run, and each doubt of the data, which names what mends it."""
         for doubt in doubts:
-            if (words := re.sub(r"[\d.]+", "", doubt)) not in self._told:
-                self._told.add(words)
+            key = doubt if "--mend" in doubt else doubt.partition(" ")[0]
+            if key not in self._told:
+                self._told.add(key)
                 bar.write(f"ATTENTION: {doubt}")
 
 
