@@ -12,6 +12,7 @@ import numpy as np
 from analysis.documents.derived import array_keys, quality_figures
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.streams import PRIMARY
+from analysis.metrics import psnr
 from analysis.offline.ingest_masks import REFERENCE
 from analysis.views.scale import PixelSize, show_image
 
@@ -168,12 +169,12 @@ def _quality(axes: Any, told: list[_Told], sample: np.ndarray | None) -> None:
         return
     if all(len(one.events) == 1 for one in told):
         axes.bar([one.method for one in told], [column[0] for column in values])
-        axes.set_ylabel(label)
+        axes.set_ylabel(_wrapped(label))
     else:
         for one, column in zip(told, values, strict=True):
             axes.plot(one.counts, column, marker="o", markersize=3, label=one.method)
         axes.set_xlabel(told[-1].rows)
-        axes.set_ylabel(label)
+        axes.set_ylabel(_wrapped(label))
         axes.legend()
     axes.set_title("quality" if len(told[0].events) == 1 else "in the course of the scan", fontsize="medium")
     axes.grid(alpha=0.3)
@@ -184,15 +185,19 @@ def _psnr(image: np.ndarray, sample: np.ndarray) -> float:
     image = np.nan_to_num(image)
     design = np.stack([image.ravel(), np.ones(image.size)], axis=1).astype(float)
     fitted = design @ np.linalg.lstsq(design, sample.ravel().astype(float), rcond=None)[0]
-    return float(-10 * np.log10(np.mean((fitted - sample.ravel()) ** 2)))
+    return psnr(fitted.reshape(sample.shape), sample)
 
 
 def _image(
     figure: Any, axes: Any, image: np.ndarray, title: str, limits: dict[str, float], pixel_size_um: PixelSize, cmap: str = "gray"
 ) -> None:
     drawn = show_image(axes, image, pixel_size_um, cmap=cmap, **limits)
-    axes.set_title(title, fontsize="medium")
+    axes.set_title("\n".join(map(_wrapped, title.splitlines())), fontsize="medium")
     figure.colorbar(drawn, ax=axes, shrink=0.7)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 42)
 
 
 def _limits(image: np.ndarray) -> dict[str, float]:
