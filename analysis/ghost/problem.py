@@ -187,7 +187,7 @@ class Problem:
 
     def _drift(self, without: np.ndarray) -> MaskDrift:
         """Whether the masks moved, from the images without each pair of groups (4, H, W) and the buckets of that pair."""
-        images = np.concatenate([np.stack([image, *np.gradient(image)]) for image in without])
+        images = np.concatenate([np.stack([image, *_slopes(image)]) for image in without])
         predicted = self._predicted(images).reshape(len(without), 3, -1)
         found = np.zeros((3, len(self._buckets)))
         for pair, here in zip(_PAIRS, predicted, strict=True):
@@ -257,3 +257,8 @@ def flat_estimate(store: Store, shape: tuple[int, int], nonnegative: bool) -> Es
 def deviation(values: np.ndarray, row: np.ndarray) -> float:
     """Return the sum of squared deviations of values (M,) from their mean, both weighted by `row` (M,)."""
     return float(row @ (values - row @ values / row.sum()) ** 2)
+
+
+def _slopes(image: np.ndarray) -> list[np.ndarray]:
+    """Slopes of an image (H, W) along y and x, per pixel; 0 along a side of one pixel."""
+    return [np.gradient(image, axis=axis) if image.shape[axis] > 1 else np.zeros_like(image) for axis in (0, 1)]
