@@ -112,7 +112,7 @@ class MaskPlate:
 
     @cached_property
     def complements(self) -> np.ndarray:
-        """Of each mask the index of the one that is open where it is closed, shape (M,); -1 where the plate has none."""
+        """For each mask, the index of the one that is open where it is closed, shape (M,); -1 if the plate has none."""
         levels = np.rint(1000 * self.patterns).astype(np.int16)
         places = {mask.tobytes(): index for index, mask in enumerate(levels)}
         total = levels.min() + levels.max()

@@ -39,7 +39,10 @@ class Plate(Protocol):
 
     @property
     def complements(self) -> np.ndarray:
-        """Of each mask the index of the one that is open where it is closed; -1 where there is none."""
+        """For each mask, the index of the one that is open where it is closed; -1 if there is none."""
+
+    def checked_index(self, index: Any) -> int:
+        """Return the index of a mask as an int; raise ValueError if there is no such mask."""
 
     def __len__(self) -> int:
         """How many masks there are."""

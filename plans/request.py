@@ -226,10 +226,11 @@ def choose_pairs(plate: Plate, num: int | None, indices: Sequence[int] | None, o
     """
     chosen, order = choose_indices(plate, num if indices is not None else None, indices, order, seed)
     complements = plate.complements
-    missing = [index for index in chosen if 0 <= index < len(plate) and complements[index] < 0]
-    if indices is not None and missing:
-        raise PlanRequestError(f"complement: plate {plate.name!r} has no complement of the masks {missing[:5]}")
-    if indices is None:
+    if indices is not None:
+        firsts = [plate.checked_index(index) for index in chosen]
+        if missing := [index for index in firsts if complements[index] < 0]:
+            raise PlanRequestError(f"complement: plate {plate.name!r} has no complement of the masks {missing[:5]}")
+    else:
         taken: set[int] = set()
         firsts = []
         for index in chosen:
@@ -242,8 +243,8 @@ def choose_pairs(plate: Plate, num: int | None, indices: Sequence[int] | None, o
             check_count(num, "num")
             if num > len(firsts):
                 raise PlanRequestError(f"num is {num}, but plate {plate.name!r} has {len(firsts)} pairs of masks")
-        chosen = firsts[:num]
-    return [place for index in chosen for place in (index, int(complements[index]) if 0 <= index < len(plate) else index)], order
+        firsts = firsts[:num]
+    return [mask for first in firsts for mask in (first, int(complements[first]))], order
 
 
 def check_md(md: Any) -> dict[str, Any]:

@@ -193,3 +193,8 @@ def test_each_mask_is_followed_by_its_complement(session):
         np.testing.assert_allclose(beside[first] + beside[second], beside.max() + beside.min(), atol=1e-3)
     with pytest.raises(ValueError, match="has 16 pairs"):
         session.plan(complement=True, num=17)
+    session.documents.clear()
+    session.scan(complement=True, indices=[3.0, 0])  # whole floats are indices, as in a scan without complements
+    assert session.of("start")[0]["ghost"]["indices"] == [3, 19, 0, 16]
+    with pytest.raises(ValueError, match="there is no mask 99"):
+        session.plan(complement=True, indices=[99])
