@@ -1,4 +1,4 @@
-"""The steps of a fly scan. None of them opens a run."""
+"""The steps of a fly scan, and of other scans whose frames are triggered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from beamline.motion.lines import Line
 from plans.fly_request import FlyScanRequest
 from plans.preprocessors import closed_shutter_decorator
 from plans.protocols import BeamShutter, FrameCamera, LineAxis, LineTriggerBox, TroubledStage
-from plans.stubs import TriggersLost, open_shutter, told_trouble
+from plans.stubs import TriggersLost, move_stage, open_shutter, told_trouble
 
 FRAMES = "frames"
 COLLECT_S = 0.1
@@ -113,10 +113,7 @@ def _fly_line(request: FlyScanRequest, line: Line) -> MsgGenerator[bool]:
     try:
         yield from bps.abs_set(box.interrupted, 0, wait=True)
         yield from bps.abs_set(stage.x.velocity, request.x.velocity_um_s / scale, wait=True)
-        group = short_uid("start")
-        for axis, position in ((stage.y, line.y_um), (stage.x, line.start_um)):
-            yield from bps.abs_set(axis, position / scale, group=group, timeout=stage.move_timeout_s)
-        yield from bps.wait(group)
+        yield from move_stage(stage, line.y_um, line.start_um)
         whole = yield from pass_over(
             request,
             stage.x,

@@ -10,7 +10,7 @@ from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 
 from plans.fly_stubs import ANSWER_S, COLLECT_S, StageFailed, TriggeredScan, cause_of, collect_new, interrupted
 from plans.ptycho_request import PtychoScanRequest
-from plans.stubs import TriggersLost, open_shutter, told_trouble
+from plans.stubs import TriggersLost, move_stage, open_shutter, told_trouble
 
 
 def visit_places(request: PtychoScanRequest) -> MsgGenerator[None]:
@@ -33,10 +33,7 @@ def _expose_at(request: PtychoScanRequest, y_um: float, x_um: float) -> MsgGener
     stage, box = request.stage, request.trigger_box
     try:
         yield from bps.abs_set(box.interrupted, 0, wait=True)
-        group = short_uid("place")
-        for axis, position in ((stage.y, y_um), (stage.x, x_um)):
-            yield from bps.abs_set(axis, position / stage.um_per_unit, group=group, timeout=stage.move_timeout_s)
-        yield from bps.wait(group)
+        yield from move_stage(stage, y_um, x_um)
         if request.shutter is not None:
             yield from open_shutter(request.shutter)
         if (yield from interrupted(request)):

@@ -13,7 +13,7 @@ from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 from plans.fly_stubs import LINE_MARGIN_S, StageFailed, cause_of
 from plans.preprocessors import closed_shutter_decorator
 from plans.raster_request import RasterRequest
-from plans.stubs import count_lost, declare, expose, open_shutter, record, set_exposure, told_trouble
+from plans.stubs import count_lost, declare, expose, move_stage, open_shutter, record, set_exposure, told_trouble
 
 STREAM = "primary"
 
@@ -33,18 +33,15 @@ def raster_run(request: RasterRequest, md: dict[str, Any]) -> MsgGenerator[str]:
             for y, points in request.lines():
                 yield from _fly_line(request, y, points)
 
-    def scan() -> MsgGenerator[None]:
-        if request.pinhole is None:
-            return (yield from measure())
-        yield from bps.abs_set(request.pinhole, 1, wait=True)
+    pinhole = request.pinhole
+    if pinhole is None:
         return (yield from measure())
 
-    return (yield from bpp.finalize_wrapper(scan(), lambda: _pinhole_out(request)))
+    def with_pinhole() -> MsgGenerator[str]:
+        yield from bps.abs_set(pinhole, 1, wait=True)
+        return (yield from measure())
 
-
-def _pinhole_out(request: RasterRequest) -> MsgGenerator[None]:
-    if request.pinhole is not None:
-        yield from bps.abs_set(request.pinhole, 0, wait=True)
+    return (yield from bpp.finalize_wrapper(with_pinhole(), bps.abs_set(pinhole, 0, wait=True)))
 
 
 def _points(request: RasterRequest) -> Iterator[MsgGenerator[bool]]:
@@ -85,11 +82,8 @@ def _place(request: RasterRequest) -> MsgGenerator[tuple[float, float]]:
 
 def _move(request: RasterRequest, y_um: float, x_um: float) -> MsgGenerator[None]:
     stage = request.stage
-    group = short_uid("point")
     try:
-        for axis, position in ((stage.y, y_um), (stage.x, x_um)):
-            yield from bps.abs_set(axis, position / stage.um_per_unit, group=group, timeout=stage.move_timeout_s)
-        yield from bps.wait(group)
+        yield from move_stage(stage, y_um, x_um)
     except FailedStatus as failure:
         raise StageFailed(
             f"the place at y = {y_um:g}, x = {x_um:g} um was not reached: {cause_of(failure)}. {told_trouble(stage)}"

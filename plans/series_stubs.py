@@ -1,4 +1,4 @@
-"""The steps of a series of frames. None of them opens a run."""
+"""The steps of a series of frames."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 from beamline.frames.values import FrameSeries
 from plans.fly_stubs import COLLECT_S, StageFailed
 from plans.preprocessors import closed_shutter_decorator
+from plans.protocols import LineStage
 from plans.series_request import SeriesRequest
-from plans.stubs import close_shutter, open_shutter, told_trouble
+from plans.stubs import close_shutter, move_stage, open_shutter, told_trouble
 
 DARKS, FLATS, STATIC, FRAMES = "darks", "flats", "static", "frames"
 
@@ -28,7 +29,7 @@ def series_run(request: SeriesRequest, md: dict[str, Any]) -> MsgGenerator[str]:
     @bpp.run_decorator(md=md)
     @closed_shutter_decorator(request.shutter)
     def measure() -> MsgGenerator[None]:
-        yield from take_all(request)
+        yield from _take_all(request)
 
     return (yield from measure())
 
@@ -48,7 +49,7 @@ def series_arguments(request: SeriesRequest, exposure_s: float | None) -> dict[s
     }
 
 
-def take_all(request: SeriesRequest) -> MsgGenerator[None]:
+def _take_all(request: SeriesRequest) -> MsgGenerator[None]:
     """Take darks, then flats, then static frames, then the series, each into a stream and a file of its own."""
     yield from declare_frames(request)
     yield from take_corrections(request)
@@ -142,25 +143,19 @@ def _taken_out(request: SeriesRequest, plan: MsgGenerator[None]) -> MsgGenerator
     stage = request.stage
     if stage is None or request.out_um is None:
         return (yield from plan)
+    out_um = request.out_um
     y = yield from bps.rd(stage.y)
     x = yield from bps.rd(stage.x)
-    out = [place / stage.um_per_unit for place in request.out_um]
 
     def moved() -> MsgGenerator[None]:
-        yield from _move(request, *out)
+        yield from _move(stage, *out_um)
         yield from plan
 
-    yield from bpp.finalize_wrapper(moved(), lambda: _move(request, y, x))
+    yield from bpp.finalize_wrapper(moved(), _move(stage, y * stage.um_per_unit, x * stage.um_per_unit))
 
 
-def _move(request: SeriesRequest, y: float, x: float) -> MsgGenerator[None]:
-    """Move the stage, in its own units."""
-    stage = request.stage
-    assert stage is not None
-    group = short_uid("out")
+def _move(stage: LineStage, y_um: float, x_um: float) -> MsgGenerator[None]:
     try:
-        for axis, position in ((stage.y, y), (stage.x, x)):
-            yield from bps.abs_set(axis, position, group=group, timeout=stage.move_timeout_s)
-        yield from bps.wait(group)
+        yield from move_stage(stage, y_um, x_um)
     except FailedStatus as failure:
         raise StageFailed(f"{stage.name} did not move out of the light or back: {told_trouble(stage)}") from failure

@@ -10,7 +10,7 @@ import bluesky.preprocessors as bpp
 from bluesky.protocols import Movable, Readable, Triggerable
 from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 
-from plans.protocols import BucketDetector, MaskPositioner, TroubledStage
+from plans.protocols import BucketDetector, LineStage, MaskPositioner, TroubledStage
 
 SETTLE_S = 0.2
 """How long to wait before something that failed is tried again."""
@@ -84,6 +84,20 @@ def move_to_mask(mask_stage: MaskPositioner, index: int) -> MsgGenerator[None]:
         f"{mask_stage.name} did not bring mask {index} into the beam: it stands {off_y:.1f} um (y) and {off_x:.1f} um (x) "
         f"from mask {actual}. {told_trouble(mask_stage)}"
     ) from cause
+
+
+def move_stage(stage: LineStage, y_um: float, x_um: float) -> MsgGenerator[None]:
+    """Move both axes of a stage to a place, and wait until they have arrived.
+
+    Raises
+    ------
+    FailedStatus
+        If an axis does not arrive in time.
+    """
+    group = short_uid("place")
+    for axis, position in ((stage.y, y_um), (stage.x, x_um)):
+        yield from bps.abs_set(axis, position / stage.um_per_unit, group=group, timeout=stage.move_timeout_s)
+    yield from bps.wait(group)
 
 
 def told_trouble(stage: TroubledStage) -> str:
