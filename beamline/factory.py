@@ -18,6 +18,7 @@ from beamline.buckets.one_shot import OneShotBucket
 from beamline.buckets.scaler import BucketDiode
 from beamline.buckets.xrf_spectrometer import XrfSpectrometer, make_xrf_spectrometer
 from beamline.config import GhostbeamConfig
+from beamline.config.frames import DualCameraSection, PixelDetectorSection, XrayCameraSection
 from beamline.frames.dual_camera import DualCamera
 from beamline.frames.pixel_detector import PixelDetector
 from beamline.frames.trigger_box import AngleBox, TriggerBox
@@ -214,6 +215,19 @@ def make_zone_plate(config: GhostbeamConfig) -> ZonePlate | None:
     return ZonePlate(section.diameter_um, section.outermost_zone_nm, section.central_stop_um, section.defocus_mm)
 
 
+def _frame_settings(
+    config: GhostbeamConfig, section: PixelDetectorSection | DualCameraSection | XrayCameraSection
+) -> dict[str, Any]:
+    """Return what every detector that writes frames is configured with."""
+    return {
+        "frames_dir": str(config.frames_folder),
+        "max_rate_hz": section.max_rate_hz,
+        "dead_time_s": section.dead_time_s,
+        "frame_timeout_s": section.frame_timeout_s,
+        "saturation_counts": section.saturation_counts,
+    }
+
+
 def make_pixel_detector(config: GhostbeamConfig) -> PixelDetector | None:
     """Build the pixel detector, if there is one."""
     section = config.pixel_detector
@@ -221,14 +235,10 @@ def make_pixel_detector(config: GhostbeamConfig) -> PixelDetector | None:
         return None
     return PixelDetector(
         config.epics.prefix + section.pv,
-        frames_dir=str(config.frames_folder),
         optics=Optics(config.beam.energy_kev, section.distance_mm, section.pixel_um, section.geometry, make_zone_plate(config)),
         trigger_mode=section.trigger_mode,
-        max_rate_hz=section.max_rate_hz,
-        dead_time_s=section.dead_time_s,
-        frame_timeout_s=section.frame_timeout_s,
-        saturation_counts=section.saturation_counts,
         name="pixel_detector",
+        **_frame_settings(config, section),
     )
 
 
@@ -246,15 +256,11 @@ def make_dual_camera(config: GhostbeamConfig) -> DualCamera | None:
         return None
     return DualCamera(
         config.epics.prefix + section.pv,
-        frames_dir=str(config.frames_folder),
         sensor=section.sensor,
         halves=section.windows,
         pixel_um=section.pixel_um,
-        max_rate_hz=section.max_rate_hz,
-        dead_time_s=section.dead_time_s,
-        frame_timeout_s=section.frame_timeout_s,
-        saturation_counts=section.saturation_counts,
         name="dual_camera",
+        **_frame_settings(config, section),
     )
 
 
@@ -265,16 +271,12 @@ def make_xray_camera(config: GhostbeamConfig) -> XrayCamera | None:
         return None
     return XrayCamera(
         config.epics.prefix + section.pv,
-        frames_dir=str(config.frames_folder),
         sensor=section.sensor,
         pixel_um=section.pixel_um,
         trigger_mode=section.trigger_mode,
         kernel=section.kernel,
-        max_rate_hz=section.max_rate_hz,
-        dead_time_s=section.dead_time_s,
-        frame_timeout_s=section.frame_timeout_s,
-        saturation_counts=section.saturation_counts,
         name="xray_camera",
+        **_frame_settings(config, section),
     )
 
 
