@@ -59,7 +59,7 @@ class RotationStage(NumpyTyped, Device):
             velocity_deg_s=motor.velocity.get(),
             acceleration_s=motor.acceleration.get(),
             offset_deg=motor.user_offset.get(),
-            sign=-1.0 if motor.user_offset_dir.get() in (1, "Neg") else 1.0,
+            sign=motor.dial_sign(),
         )
 
     def stage(self) -> list[object]:

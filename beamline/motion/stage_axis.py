@@ -74,6 +74,10 @@ class StageAxis(EpicsMotor):
         """Read what the record counts in (EGU) now."""
         return str(self.motor_egu.get(use_monitor=False))
 
+    def dial_sign(self) -> float:
+        """Read whether user and dial positions grow in the same direction (1) or not (-1)."""
+        return -1.0 if self.user_offset_dir.get() in (1, "Neg") else 1.0
+
     def axis(self, units: LengthUnit) -> Axis:
         """Read what a scan must know of this axis, which the configuration says to count in these units."""
         scale = UM_PER_UNIT[units]
@@ -89,7 +93,7 @@ class StageAxis(EpicsMotor):
             velocity_um_s=scale * self.velocity.get(),
             acceleration_s=self.acceleration.get(),
             offset_um=scale * self.user_offset.get(),
-            sign=-1.0 if self.user_offset_dir.get() in (1, "Neg") else 1.0,
+            sign=self.dial_sign(),
         )
 
     def why_blocked(self) -> str | None:
