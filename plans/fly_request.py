@@ -12,7 +12,7 @@ from plans.frame_request import check_rate, check_shape, positive
 from plans.protocols import BeamShutter, FrameDetector, LineStage, LineTriggerBox
 from plans.recipes import check_recipes
 from plans.refusal import PlanRequestError
-from plans.request import check_count, check_device, is_number
+from plans.request import check_count, check_device, check_flag, is_number
 from plans.sampling import exposure_for_dose, places_at_most_apart, step_for_overlap
 
 FARTHEST_UM = 1e7
@@ -87,8 +87,7 @@ def check_fly_scan(
         If it cannot be done, and why.
     """
     check_fly_devices(pixel_detector, sample_stage, trigger_box, shutter, "fly_scan")
-    if not isinstance(snake, bool):
-        raise PlanRequestError(f"snake must be True or False, not {snake!r}")
+    check_flag(snake, "snake")
     if overlap is not None:
         step_um = check_overlap(overlap, pixel_detector)
         y_um, x_um = (_spaced(ends, name, step_um) for ends, name in ((y_um, "y_um"), (x_um, "x_um")))
@@ -136,7 +135,7 @@ def ready_axes(sample_stage: LineStage) -> tuple[Axis, Axis]:
 
 def check_overlap(overlap: Any, pixel_detector: FrameDetector) -> float:
     """Return the step in um at which neighbours overlap by so much."""
-    if isinstance(overlap, (bool, str)) or not is_number(overlap) or not 0 <= overlap < 1:
+    if not is_number(overlap) or not 0 <= overlap < 1:
         raise PlanRequestError(f"overlap must be a part of the beam's diameter, from 0 to below 1, such as 0.7, not {overlap!r}")
     optics = pixel_detector.optics
     if optics.zone_plate is None:
@@ -205,7 +204,7 @@ def check_span(value: Any, parameter: str, *, least: int, most: int) -> tuple[fl
 
 
 def _check_position(value: Any, parameter: str, example: str) -> None:
-    if isinstance(value, (bool, str)) or not is_number(value):
+    if not is_number(value):
         raise PlanRequestError(f"{example}; {value!r} is no finite number")
     if abs(value) > FARTHEST_UM:
         raise PlanRequestError(f"{parameter}: {value!r} um is {abs(value) / 1e6:g} m away: positions are in um")

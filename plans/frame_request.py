@@ -49,6 +49,6 @@ def check_shape(detector: FrameCamera) -> tuple[int, int]:
 
 def positive(value: Any, parameter: str, unit: str) -> float:
     """Return a number above 0."""
-    if isinstance(value, (bool, str)) or not is_number(value) or not value > 0:
+    if not is_number(value) or not value > 0:
         raise PlanRequestError(f"{parameter} must be a number of {unit} above 0, not {value!r}")
     return float(value)

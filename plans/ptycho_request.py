@@ -16,7 +16,7 @@ from plans.protocols import BeamShutter, FrameDetector, LineStage, LineTriggerBo
 from plans.ptycho_patterns import PATTERNS, scan_places
 from plans.recipes import check_recipes
 from plans.refusal import PlanRequestError
-from plans.request import check_count
+from plans.request import check_choice, check_count
 from plans.sampling import places_at_most_apart
 
 MOST_PLACES = 1_000_000
@@ -100,8 +100,7 @@ def check_ptycho_scan(
         If it cannot be done, and why.
     """
     check_fly_devices(pixel_detector, sample_stage, trigger_box, shutter, "ptycho_scan")
-    if pattern not in PATTERNS:
-        raise PlanRequestError(f"pattern must be one of {', '.join(PATTERNS)}, not {pattern!r}")
+    check_choice(pattern, PATTERNS, "pattern")
     check_count(seed, "seed", least=0, most=2**63)
     exposure = positive(exposure_s, "exposure_s", "seconds")
     if exposure + pixel_detector.dead_time_s < 1 / pixel_detector.max_rate_hz * (1 - 1e-9):

@@ -15,7 +15,7 @@ from plans.fly_request import check_span, ready_axes
 from plans.protocols import BeamShutter, BucketDetector, PencilBeam, RasterStage
 from plans.recipes import check_recipes
 from plans.refusal import PlanRequestError
-from plans.request import check_detectors, check_device, check_exposure
+from plans.request import check_choice, check_detectors, check_device, check_exposure, check_flag
 
 MODES = ("step", "fly")
 READOUT_S = 0.2
@@ -118,10 +118,8 @@ def check_raster_scan(
     """
     check_device(sample_stage, RasterStage, "sample_stage")
     found, buckets = check_detectors(detectors, sample_stage=sample_stage, shutter=shutter)
-    if mode not in MODES:
-        raise PlanRequestError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
-    if not isinstance(snake, bool):
-        raise PlanRequestError(f"snake must be True or False, not {snake!r}")
+    check_choice(mode, MODES, "mode")
+    check_flag(snake, "snake")
     lines = check_span(y_um, "y_um", least=1, most=_MOST_POINTS)
     points = check_span(x_um, "x_um", least=2 if mode == "fly" else 1, most=_MOST_POINTS)
     seconds = check_exposure(exposure, buckets)

@@ -120,7 +120,7 @@ def check_device(device: Any, protocol: Any, parameter: str) -> None:
 
 def check_exposure(exposure: Any, detectors: Iterable[BucketDetector]) -> float:
     """Return the exposure in seconds, which all these detectors must be able to count for."""
-    if isinstance(exposure, (bool, str)) or not is_number(exposure):
+    if not is_number(exposure):
         raise PlanRequestError(f"exposure must be a number of seconds, not {exposure!r}")
     if not SHORTEST_EXPOSURE_S <= float(exposure) <= LONGEST_EXPOSURE_S:
         raise PlanRequestError(f"exposure must be {SHORTEST_EXPOSURE_S:g} to {LONGEST_EXPOSURE_S:g} seconds, not {exposure!r}")
@@ -139,6 +139,18 @@ def check_count(value: Any, parameter: str, least: int = 1, most: int = MOST_REA
     if isinstance(value, bool) or not least <= number <= most:
         raise PlanRequestError(f"{parameter} must be {least} to {most}, not {value!r}")
     return number
+
+
+def check_flag(value: Any, parameter: str) -> None:
+    """Raise unless this is True or False."""
+    if not isinstance(value, bool):
+        raise PlanRequestError(f"{parameter} must be True or False, not {value!r}")
+
+
+def check_choice(value: Any, choices: Iterable[str], parameter: str) -> None:
+    """Raise unless this is one of the choices."""
+    if value not in choices:
+        raise PlanRequestError(f"{parameter} must be one of {', '.join(choices)}, not {value!r}")
 
 
 def check_shutter(shutter: Any, needed_for: str) -> BeamShutter:
@@ -197,8 +209,7 @@ def choose_indices(plate: Plate, num: int | None, indices: Sequence[int] | None,
     order : str
         "given" if indices were.
     """
-    if order not in ORDERS:
-        raise PlanRequestError(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
+    check_choice(order, ORDERS, "order")
     if indices is not None:
         if isinstance(indices, (str, bytes)) or not isinstance(indices, Iterable):
             raise PlanRequestError(f"indices must be a list of whole numbers, not {indices!r}")
@@ -294,8 +305,7 @@ def check_ghost_scan(
     plate = check_masks(mask_stage, masks)
     seconds = check_exposure(exposure, buckets)
     check_count(seed, "seed", least=0, most=2**63)
-    if not isinstance(complement, bool):
-        raise PlanRequestError(f"complement must be True or False, not {complement!r}")
+    check_flag(complement, "complement")
     if complement:
         chosen, order = choose_pairs(plate, num, indices, order, seed)
     else:
@@ -303,8 +313,7 @@ def check_ghost_scan(
     chosen = mask_stage.check_indices(chosen)
     if why := mask_stage.why_not_ready():
         raise PlanRequestError(f"{mask_stage.name} is not ready: {why}")
-    if not isinstance(close_between, bool):
-        raise PlanRequestError(f"close_between must be True or False, not {close_between!r}")
+    check_flag(close_between, "close_between")
     if per_step is not None and not callable(per_step):
         raise PlanRequestError(f"per_step must be a plan that takes detectors, mask stage and mask index, not {per_step!r}")
     darks = (10 if shutter is not None else 0) if dark_num is None else check_count(dark_num, "dark_num", least=0)
@@ -329,8 +338,8 @@ def _root(device: Any) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Whether this is a finite number."""
+    """Whether this is a finite number; True and False are none."""
     try:
-        return math.isfinite(value)
+        return not isinstance(value, bool) and math.isfinite(value)
     except (TypeError, OverflowError):
         return False

@@ -11,7 +11,7 @@ from plans.frame_request import check_rate, check_shape
 from plans.protocols import BeamShutter, LineStage, PairCamera, SeriesCamera
 from plans.recipes import check_recipes
 from plans.refusal import PlanRequestError
-from plans.request import check_count, check_device, check_shutter, is_number
+from plans.request import check_count, check_device, check_flag, check_shutter, is_number
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,7 @@ def check_series(
     dark_num, flat_num = check_count(darks, "darks", least=0), check_count(flats, "flats", least=0)
     if num is None and not dark_num + flat_num:
         raise PlanRequestError("darks and flats are both 0: ask for one frame at least")
-    if not isinstance(static, bool):
-        raise PlanRequestError(f"static must be True or False, not {static!r}")
+    check_flag(static, "static")
     still = check_count(static_num, "static", least=0)
     rate, exposure = check_rate(camera, rate_hz, exposure_s)
     shape = check_shape(camera)
@@ -147,7 +146,7 @@ def _place(stage: Any, out_um: Any, carried: str) -> tuple[float, float]:
     if isinstance(out_um, (str, bytes)) or not isinstance(out_um, Sequence) or len(out_um) != 2:
         raise PlanRequestError(f"flats above 0: {wanted}, not {out_um!r}. Where it stands now, if {carried} is out already")
     for axis, value in zip(stage.axes(), out_um, strict=True):
-        if isinstance(value, (bool, str)) or not is_number(value):
+        if not is_number(value):
             raise PlanRequestError(f"{wanted}, not {out_um!r}")
         if axis.low_um < axis.high_um and not axis.low_um <= value <= axis.high_um:
             raise PlanRequestError(

@@ -13,7 +13,7 @@ from beamline.motion.sweeps import RotationAxis, Sweep
 from plans.frame_request import positive
 from plans.protocols import BeamShutter, LineTriggerBox, RadiographCamera, Rotation, SeriesCamera
 from plans.refusal import PlanRequestError
-from plans.request import check_count, check_device, is_number
+from plans.request import check_choice, check_count, check_device, is_number
 from plans.series_request import SeriesRequest, check_series
 from plans.tomo_angles import ORDERS, projection_angles
 
@@ -131,8 +131,7 @@ def check_tomo_scan(
         raise PlanRequestError("angle_box: tomo_scan needs the box that triggers the camera: pass angle_box=...")
     check_device(angle_box, LineTriggerBox, "angle_box")
     for value, choices, name in ((mode, MODES, "mode"), (order, ORDERS, "order"), (when, WHEN, "when")):
-        if value not in choices:
-            raise PlanRequestError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+        check_choice(value, choices, name)
     total = check_count(num, "num", least=2)
     first, span = _angle(first_deg, "first_deg"), _span(span_deg)
     parts = _rounds(rounds, total, order, mode)
@@ -212,7 +211,7 @@ def _rate(mode: str, rate_hz: Any, exposure_s: Any, camera: RadiographCamera) ->
 
 
 def _angle(value: Any, parameter: str) -> float:
-    if isinstance(value, (bool, str)) or not is_number(value) or abs(value) > _FARTHEST_DEG:
+    if not is_number(value) or abs(value) > _FARTHEST_DEG:
         raise PlanRequestError(
             f"{parameter} must be an angle in degrees, from -{_FARTHEST_DEG:g} to {_FARTHEST_DEG:g}, not {value!r}"
         )
