@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
-from scipy.signal import fftconvolve
 
 from analysis.masks.geometry import Geometry
 
@@ -126,6 +125,8 @@ def _finely(pairs: Sequence[tuple[np.ndarray, np.ndarray]], found: Geometry) -> 
 
 def _coarsely(pairs: Sequence[tuple[np.ndarray, np.ndarray]], scale: float) -> tuple[Geometry, float]:
     """The place where all frames correlate best with their designs, and how well."""
+    from scipy.signal import fftconvolve  # takes a while to load, and every service loads this module
+
     total: np.ndarray | float = 0.0
     for frame, design in pairs:
         size = [max(1, round(side * scale)) for side in design.shape]
