@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from analysis.documents.batch import Batch
@@ -146,6 +146,16 @@ class Method(Protocol):
     @property
     def defaults(self) -> Mapping[str, Any]:
         """Options and their default values."""
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """A `Method` of a technique that needs to know nothing else of its methods."""
+
+    name: str
+    fast: bool
+    summary: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

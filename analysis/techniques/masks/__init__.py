@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from analysis.documents.references import ReferenceName, ReferenceStore
@@ -11,18 +10,8 @@ from analysis.techniques.ghost.mask_sets import KIND
 from analysis.techniques.masks.layout import ENTRY, Layout
 from analysis.techniques.masks.options import DEFAULTS, METHOD
 from analysis.techniques.masks.run import MaskRun
-from analysis.techniques.protocol import Technique
+from analysis.techniques.protocol import MethodInfo, Technique
 from analysis.techniques.radiographs.intake import REASONS
-
-
-@dataclass(frozen=True)
-class MethodInfo:
-    """A method: what it is called, what it is and what can be chosen."""
-
-    name: str
-    fast: bool
-    summary: str
-    defaults: Mapping[str, Any]
 
 
 def _references(start: Mapping[str, Any]) -> Sequence[ReferenceName]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.documents.frames import frame_folders
 from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceStore
 from analysis.estimate import Quantity
-from analysis.techniques.protocol import Reconstruction
+from analysis.techniques.protocol import MethodInfo, Reconstruction
 from analysis.techniques.radiographs.corrections import Corrections
 from analysis.techniques.radiographs.decorrelation import DECORRELATE_DEFAULTS, Decorrelation, decorrelation_quantities
 from analysis.techniques.radiographs.intake import RadiographIntake
@@ -25,17 +24,6 @@ from analysis.techniques.radiographs.tomography_options import (
     tomography_options,
     tomography_quantities,
 )
-
-
-@dataclass(frozen=True)
-class MethodInfo:
-    """A method for radiographs: what it is called, what it is and what can be chosen."""
-
-    name: str
-    fast: bool
-    summary: str
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-
 
 METHODS = {
     "mean": MethodInfo("mean", True, "The mean of all radiographs, corrected by dark and flat field."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,19 +10,9 @@ import numpy as np
 from analysis.documents.batch import Batch
 from analysis.documents.recipe import Recipe
 from analysis.estimate import Estimate, Quantity
+from analysis.techniques.protocol import MethodInfo
 from analysis.techniques.raster.intake import RasterIntake
 from analysis.techniques.raster.layout import Layout
-
-
-@dataclass(frozen=True)
-class MethodInfo:
-    """A method for raster scans: what it is called, what it is and what can be chosen."""
-
-    name: str
-    fast: bool
-    summary: str
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-
 
 METHODS = {"map": MethodInfo("map", True, "The mean counts of each chemical element, or detector, in each cell of the grid.")}
 """The methods by name."""
