@@ -47,10 +47,23 @@ class MeasuredMasks:
     measured: np.ndarray
     grid: Geometry | None = None
 
-    def out_of_tolerance(self, shift_px: float, departure: float) -> list[int]:
-        """Numbers of the masks that lie farther beside their place, or depart more from their design, than so much."""
-        beside = np.abs(np.nan_to_num(self.registration[:, :2])).max(axis=1) > shift_px
-        return np.flatnonzero(beside | (np.nan_to_num(self.registration[:, 5]) > departure)).tolist()
+
+def out_of_tolerance(registration: np.ndarray, shift_px: float, departure: float) -> list[int]:
+    """Numbers of the masks that lie farther from their place, or depart more from their design, than these limits."""
+    found = np.nan_to_num(registration)
+    beside = np.abs(found[:, :2]).max(axis=1) > shift_px
+    return np.flatnonzero(beside | (found[:, REGISTRATION.index("departure")] > departure)).tolist()
+
+
+def registration_figures(registration: np.ndarray) -> dict[str, float]:
+    """Modulation depth, the median, and shift, the root mean square, of the masks for which they are known; else NaN."""
+    depths = registration[:, REGISTRATION.index("depth")]
+    depths = depths[np.isfinite(depths)]
+    shifts = registration[np.isfinite(registration[:, :2]).all(axis=1), :2]
+    return {
+        "depth": float(np.median(depths)) if len(depths) else float("nan"),
+        "shift_px": float(np.sqrt(np.mean((shifts**2).sum(axis=1)))) if len(shifts) else float("nan"),
+    }
 
 
 class MaskCalibration:

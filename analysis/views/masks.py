@@ -11,7 +11,8 @@ import numpy as np
 from analysis.archive.catalog import CatalogError
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.references import ReferenceDiffers, ReferenceMissing
-from analysis.masks.calibration import REGISTRATION, MeasuredMasks
+from analysis.masks import calibration
+from analysis.masks.calibration import REGISTRATION, registration_figures
 from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
 from analysis.techniques.masks.options import DEFAULTS
 
@@ -91,24 +92,22 @@ def mask_figures(masks: MaskSet) -> dict[str, float]:
     if masks.registration is None or masks.uncertainty is None:
         with np.errstate(divide="ignore", invalid="ignore"):
             return {"depth": float(np.nanmedian((high - low) / high))}
-    columns = dict(zip(REGISTRATION, masks.registration.T, strict=True))
-    shift = np.hypot(columns["shift_y_px"], columns["shift_x_px"])
-    measured = np.isfinite(columns["departure"])
+    departures = masks.registration[:, REGISTRATION.index("departure")]
     return {
-        "measured": float(np.count_nonzero(measured)),
-        "depth": _median(columns["depth"]),
-        "shift_px": float(np.sqrt(np.nanmean(shift**2))) if np.isfinite(shift).any() else float("nan"),
-        "departure": _median(columns["departure"]),
+        "measured": float(np.count_nonzero(np.isfinite(departures))),
+        **registration_figures(masks.registration),
+        "departure": _median(departures),
         "uncertainty": _median(masks.uncertainty),
     }
 
 
 def out_of_tolerance(masks: MaskSet, shift_px: float | None = None, departure: float | None = None) -> list[int]:
-    """Masks of a measured set that are out of tolerance; none for a design."""
-    if masks.registration is None or masks.uncertainty is None:
+    """Masks of a measured set that are out of tolerance, by the limits of a calibration if none are given; none for a design."""
+    if masks.registration is None:
         return []
-    found = MeasuredMasks(masks.patterns, masks.uncertainty, masks.registration, np.isfinite(masks.registration[:, 5]))
-    return found.out_of_tolerance(shift_px or DEFAULTS["shift_px"], departure or DEFAULTS["departure"])
+    limits = {"shift_px": shift_px, "departure": departure}
+    chosen = {name: DEFAULTS[name] if limit is None else limit for name, limit in limits.items()}
+    return calibration.out_of_tolerance(masks.registration, **chosen)
 
 
 def _median(values: np.ndarray) -> float:

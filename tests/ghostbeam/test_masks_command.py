@@ -86,6 +86,7 @@ def test_a_mask_set_is_shown_and_compared(state: Path) -> None:
     assert told["figures"]["measured"] == 100 and told["figures"]["depth"] == pytest.approx(0.8)
     assert Path(told["picture"]).stat().st_size > 10_000
     assert called("show", measured[:6], "--shift", "2", "--departure", "1")["out_of_tolerance"] == []
+    assert called("show", measured[:6], "--shift", "0")["out_of_tolerance"] == list(range(100))
     shown = CliRunner().invoke(app, ["masks", "show", measured[:6]]).stdout
     assert "out of tolerance 7" in shown and measured in shown
     assert called("show", DESIGNED.identity)["figures"]["depth"] == 1.0

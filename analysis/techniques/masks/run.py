@@ -14,7 +14,7 @@ from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.documents.refusal import RunRefused
 from analysis.estimate import Estimate, Quantity, image_quantity
-from analysis.masks.calibration import REGISTRATION, MaskCalibration
+from analysis.masks.calibration import REGISTRATION, MaskCalibration, out_of_tolerance, registration_figures
 from analysis.radiographs.correlation import Correlation, correlation_by_differences
 from analysis.radiographs.kernel import decorrelated, kernel_of
 from analysis.techniques.ghost.mask_sets import KIND, MaskSet
@@ -181,9 +181,12 @@ class CalibrationOfMasks:
             design=self._layout.design,
             runs=(self._uid,),
         )
-        outside = found.out_of_tolerance(self.options["shift_px"], self.options["departure"])
+        outside = self._outside(found.registration)
         self.options |= {"mask_set": self._store.save(mask_set.reference()), "out_of_tolerance": outside}
         return self._estimate()
+
+    def _outside(self, registration: np.ndarray) -> list[int]:
+        return out_of_tolerance(registration, self.options["shift_px"], self.options["departure"])
 
     def _measure(self) -> None:
         if self._of_mask is not None:
@@ -225,14 +228,11 @@ class CalibrationOfMasks:
             return Estimate({**unknown, "registration": registration}, {"measured": 0.0})
         found = calibration.finish()
         pattern, uncertainty, departure = calibration.pattern(calibration.newest)
-        known = found.registration[np.isfinite(found.registration[:, :2]).all(axis=1), :2]
-        depths = found.registration[np.isfinite(found.registration[:, 4]), 4]
         arrays = {"pattern": pattern, "uncertainty": uncertainty, "departure": departure, "registration": found.registration}
         figures = {
             "measured": float(np.count_nonzero(found.measured)),
-            "shift_px": float(np.sqrt(np.mean((known**2).sum(axis=1)))) if len(known) else np.nan,
-            "depth": float(np.median(depths)) if len(depths) else np.nan,
-            "out_of_tolerance": float(len(found.out_of_tolerance(self.options["shift_px"], self.options["departure"]))),
+            **registration_figures(found.registration),
+            "out_of_tolerance": float(len(self._outside(found.registration))),
             "camera_pixel": 1 / found.grid.scale if found.grid is not None else np.nan,
         }
         return Estimate(arrays, figures)

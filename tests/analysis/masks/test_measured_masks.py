@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mask_frames import METAL, designs, frame_of, shifted_mask
 
-from analysis.masks.calibration import MaskCalibration
+from analysis.masks.calibration import MaskCalibration, out_of_tolerance
 from analysis.masks.geometry import Geometry
 from analysis.masks.registration import NotTheMasks, common_geometry, registered
 
@@ -73,8 +73,8 @@ def test_patterns_are_those_in_the_beam_and_their_errors_are_told(plate):
         1, abs=0.35
     )
     assert found[:, 4] == pytest.approx(1 - (0.02 + 0.95 * METAL) / 0.97, abs=0.03)
-    assert measured.out_of_tolerance(0.5, 0.5) == []
-    assert len(measured.out_of_tolerance(0.2, 0.5)) > 10
+    assert out_of_tolerance(found, 0.5, 0.5) == []
+    assert len(out_of_tolerance(found, 0.2, 0.5)) > 10
 
 
 def test_a_magnification_that_nobody_told_is_found(plate):
