@@ -20,7 +20,8 @@ from analysis.documents.refusal import RunRefused
 from analysis.offline.replay import replay as replay_documents
 from analysis.offline.replay import verify
 from analysis.techniques import ghost, recipes_for, technique_of
-from analysis.techniques.ghost.mask_sets import KIND, MASK_SET, MaskStore
+from analysis.techniques.ghost.mask_sets import KIND, MASK_SET
+from analysis.views.masks import whole_identity
 from beamline.config import GhostbeamConfig
 from ghostbeam.method_options import parsed_options
 from ghostbeam.reprocess import find_run, reconstructions_of, references_of, services, wait_until_archived
@@ -183,11 +184,7 @@ def _other_masks(config: GhostbeamConfig, catalog: Catalog, start: Mapping[str, 
     if technique_of(start) is not ghost.TECHNIQUE:
         raise CatalogError(f"run {start['uid'][:8]} is no ghost-imaging run: leave --masks out")
     folder = FOLDERS[KIND]
-    stored = list(catalog.root[folder]) if folder in catalog.root else []
-    found = {name for name in (*MaskStore(config.state_dir).identities(), *stored) if name.startswith(beginning)}
-    if len(found) != 1:
-        raise CatalogError(f"{len(found)} mask sets begin with {beginning!r}: `ghostbeam masks list` shows those that are here")
-    identity = found.pop()
+    identity = whole_identity(config.state_dir, beginning, catalog.root.get(folder, ()))
     store = ReferenceStore(config.state_dir)
     if store.stamp(ReferenceName(KIND, identity)) is None:
         store.save(stored_reference(catalog.root[folder][identity], KIND))

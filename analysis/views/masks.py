@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +40,8 @@ class MaskUse:
     reconstructions: list[str]
 
 
-def whole_identity(state_dir: Path | str, beginning: str) -> str:
-    """The identity of the mask set in the state directory whose identity begins with this text.
+def whole_identity(state_dir: Path | str, beginning: str, elsewhere: Iterable[str] = ()) -> str:
+    """The identity that begins with this text, among those of the mask sets in the state directory, and those that are elsewhere.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def whole_identity(state_dir: Path | str, beginning: str) -> str:
     """
     if len(beginning) < _SHORTEST:
         raise MaskSetUnknown(f"{beginning!r} is too short: give {_SHORTEST} or more of the identity's first characters")
-    found = [one for one in MaskStore(state_dir).identities() if one.startswith(beginning)]
+    found = [one for one in {*MaskStore(state_dir).identities(), *elsewhere} if one.startswith(beginning)]
     if len(found) != 1:
         many = f"{len(found)} mask sets begin" if found else "no mask set begins"
         raise MaskSetUnknown(f"{many} with {beginning!r}: `ghostbeam masks list` shows all in {state_dir}")
