@@ -80,7 +80,7 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
     from analysis.offline.tiff_stack import TiffStack, is_tiff
 
     if not path.is_file() and not (path.is_dir() and (is_tiff(path) or holds_buckets(path))):
-        raise IngestError(f"there is no file {path}" + (" but a folder without `buckets`" if path.is_dir() else ""))
+        raise IngestError(f"{path} is a folder without `buckets`" if path.is_dir() else f"there is no file {path}")
     try:
         if path.is_dir():
             yield MaskFolder(path) if holds_buckets(path) else TiffStack(path)
@@ -121,6 +121,13 @@ def listing(file: ArrayFile) -> str:
     return "; ".join(told) or "nothing"
 
 
+def blocks(whole: np.ndarray, num: int) -> Iterator[np.ndarray]:
+    """The frames of an array (..., H, W) in order, as blocks (num, H, W)."""
+    frames = whole.reshape(-1, *whole.shape[-2:])
+    for first in range(0, len(frames), num):
+        yield frames[first : first + num]
+
+
 class _Npz:
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self.path = path
@@ -156,9 +163,7 @@ class _Npz:
                         raise EOFError(f"{name} ends early")
                     yield np.frombuffer(data, entry.dtype).reshape(shape)
                 return
-        whole = self.array(name).reshape(-1, *row)  # its frames do not lie together
-        for first in range(0, len(whole), num):
-            yield whole[first : first + num]
+        yield from blocks(self.array(name), num)  # its frames do not lie together
 
 
 def _header(stream: Any) -> tuple[Entry, bool]:

@@ -21,26 +21,12 @@ import numpy as np
 from analysis.offline.array_file import ArrayFile, listing, open_arrays
 from analysis.offline.haar import COARSEST, coarse_to_fine
 from analysis.offline.ingest_error import IngestError
-from analysis.offline.mask_forms import bucket_columns, lean, mask_stack
+from analysis.offline.mask_forms import KEYS, bucket_columns, lean, mask_stack
 from analysis.offline.mask_pairs import IN_TURN, complements, difference, in_pairs, places, signed
 from analysis.offline.matlab_file import MatlabFile
 from analysis.offline.transforms import HAAR, LARGEST, transform_masks, transform_named, unlikely, zero_scales
 
 _FORMS = "`masks` and `buckets`, or `coefficients` of a transform"
-_KEYS = {
-    "masks": ("masks", "patterns"),
-    "buckets": ("buckets", "bucket", "signal"),
-    "errors": ("errors",),
-    "reference": ("reference",),
-    "pixel_size_um": ("pixel_size_um",),
-    "coefficients": ("coefficients",),
-    "ccd": ("ccd",),
-    "shape": ("shape",),
-    "pairs": ("pairs",),
-    "transform": ("transform",),
-}
-"""What is read, and what it may be called."""
-
 _TOLD = ("masks", "buckets", "errors", "coefficients")
 
 
@@ -124,12 +110,12 @@ class _Reader:
         self._path, self._file, self._hints = path, file, hints
         self._remarks: list[str] = []
         self._doubts: list[str] = []
+        self._names = {key: self._name(key) for key in KEYS}
 
     def measurement(self) -> Measurement:
-        names = {key: self._name(key) for key in _KEYS}
-        if names["coefficients"] and not names["masks"]:
-            return self._coefficients(names["coefficients"])
-        missing = [key for key in ("masks", "buckets") if names[key] is None]
+        if self._names["coefficients"] and not self._names["masks"]:
+            return self._coefficients(self._names["coefficients"])
+        missing = [key for key in ("masks", "buckets") if self._names[key] is None]
         if missing:
             raise IngestError(
                 f"{self._path} has no {' and no '.join(f'`{key}`' for key in missing)}: it must hold {_FORMS}. Name others with "
@@ -138,13 +124,12 @@ class _Reader:
         buckets = bucket_columns(self._path, "buckets", self._real("buckets"), self._remarks)
         if not np.isfinite(buckets).any():
             raise IngestError(f"{self._path}: `buckets` holds no finite value: give the signal measured with each mask")
-        raw = self._array("masks")
-        if raw.dtype.kind not in "biuf":
-            raise IngestError(f"{self._path}: `masks` is of type {raw.dtype}: it must hold real numbers")
         numbers = (len(buckets), len(buckets) // 2)
-        masks = mask_stack(self._path, raw, numbers, self._shape(), self._remarks, by_columns=self._of_matlab("masks"))
+        masks = mask_stack(
+            self._path, self._array("masks"), numbers, self._shape(), self._remarks, by_columns=self._of_matlab("masks")
+        )
         masks = lean(self._path, masks)
-        errors = None if names["errors"] is None else bucket_columns(self._path, "errors", self._real("errors"), [])
+        errors = None if self._names["errors"] is None else bucket_columns(self._path, "errors", self._real("errors"), [])
         self._check_errors(errors, buckets)
         masks, buckets, errors = self._paired(masks, buckets, errors)
         if len(buckets) != len(masks):
@@ -256,9 +241,7 @@ class _Reader:
         return found[0] if found else None
 
     def _array(self, key: str) -> np.ndarray:
-        name = self._name_of(key)
-        array = self._file.array(name)
-        entry = self._file.find(name)
+        array, entry = self._file.array(self._there(key)), self._file.find(self._there(key))
         if entry is not None and entry.reversed:
             if array.ndim > 2 or (array.ndim == 2 and 1 not in array.shape):
                 self._remarks.append(f"`{key}` was written by MATLAB, which reverses the axes in HDF5: they are turned back")
@@ -266,12 +249,14 @@ class _Reader:
         return array
 
     def _of_matlab(self, key: str) -> bool:
-        entry = self._file.find(self._name_of(key))
+        entry = self._file.find(self._there(key))
         return isinstance(self._file, MatlabFile) or (entry is not None and entry.reversed)
 
-    def _name_of(self, key: str) -> str:
-        given = {"masks": self._hints.masks, "buckets": self._hints.buckets}.get(key)
-        return given.strip("/") if given else _named(self._file, key)[0]
+    def _there(self, key: str) -> str:
+        """The name of a data set that the file holds."""
+        name = self._names[key]
+        assert name is not None
+        return name
 
     def _real(self, key: str) -> np.ndarray:
         array = np.asarray(self._array(key))
@@ -292,7 +277,7 @@ class _Reader:
     def _shape(self) -> tuple[int, int] | None:
         if self._hints.shape is not None:
             return self._hints.shape
-        if not _named(self._file, "shape"):
+        if self._names["shape"] is None:
             return None
         values = self._real("shape").ravel()
         if values.shape != (2,) or (values < 1).any() or (values != np.floor(values)).any():
@@ -300,7 +285,7 @@ class _Reader:
         return int(values[0]), int(values[1])
 
     def _picture(self, key: str) -> np.ndarray | None:
-        if not _named(self._file, key):
+        if self._names[key] is None:
             return None
         picture = self._real(key)
         if picture.ndim != 2:
@@ -308,7 +293,7 @@ class _Reader:
         return picture.astype(np.float32)
 
     def _pixel_size(self) -> float | None:
-        if not _named(self._file, "pixel_size_um"):
+        if self._names["pixel_size_um"] is None:
             return None
         value = np.asarray(self._array("pixel_size_um"))
         if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value).all() or value.item() <= 0:
@@ -318,7 +303,7 @@ class _Reader:
         return float(value.item())
 
     def _flag(self, key: str) -> bool:
-        if not _named(self._file, key):
+        if self._names[key] is None:
             return False
         value = np.asarray(self._array(key))
         if value.size != 1 or value.dtype.kind not in "biuf":
@@ -326,7 +311,7 @@ class _Reader:
         return bool(value.item())
 
     def _text(self, key: str) -> str | None:
-        if not _named(self._file, key):
+        if self._names[key] is None:
             return None
         value = np.asarray(self._array(key))
         if value.dtype.kind in "iu" and value.ndim:  # as MATLAB writes text into HDF5
@@ -337,7 +322,7 @@ class _Reader:
 
 def _named(file: ArrayFile, key: str) -> Sequence[str]:
     """Data sets that a key may mean: of this name, else in other capitals, else in a group, the higher ones first of all."""
-    for name in _KEYS[key]:
+    for name in KEYS[key]:
         if file.find(name) is not None:
             return [name]
         for at in (lambda path: path, lambda path: path.rpartition("/")[2]):

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
-from analysis.offline.array_file import Entry
+from analysis.offline.array_file import Entry, blocks
 from analysis.offline.ingest_error import IngestError, check_memory
+from analysis.offline.mask_forms import KEYS
+from analysis.offline.tiff_stack import by_number
 
 _TABLES = (".csv", ".txt", ".dat", ".tsv")
 LOOSE = (".npy", *_TABLES)
 """Endings of files that hold one array each, or a table."""
 
 _IMAGES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg")
-_KNOWN = ("masks", "patterns", "buckets", "bucket", "signal", "errors", "reference", "coefficients", "shape", "pixel_size_um")
-_BUCKETS = ("buckets", "bucket", "signal")
+_KNOWN = [name for key, names in KEYS.items() if key != "transform" for name in names]  # its name is no number
 
 
 def holds_buckets(path: Path) -> bool:
     """Whether a folder holds a file with buckets, so that its images are masks."""
-    return any(file.suffix.lower() in LOOSE and file.stem.lower() in _BUCKETS for file in path.iterdir())
+    return any(file.suffix.lower() in LOOSE and file.stem.lower() in KEYS["buckets"] for file in path.iterdir())
 
 
 class MaskFolder:
@@ -55,7 +55,7 @@ class MaskFolder:
             called = file.stem.lower()
             if file.suffix.lower() in LOOSE and (chosen is None or file == chosen or called in _KNOWN):
                 self._take(file, named=called in _KNOWN or chosen is None)
-        if not any(key in self._arrays or key in self._files for key in ("masks", "patterns", "coefficients")):
+        if not any(name in self._arrays or name in self._files for name in (*KEYS["masks"], *KEYS["coefficients"])):
             self._take_images(path)
         self.entries: Mapping[str, Entry] = {
             **{name: Entry(array.shape, array.dtype) for name, array in self._arrays.items()},
@@ -76,10 +76,7 @@ class MaskFolder:
 
     def frames(self, name: str, num: int) -> Iterator[np.ndarray]:
         """The frames of an array (..., H, W) in order, as blocks (num, H, W)."""
-        whole = self.array(name)
-        whole = whole.reshape(-1, *whole.shape[-2:])
-        for first in range(0, len(whole), num):
-            yield whole[first : first + num]
+        return blocks(self.array(name), num)
 
     def _take(self, file: Path, *, named: bool) -> None:
         if file.suffix.lower() == ".npy":
@@ -95,7 +92,7 @@ class MaskFolder:
     def _take_images(self, path: Path) -> None:
         folder = next((path / name for name in ("masks", "Masks", "patterns") if (path / name).is_dir()), path)
         files = [file for file in folder.iterdir() if file.suffix.lower() in _IMAGES and file.stem.lower() != "reference"]
-        files.sort(key=lambda file: ([int(number) for number in re.findall(r"\d+", file.stem)], file.name))
+        files.sort(key=by_number)
         if not files:
             return
         images = [image for file in files for image in _pages(file)]

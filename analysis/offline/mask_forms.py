@@ -1,4 +1,4 @@
-"""The forms in which masks and buckets lie in files, brought to masks (M, H, W) and buckets (M,) or pairs (M, 2).
+"""The names and forms that masks and buckets have in files, brought to masks (M, H, W) and buckets (M,) or pairs (M, 2).
 
 Masks keep few bytes: whole numbers of a byte, and bits, stay what they are. Everything that is assumed is a remark.
 """
@@ -11,6 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from analysis.offline.ingest_error import IngestError
+
+KEYS = {
+    "masks": ("masks", "patterns"),
+    "buckets": ("buckets", "bucket", "signal"),
+    "errors": ("errors",),
+    "reference": ("reference",),
+    "pixel_size_um": ("pixel_size_um",),
+    "coefficients": ("coefficients",),
+    "ccd": ("ccd",),
+    "shape": ("shape",),
+    "pairs": ("pairs",),
+    "transform": ("transform",),
+}
+"""What is read, and the names that it may have."""
 
 _PIECE = 2**22  # values looked at, at a time
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.offline.array_file import Entry
+from analysis.offline.array_file import Entry, blocks
 from analysis.offline.ingest_error import check_memory
 
 _TYPES = {
@@ -53,7 +53,4 @@ class MatlabFile:
 
     def frames(self, name: str, num: int) -> Iterator[np.ndarray]:
         """The frames of an array (..., H, W) in order, as blocks (num, H, W)."""
-        whole = self.array(name)
-        whole = whole.reshape(-1, *whole.shape[-2:])
-        for first in range(0, len(whole), num):
-            yield whole[first : first + num]
+        return blocks(self.array(name), num)

@@ -45,7 +45,7 @@ class TiffStack:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._files: dict[str, list[Path]] = {}
-        for file in sorted(path.iterdir(), key=_by_number):
+        for file in sorted(path.iterdir(), key=by_number):
             if file.suffix.lower() in SUFFIXES:
                 name = next((kind for kind, starts in _STARTS.items() if file.name.lower().startswith(starts)), FRAMES)
                 self._files.setdefault(name, []).append(file)
@@ -105,5 +105,6 @@ def _angles(path: Path) -> np.ndarray:
         raise IngestError(f"{path} cannot be read ({error}): write an angle in each line, in degrees") from error
 
 
-def _by_number(path: Path) -> tuple[list[int], str]:
+def by_number(path: Path) -> tuple[list[int], str]:
+    """The numbers in a file's name, and the name: files are sorted by them."""
     return [int(number) for number in re.findall(r"\d+", path.stem)], path.name
