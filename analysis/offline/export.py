@@ -52,9 +52,9 @@ def export_run(state_dir: Path | str, uid: str, path: Path | str, *, only: str |
     with h5py.File(path, "w") as file, closing(LogReader(paths.raw)) as raw, closing(LogReader(paths.processed)) as processed:
         file.attrs.update({"NX_class": "NXroot", "default": "entry", "creator": "ghostbeam"})
         entry = _group(file, "entry", "NXentry")
-        _write_run(entry, raw, uid, frame_folders(state_dir))
+        start = _write_run(entry, raw, uid, frame_folders(state_dir))
         _write_acquisition(entry, Path(state_dir), uid)
-        _write_scan(entry)
+        _write_scan(entry, start)
         for derived in processed.runs():
             if derived.start.get("derived_from") == uid and only in (None, derived.uid):
                 name = f"{derived.start.get('method', 'reconstruction')}_{derived.uid[:8]}"
@@ -82,7 +82,8 @@ def newest_estimate(reader: LogReader, uid: str) -> tuple[dict[str, dict[str, An
     return documents, record.doc["data"]
 
 
-def _write_run(entry: h5py.Group, reader: LogReader, uid: str, folders: Sequence[Path]) -> None:
+def _write_run(entry: h5py.Group, reader: LogReader, uid: str, folders: Sequence[Path]) -> dict[str, Any]:
+    """Write what the log holds of a run; returns its start document."""
     streams: dict[str, dict[str, Any]] = {}  # by the descriptor's uid
     resources: dict[str, dict[str, Any]] = {}
     kept: dict[str, dict[str, Any]] = {}
@@ -107,6 +108,7 @@ def _write_run(entry: h5py.Group, reader: LogReader, uid: str, folders: Sequence
     group = _group(entry, "streams", "NXcollection")
     for stream in streams.values():
         _write_stream(_group(group, _free(group, stream["name"]), "NXcollection"), stream, resources, folders)
+    return start
 
 
 def _take(columns: dict[str, list[Any]], doc: Mapping[str, Any], *, single: bool) -> None:
@@ -188,9 +190,9 @@ def _write_acquisition(entry: h5py.Group, state_dir: Path, uid: str) -> None:
         entry["notes"] = "\n".join([*measured.remarks, *measured.doubts])
 
 
-def _write_scan(entry: h5py.Group) -> None:
+def _write_scan(entry: h5py.Group, start: Mapping[str, Any]) -> None:
     """Frames and the position of each, and what is known of the experiment, where NeXus and `ghostbeam ingest` look for them."""
-    said = json.loads(entry["documents/start"].asstr()[()]).get("ptychography")
+    said = start.get("ptychography")
     if not isinstance(said, dict):
         return
     frames, positions = said["frames"], said["positions"]
