@@ -7,6 +7,8 @@ signs: such an experiment shows the positive and the negative part one after the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 COARSEST = 8
@@ -27,16 +29,29 @@ def haar_masks(size: int) -> np.ndarray:
     """
     if size < COARSEST or size & (size - 1):
         raise ValueError(f"Haar masks need a power of two from {COARSEST} pixels along each axis, not {size}")
+    scales = [COARSEST << power for power in range((size // COARSEST).bit_length())]
+    return nested_masks({scale: (_functions(size, scale, sign=False), _functions(size, scale, sign=True)) for scale in scales})
+
+
+def nested_masks(functions: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The mask of every coefficient of a nested layout, float32 (size * size, size, size).
+
+    Parameters
+    ----------
+    functions : mapping
+        Mean and detail functions, (scale, size) each, of every scale from the coarsest.
+    """
+    size = functions[COARSEST][0].shape[1]
     masks = np.zeros((size, size, size, size), dtype=np.float32)
-    approximation = _functions(size, COARSEST, sign=False)
-    masks[:COARSEST, :COARSEST] = _products(approximation, approximation)
+    mean, _ = functions[COARSEST]
+    masks[:COARSEST, :COARSEST] = _products(mean, mean)
     scale = COARSEST
     while scale < size:
-        mean, difference = _functions(size, scale, sign=False), _functions(size, scale, sign=True)
+        mean, detail = functions[scale]
         fine = slice(scale, 2 * scale)
-        masks[fine, :scale] = _products(difference, mean)
-        masks[:scale, fine] = _products(mean, difference)
-        masks[fine, fine] = _products(difference, difference)
+        masks[fine, :scale] = _products(detail, mean)
+        masks[:scale, fine] = _products(mean, detail)
+        masks[fine, fine] = _products(detail, detail)
         scale *= 2
     return masks.reshape(size * size, size, size)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from analysis.ghost.likeness import roughness
 from analysis.ghost.orders import hadamard_places
-from analysis.offline.haar import COARSEST, haar_masks
+from analysis.offline.haar import COARSEST, haar_masks, nested_masks
 
 HAAR, NATURAL, SEQUENCY, DYADIC = "haar", "hadamard", "hadamard-sequency", "hadamard-dyadic"
 _PLACES = {NATURAL: "natural", SEQUENCY: "sequency", DYADIC: "dyadic"}
@@ -81,7 +81,7 @@ def transform_masks(name: str, size: int) -> np.ndarray:
         for row in range(size):
             masks[row] = walsh[row][None, :, None] * walsh[:, None, :]
         return masks.reshape(size * size, size, size)
-    return _wavelet_masks(name, size)
+    return nested_masks(_functions_of_wavelet(name, size))
 
 
 def hadamard_functions(size: int, order: str) -> np.ndarray:
@@ -131,22 +131,6 @@ def zero_scales(coefficients: np.ndarray) -> list[int]:
             found.append(scale)
         scale *= 2
     return found
-
-
-def _wavelet_masks(name: str, size: int) -> np.ndarray:
-    masks = np.zeros((size, size, size, size), np.float32)
-    functions = _functions_of_wavelet(name, size)
-    scale = COARSEST
-    mean = functions[scale][0]
-    masks[:scale, :scale] = np.einsum("iy,jx->ijyx", mean, mean)
-    while scale < size:
-        mean, detail = functions[scale]
-        fine = slice(scale, 2 * scale)
-        masks[fine, :scale] = np.einsum("iy,jx->ijyx", detail, mean)
-        masks[:scale, fine] = np.einsum("iy,jx->ijyx", mean, detail)
-        masks[fine, fine] = np.einsum("iy,jx->ijyx", detail, detail)
-        scale *= 2
-    return masks.reshape(size * size, size, size)
 
 
 def _functions_of_wavelet(name: str, size: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
