@@ -81,11 +81,8 @@ def mistakes(masks: Masks, buckets: np.ndarray) -> list[Mistake]:
     list of Mistake
         Empty if there are none, or if there are fewer than 64 realizations.
     """
-    number = min(len(masks), max(_FEWEST, _MOST_ENTRIES // max(1, masks.shape[1] * masks.shape[2])))
-    if number < _FEWEST or not np.ptp(buckets[:number]) > 0:
-        return []
-    look = _Look(masks, buckets[:number].astype(np.float64))
-    if look.flat_masks:
+    look = _look(masks, buckets)
+    if look is None:
         return []
     found = _wrong_sign(look)
     alignment = _alignment(look)
@@ -97,16 +94,13 @@ def mistakes(masks: Masks, buckets: np.ndarray) -> list[Mistake]:
 
 def unrelated(masks: Masks, buckets: np.ndarray) -> bool:
     """Whether the buckets contain no more information on an image than they would in any other order."""
-    number = min(len(masks), max(_FEWEST, _MOST_ENTRIES // max(1, masks.shape[1] * masks.shape[2])))
-    if number < _FEWEST or not np.ptp(buckets[:number]) > 0:
-        return False
-    look = _Look(masks, buckets[:number].astype(np.float64))
-    return not look.flat_masks and look.certainty(look.given) < _CERTAIN / 2
+    look = _look(masks, buckets)
+    return look is not None and look.certainty(look.given) < _CERTAIN / 2
 
 
 def quick_image(masks: Masks, buckets: np.ndarray, order: np.ndarray) -> np.ndarray | None:
     """The image (H, W) of the realizations `order`, by correlation alone; None if there is none."""
-    order = np.sort(order[: max(_FEWEST, _MOST_ENTRIES // max(1, masks.shape[1] * masks.shape[2]))])
+    order = np.sort(order[: _most(masks)])
     if len(order) < 2:
         return None
     sums, image = np.zeros(len(order)), np.zeros(masks.shape[1:])
@@ -117,6 +111,20 @@ def quick_image(masks: Masks, buckets: np.ndarray, order: np.ndarray) -> np.ndar
     for first in range(0, len(order), step):
         image += np.tensordot(left[first : first + step], masks[order[first : first + step]].astype(np.float32), 1)  # type: ignore[index]
     return image
+
+
+def _look(masks: Masks, buckets: np.ndarray) -> _Look | None:
+    """What the first realizations tell; None if there are too few of them, or if all masks or all buckets are the same."""
+    number = min(len(masks), _most(masks))
+    if number < _FEWEST or not np.ptp(buckets[:number]) > 0:
+        return None
+    look = _Look(masks, buckets[:number].astype(np.float64))
+    return None if look.flat_masks else look
+
+
+def _most(masks: Masks) -> int:
+    """How many realizations are used."""
+    return max(_FEWEST, _MOST_ENTRIES // max(1, masks.shape[1] * masks.shape[2]))
 
 
 class _Look:
