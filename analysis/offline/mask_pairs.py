@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from analysis.techniques.ghost.mask_pairs import difference_error, normalised_difference
+
 _ALIKE = 1e-3
 """Relative to the range of the masks: complements add up to the same everywhere."""
 
@@ -44,13 +46,13 @@ def difference(buckets: np.ndarray, errors: np.ndarray | None) -> tuple[np.ndarr
     buckets = buckets.astype(np.float64)
     plus, minus = buckets.T
     total = plus + minus
+    lit = total > 0
+    unit = float(total[lit].mean()) if lit.any() else np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.where(total > 0, np.nanmean(np.where(total > 0, total, np.nan)) / total, np.nan)
-        made = (plus - minus) * scale
+        made = np.where(lit, normalised_difference(plus, minus, unit), np.nan)
         if errors is None:
             return made, None
-        error = 2 * scale * np.hypot(minus * errors[:, 0], plus * errors[:, 1]) / total
-    return made, error
+        return made, np.where(lit, difference_error(plus, minus, errors[:, 0], errors[:, 1], unit), np.nan)
 
 
 def signed(masks: np.ndarray, complement: np.ndarray | None = None) -> np.ndarray:

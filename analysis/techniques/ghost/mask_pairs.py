@@ -10,6 +10,18 @@ COMPLEMENT = "complement_index"
 """Column of a batch with the mask that is subtracted."""
 
 
+def normalised_difference(plus: np.ndarray, minus: np.ndarray, unit: float) -> np.ndarray:
+    """(plus - minus) / (plus + minus) of buckets of masks and their complements (M,), times a typical sum of both."""
+    return (plus - minus) * unit / (plus + minus)
+
+
+def difference_error(
+    plus: np.ndarray, minus: np.ndarray, plus_error: np.ndarray, minus_error: np.ndarray, unit: float
+) -> np.ndarray:
+    """Standard errors of the same, (M,)."""
+    return np.asarray(2 * unit * np.hypot(minus * plus_error, plus * minus_error) / (plus + minus) ** 2)
+
+
 class MaskPairs:
     """Joins the realizations of one run as they arrive.
 
@@ -43,10 +55,10 @@ class MaskPairs:
         columns = {name: column[firsts + 1] for name, column in joined.columns.items()}
         columns[COMPLEMENT] = columns["mask_index"]
         columns["mask_index"] = joined.columns["mask_index"][firsts]
-        columns["bucket"] = (plus - minus) * self._total / total
+        columns["bucket"] = normalised_difference(plus, minus, self._total)
         if "error" in columns:
             errors = joined.columns["error"]
-            columns["error"] = 2 * self._total * np.hypot(minus * errors[firsts], plus * errors[firsts + 1]) / total**2
+            columns["error"] = difference_error(plus, minus, errors[firsts], errors[firsts + 1], self._total)
         return Batch(number[firsts + 1], columns, joined.received[firsts + 1]), alone
 
     def rest(self) -> np.ndarray:
