@@ -219,7 +219,7 @@ def replay(
         str | None, typer.Option(help="Reconstruct with another mask set, such as a measured one; `ghostbeam masks list`.")
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Recompute what is stored and compare every bit.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    as_json: _Json = False,
 ) -> None:
     """Reconstruct a stored run again, as a new derived run; or verify stored reconstructions bit by bit.
 
@@ -235,14 +235,14 @@ def replay(
 
 _MasksName = Annotated[str | None, typer.Option(help="Data set with the masks, such as entry/data/masks.")]
 _BucketsName = Annotated[str | None, typer.Option(help="Data set with the buckets.")]
-_Shape = Annotated[str | None, typer.Option(help="Rows x columns of a mask, such as 32x32, where the file does not say it.")]
+_Shape = Annotated[str | None, typer.Option(help="Rows x columns of a mask, such as 32x32, if the file does not contain them.")]
 _Transform = Annotated[
     str | None,
-    typer.Option(help="Of which `coefficients` are: haar, hadamard, hadamard-sequency, hadamard-dyadic, legall, db2, ..."),
+    typer.Option(help="The transform of `coefficients`: haar, hadamard, hadamard-sequency, hadamard-dyadic, legall, db2, ..."),
 ]
 _Mend = Annotated[
     list[str] | None,
-    typer.Option(help="Mend a mistake in masks and buckets, such as invert-masks or shift=1; may be given several times."),
+    typer.Option(help="Correct a mistake in masks and buckets, such as invert-masks or shift=1; may be given several times."),
 ]
 
 
@@ -252,7 +252,8 @@ def reconstruct(
         str,
         typer.Argument(
             metavar="FILE|UID",
-            help="NPZ or HDF5 with masks and buckets; or a run: five or more of its uid's first characters, or `last`.",
+            help="A file or folder with masks and buckets, see docs/how_to_ingest.md; or a run: five or more of its uid's first "
+            "characters, or `last`.",
         ),
     ],
     method: Annotated[str, typer.Option("--method", "-m", help="Reconstruct by this method.")] = "n2g",

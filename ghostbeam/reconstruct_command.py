@@ -138,7 +138,9 @@ def _read(config: GhostbeamConfig, source: str, fraction: float, masks: str | No
     if path.exists() or path.suffix.lower() in _FILE_SUFFIXES or len(path.parts) > 1:
         return from_file(path, fraction=fraction, hints=replace(hints, masks=masks), mend=mend)
     if hints != Hints():
-        raise IngestError(f"{source} is a run, which says itself what its buckets are: leave out all such options but --mend")
+        raise IngestError(
+            f"{source} is a run, whose masks and buckets are known: leave out --buckets, --shape, --transform and --pairs"
+        )
     identity = None if masks is None else whole_identity(config.state_dir, masks)
     return from_log(config.state_dir, source, fraction=fraction, mask_set=identity, mend=mend)
 
