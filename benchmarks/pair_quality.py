@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from analysis.imaging.noisy_training import STEPS
 from analysis.pairs.filters import best_gaussian, non_local_means_filter, total_variation_filter
-from analysis.pairs.network import STEPS
 from analysis.pairs.network_method import train_network
 from analysis.pairs.prepared import Pair
 from analysis.pairs.trust import trust

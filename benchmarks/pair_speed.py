@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import torch
 
-from analysis.pairs.network import STEPS
+from analysis.imaging.noisy_training import STEPS
 from analysis.pairs.network_method import train_network
 from benchmarks._common import Claim, arguments_parser, report
 from benchmarks._frame_pairs import WITHOUT_BM3D, bm3d_of_sum, error_db, has_bm3d, noisy_pair, truth_of

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 
 from analysis.imaging.camera_noise import CameraNoise
+from analysis.imaging.noisy_training import STEPS
 from analysis.radiographs.correlation import correlation_by_differences
 from analysis.radiographs.kernel import decorrelated, kernel_of
 from analysis.radiographs.neighbour_noise import refusal_of_blind_spots
-from analysis.radiographs.noise2self import STEPS, train
+from analysis.radiographs.noise2self import train
 from benchmarks._common import Claim, arguments_parser, report
 from benchmarks._frame_pairs import WITHOUT_BM3D, has_bm3d
 from sims.radiographs import FlatPanel, moving_bed

@@ -17,9 +17,10 @@ from functools import cache
 import numpy as np
 import torch
 
+from analysis.imaging.noisy_training import STEPS
 from analysis.imaging.projector import ParallelBeam
 from analysis.pairs.network import train as train_pairs
-from analysis.radiographs.noise2self import STEPS, train
+from analysis.radiographs.noise2self import train
 from analysis.tomography.attenuation import attenuation
 from analysis.tomography.fbp import fbp
 from analysis.tomography.sirt import Sirt

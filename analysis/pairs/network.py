@@ -11,16 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.optim.lr_scheduler import OneCycleLR
 
 from analysis.imaging.fixed_network import fixed
-from analysis.imaging.unet import UNet
+from analysis.imaging.noisy_training import PARTS, STEPS, Training, random_part, silent_unet
 
-FEATURES, LEVELS = 12, 2
-CROP = 64
-CROPS = 4  # of a step
-STEPS = 1600
-_RATE = 1e-2
 _CHECKED = 100  # steps whose losses are held against the floor
 _CERTAIN = 3.0  # standard errors
 _HIDDEN = 0.03  # part of the pixels that a blind-spot network guesses at a time
@@ -29,12 +23,9 @@ _HIDDEN = 0.03  # part of the pixels that a blind-spot network guesses at a time
 class Correction(torch.nn.Module):
     """An image and what a network adds to it, at first nothing: with little noise the image itself is nearly right."""
 
-    def __init__(self, network: UNet) -> None:
+    def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()
         self.network = network
-        torch.nn.init.zeros_(network.last.weight)
-        assert network.last.bias is not None
-        torch.nn.init.zeros_(network.last.bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return images (B, 1, H, W)."""
@@ -98,14 +89,12 @@ def train(
         At most; fewer if the loss falls below that of the scene without noise.
     """
     rng = np.random.default_rng(seed)
-    generator = torch.Generator().manual_seed(seed)
     centre = float(np.mean([image.mean() for pair in pairs for image in pair]))
     scale = float(np.mean([image.std() for pair in pairs for image in pair]))
     images = torch.from_numpy(np.array(pairs, dtype=np.float32)).sub_(centre).div_(scale)  # (P, 2, H, W)
     mask = torch.from_numpy(learned.astype(np.float32))
-    network = Correction(UNet(FEATURES, LEVELS, generator))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-2, fused=True)
-    schedule = OneCycleLR(optimiser, _RATE, total_steps=steps)
+    network = Correction(silent_unet(seed))
+    training = Training(network, steps)
     above: list[float] = []  # the floor
     for _ in range(steps):
         given, wanted, weight = _crops(images, mask, rng)
@@ -115,10 +104,7 @@ def train(
             weight = weight * hidden
         made = network(given)
         value = _pearson(made, wanted, weight) if loss == "pearson" else _squared(made, wanted, weight)
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
-        schedule.step()
+        training.step(value)
         if loss != "blind_spot":
             reached = _pearson(made.detach(), wanted, weight)
             above.append(float(reached - (1 - likeness.clamp_min(0.0).sqrt())))
@@ -143,23 +129,12 @@ def _with_hidden(images: torch.Tensor, rng: np.random.Generator) -> tuple[torch.
 
 
 def _crops(images: torch.Tensor, mask: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Inputs, targets and weights (B, 1, h, w): random places, flips, quarter turns and directions."""
-    count, _, height, width = images.shape
-    side = min(CROP, height, width)
-    given, wanted, weight = [], [], []
-    for index in range(CROPS):
-        pair, direction = rng.integers(count), index % 2
-        y, x = rng.integers(height - side + 1), rng.integers(width - side + 1)
-        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-        place = (slice(y, y + side), slice(x, x + side))
-        stack = torch.stack([images[pair, direction][place], images[pair, 1 - direction][place], mask[place]])
-        stack = torch.rot90(stack, turns, (1, 2))
-        if flip:
-            stack = stack.flip(2)
-        given.append(stack[0])
-        wanted.append(stack[1])
-        weight.append(stack[2])
-    batches = (torch.stack(part)[:, None] for part in (given, wanted, weight))
+    """Inputs, targets and weights (B, 1, h, w) of random parts of pairs, in both directions."""
+    parts = []
+    for index in range(PARTS):
+        pair, direction = rng.integers(len(images)), index % 2
+        parts.append(random_part([images[pair, direction], images[pair, 1 - direction], mask], rng))
+    batches = (torch.stack(channel)[:, None] for channel in zip(*parts, strict=True))
     return tuple(batch.contiguous(memory_format=torch.channels_last) for batch in batches)  # type: ignore[return-value]
 
 

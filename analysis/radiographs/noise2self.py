@@ -11,17 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch.optim.lr_scheduler import OneCycleLR
 
 from analysis.imaging.fixed_network import fixed
 from analysis.imaging.held_out import held_out
+from analysis.imaging.noisy_training import PARTS, STEPS, Training, random_part, silent_unet
 from analysis.imaging.repair import filled
-from analysis.imaging.unet import UNet
 
-STEPS = 1600
-_FEATURES, _LEVELS = 12, 2
-_CROP, _CROPS = 64, 4  # pixels, and of a step
-_RATE = 1e-2
 _HIDDEN = 1 / 16  # part of the pixels that is guessed at a time
 _CHECKED = 100  # steps between looks at what was not learned
 _LOOKED = 2**19  # pixels that are looked at then
@@ -35,12 +30,9 @@ class AroundAndMore(torch.nn.Module):
     So the level of a part of an image need not be learned; the normalisation over a crop would take it away.
     """
 
-    def __init__(self, network: UNet) -> None:
+    def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()
         self.network = network
-        torch.nn.init.zeros_(network.last.weight)
-        assert network.last.bias is not None
-        torch.nn.init.zeros_(network.last.bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return images (B, 1, H, W)."""
@@ -124,9 +116,8 @@ def train(images: np.ndarray, seed: int, *, steps: int = STEPS) -> Noise2Self:
     tested = held_out(images.shape[1:], seed)
     learned = torch.from_numpy(known & ~tested)
     looked = _Look(given, torch.from_numpy(known & tested), seed)
-    network = AroundAndMore(UNet(_FEATURES, _LEVELS, torch.Generator().manual_seed(seed)))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-2, fused=True)
-    schedule = OneCycleLR(optimiser, _RATE, total_steps=steps)
+    network = AroundAndMore(silent_unet(seed))
+    training = Training(network, steps)
     rng = np.random.default_rng(seed)
     kept, ended = copy.deepcopy(network.state_dict()), 0
     best: np.ndarray | None = None
@@ -137,10 +128,7 @@ def train(images: np.ndarray, seed: int, *, steps: int = STEPS) -> Noise2Self:
         shown, hidden = with_hidden(wanted, rng)
         weight = weight * hidden
         loss = (weight * (network(shown) - wanted) ** 2).sum() / weight.sum().clamp_min(1.0)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        training.step(loss)
         losses.append(float(loss.detach()))
         if step % _CHECKED == 0 or step == steps:
             errors = looked(network)
@@ -225,15 +213,11 @@ def _offset(denoiser: Noise2Self, images: np.ndarray) -> float:
 
 
 def _crops(images: torch.Tensor, learned: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Parts of images and their weights (B, 1, h, w): random places, flips and quarter turns."""
-    count, height, width = images.shape
-    side = min(_CROP, height, width)
+    """Random parts of images and their weights (B, 1, h, w)."""
     parts = []
-    for _ in range(_CROPS):
-        index, y, x = rng.integers(count), rng.integers(height - side + 1), rng.integers(width - side + 1)
-        place = (index, slice(y, y + side), slice(x, x + side))
-        part = torch.rot90(torch.stack([images[place], learned[place].float()]), int(rng.integers(4)), (1, 2))
-        parts.append(part.flip(2) if rng.integers(2) else part)
+    for _ in range(PARTS):
+        index = rng.integers(len(images))
+        parts.append(random_part([images[index], learned[index]], rng))
     both = torch.stack(parts)
     wanted, weight = both[:, :1], both[:, 1:]
     return wanted.contiguous(memory_format=torch.channels_last), weight.contiguous(memory_format=torch.channels_last)
