@@ -5,13 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from scipy.ndimage import uniform_filter
 
 from analysis.imaging import neighbours
 from analysis.imaging.neighbours import block_correlations, blocks
-
-_LEVEL = 9  # pixels over which the mean of a radiograph is taken
-_STATIC = 1.2  # times the variance of the quieter half of all blocks: what is above moves
+from analysis.radiographs.static_parts import change, static_blocks
 
 
 def refusal_of_blind_spots(frames: np.ndarray, cure: str) -> str | None:
@@ -45,14 +42,11 @@ def refusal_of_blind_spots(frames: np.ndarray, cure: str) -> str | None:
 
 
 def _noise(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """What changes from one radiograph to the next, everywhere as strong if it is noise; 0 where it is unknown."""
+    """What changes from one radiograph to the next."""
     known = np.isfinite(first) & np.isfinite(second)
-    one, other = (np.where(known, image, 0.0).astype(np.float64) for image in (first, second))
-    if not (one.sum() > 0 and other.sum() > 0):
+    if not all(image[known].sum(dtype=np.float64) > 0 for image in (first, second)):
         raise ValueError("some radiographs hold no light, so that their noise cannot be tested: leave them out")
-    other *= one.sum() / other.sum()
-    level = uniform_filter(one + other, _LEVEL)
-    return np.where(known & (level > 0), other - one, 0.0) / np.sqrt(np.where(level > 0, level, 1.0))
+    return change(first, second)
 
 
 def _typical(noises: list[np.ndarray]) -> float:
@@ -60,5 +54,4 @@ def _typical(noises: list[np.ndarray]) -> float:
     details = [np.diff(noise, 2, axis=1) for noise in noises]
     variances = np.concatenate([blocks(one[:-1]).var(axis=1) for one in details])
     correlations = np.concatenate([block_correlations(one[:-1], one[1:]) for one in details])
-    quiet = np.median(variances[variances <= np.median(variances)])
-    return float(np.median(correlations[variances <= _STATIC * quiet]))
+    return float(np.median(correlations[static_blocks(variances)]))

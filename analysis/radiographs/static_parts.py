@@ -28,11 +28,7 @@ class StaticParts:
         before, self._last = self._last, radiograph
         if before is None:
             return
-        known = np.isfinite(before) & np.isfinite(radiograph)
-        first, second = (np.where(known, image, 0.0).astype(np.float64) for image in (before, radiograph))
-        second *= first.sum() / second.sum()
-        level = uniform_filter(first + second, 2 * NEIGHBOURS + 1)
-        noise = np.where(known & (level > 0), second - first, 0.0) / np.sqrt(np.where(level > 0, level, 1.0))
+        noise = change(before, radiograph)
         size = 2 * NEIGHBOURS + 1
         neighbours = uniform_filter(noise, size, mode="constant") * size**2 - noise
         products, variances = _by_block(noise * neighbours), _by_block(noise**2)
@@ -45,9 +41,23 @@ class StaticParts:
         """Correlation with the neighbours within 4 pixels, summed, in percent; NaN before the second radiograph."""
         if self._products is None or self._variances is None:
             return float("nan")
-        quiet = np.median(self._variances[self._variances <= np.median(self._variances)])
-        static = self._variances <= _STATIC * quiet
+        static = static_blocks(self._variances)
         return float(100 * self._products[static].sum() / max(self._variances[static].sum(), 1e-30))
+
+
+def change(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """What changes from one radiograph (H, W) to the next, everywhere as strong if it is noise; 0 where it is unknown (NaN)."""
+    known = np.isfinite(first) & np.isfinite(second)
+    one, other = (np.where(known, image, 0.0).astype(np.float64) for image in (first, second))
+    other *= one.sum() / other.sum()
+    level = uniform_filter(one + other, 2 * NEIGHBOURS + 1)
+    return np.asarray(np.where(known & (level > 0), other - one, 0.0) / np.sqrt(np.where(level > 0, level, 1.0)))
+
+
+def static_blocks(variances: np.ndarray) -> np.ndarray:
+    """In which blocks nothing moves, bool, by the variances of their changes."""
+    quiet = np.median(variances[variances <= np.median(variances)])
+    return np.asarray(variances <= _STATIC * quiet)
 
 
 def _by_block(image: np.ndarray) -> np.ndarray:
