@@ -14,6 +14,7 @@ from analysis.pairs.halves import Halves
 from analysis.pairs.independence import Independence, changed, independence, independence_in_time
 from analysis.pairs.prepared import Pair, prepared, registered
 from analysis.pairs.trust import Denoiser, trust
+from analysis.techniques.made_rows import MadeRows
 from analysis.techniques.pairs.intake import PairIntake
 from analysis.techniques.pairs.layout import Layout
 from analysis.techniques.pairs.methods import MethodInfo
@@ -57,7 +58,7 @@ class PairDenoising:
         self._count = 0
         self._still: Pair | None = None  # the first pair of a static scene
         self._moved = False
-        self._done: list[tuple[int, np.ndarray]] = []
+        self._made = MadeRows(DENOISED)
 
     @property
     def series(self) -> Mapping[str, Quantity]:
@@ -77,11 +78,7 @@ class PairDenoising:
 
     def take_rows(self) -> Batch | None:
         """The denoised pairs since the last call, (B, H, W); None if there are none."""
-        if not self._done:
-            return None
-        numbers, images = zip(*self._done, strict=True)
-        self._done = []
-        return Batch(np.array(numbers, dtype=np.int64), {DENOISED: np.stack(images)}, np.array(numbers, dtype=np.int64))
+        return self._made.take()
 
     def result(self) -> Estimate:
         """The newest pair, denoised; an empty image before the first pairs have arrived."""
@@ -126,7 +123,7 @@ class PairDenoising:
         if self._layout.static and not self._moved:
             self._look_for_motion(number, pair)
         self._newest = (self._count, number, pair, denoised)
-        self._done.append((number, denoised))
+        self._made.add(number, denoised)
 
     def _remark_on(self, halves: Halves, noise: Independence) -> None:
         remarks = [noise.refusal_of_pairs(), noise.doubt(), noise.refusal_of_blind_spots()]

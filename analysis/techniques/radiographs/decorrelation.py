@@ -12,6 +12,7 @@ from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceStore
 from analysis.estimate import Estimate, Quantity, image_quantity
 from analysis.radiographs.static_parts import StaticParts
+from analysis.techniques.made_rows import MadeRows
 from analysis.techniques.radiographs.corrections import Corrections
 from analysis.techniques.radiographs.layout import Layout
 from analysis.techniques.radiographs.options import checked
@@ -23,7 +24,7 @@ _FITS_PERCENT = 10.0  # summed correlation that may be left
 
 def decorrelation_quantities(layout: Layout) -> dict[str, Quantity]:
     """Arrays and figures of an estimate."""
-    what, units = ("transmission", None) if layout.flats else ("counts above dark", "counts")
+    what, units = layout.corrected
     return {
         "radiograph": image_quantity(f"newest radiograph, {what}", layout.shape, units),
         "correlation_percent": Quantity("summed correlation of the noise of neighbours as it was measured", "%"),
@@ -67,7 +68,7 @@ class Decorrelation:
         self._layout = layout
         self._before, self._after = StaticParts(), StaticParts()
         self._newest = np.full(layout.shape, np.nan, dtype=np.float32)
-        self._done: list[tuple[int, np.ndarray]] = []
+        self._made = MadeRows("radiograph")
 
     @property
     def series(self) -> Mapping[str, Quantity]:
@@ -81,16 +82,12 @@ class Decorrelation:
             self._before.add(counts)
             self._after.add(white)
             self._newest = self._white.transmission(white)
-            self._done.append((number, self._newest))
+            self._made.add(number, self._newest)
         self.options["kernel"] = self._white.identity
 
     def take_rows(self) -> Batch | None:
         """The radiographs since the last call; None if there are none."""
-        if not self._done:
-            return None
-        numbers, images = zip(*self._done, strict=True)
-        self._done = []
-        return Batch(np.array(numbers, dtype=np.int64), {"radiograph": np.stack(images)}, np.array(numbers, dtype=np.int64))
+        return self._made.take()
 
     def result(self) -> Estimate:
         """The newest radiograph, and what is left of the correlation in the series so far."""

@@ -89,6 +89,11 @@ class Layout:
         )
 
     @property
+    def corrected(self) -> tuple[str, str | None]:
+        """What the pixels of a corrected radiograph are, and their unit."""
+        return ("transmission", None) if self.flats else ("counts above dark", "counts")
+
+    @property
     def further(self) -> dict[str, str]:
         """Streams with frames beside the series, by what they are for."""
         named = {"darks": self.darks, "flats": self.flats, "static": self.static}

@@ -15,7 +15,7 @@ from analysis.techniques.radiographs.layout import Layout
 
 def mean_quantities(layout: Layout) -> dict[str, Quantity]:
     """Arrays and figures of an estimate."""
-    what, units = ("transmission", None) if layout.flats else ("counts above dark", "counts")
+    what, units = layout.corrected
     return {
         "mean": image_quantity(f"mean {what}", layout.shape, units),
         "dose": Quantity("counts of a pixel in all radiographs so far", "counts"),

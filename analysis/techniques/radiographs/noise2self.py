@@ -11,6 +11,7 @@ from analysis.documents.batch import Batch
 from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceStore
 from analysis.estimate import Estimate, Quantity, image_quantity
+from analysis.techniques.made_rows import MadeRows
 from analysis.techniques.radiographs.blind_spots import BlindSpots
 from analysis.techniques.radiographs.corrections import Corrections
 from analysis.techniques.radiographs.layout import Layout
@@ -39,7 +40,7 @@ _FIGURES = {
 
 def noise2self_quantities(layout: Layout) -> dict[str, Quantity]:
     """Arrays and figures of an estimate."""
-    what, units = ("transmission", None) if layout.flats else ("counts above dark", "counts")
+    what, units = layout.corrected
     return {
         "denoised": image_quantity(f"newest radiograph denoised, {what}", layout.shape, units),
         "radiograph": image_quantity(f"newest radiograph, {what}", layout.shape, units),
@@ -81,7 +82,7 @@ class Denoising:
         self._awaited = min(self.options["radiographs"], layout.expected or self.options["radiographs"])
         self._network: Noise2Self | None = None
         self._newest: tuple[int, np.ndarray, np.ndarray] | None = None  # its number, itself, denoised
-        self._done: list[tuple[int, np.ndarray]] = []
+        self._made = MadeRows("denoised")
 
     @property
     def series(self) -> Mapping[str, Quantity]:
@@ -101,11 +102,7 @@ class Denoising:
 
     def take_rows(self) -> Batch | None:
         """The denoised radiographs since the last call, (B, H, W); None if there are none."""
-        if not self._done:
-            return None
-        numbers, images = zip(*self._done, strict=True)
-        self._done = []
-        return Batch(np.array(numbers, dtype=np.int64), {"denoised": np.stack(images)}, np.array(numbers, dtype=np.int64))
+        return self._made.take()
 
     def result(self) -> Estimate:
         """The newest radiograph, denoised; before the first ones have come an image of nothing."""
@@ -139,4 +136,4 @@ class Denoising:
         assert self._network is not None
         denoised = self._network(image)
         self._newest = (number, image, denoised)
-        self._done.append((number, denoised))
+        self._made.add(number, denoised)
