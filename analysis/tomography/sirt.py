@@ -8,6 +8,15 @@ import torch
 from analysis.imaging.projector import ParallelBeam
 
 
+def weights_of_rays(projector: ParallelBeam, known: np.ndarray) -> torch.Tensor:
+    """One over the length of each ray in the image, (views * bins, Z); 0 where nothing was measured.
+
+    Rays that touch a corner alone are left out, too: one over their length is huge.
+    """
+    lengths = projector.forward(torch.ones(projector.shape[1], 1, dtype=projector.dtype, device=projector.device))
+    return projector.columns(known) * torch.where(lengths > 1e-3, 1 / lengths.clamp_min(1e-3), 0.0)
+
+
 class Sirt:
     """x <- bounded(x + C A' R (b - A x)), with R and C one over the row and column sums of A.
 
@@ -40,13 +49,10 @@ class Sirt:
         self._projector = projector
         self._b = projector.columns(sinograms)
         self._lower, self._upper = lower, upper
-        pixels = projector.shape[1]
-        lengths = projector.forward(torch.ones(pixels, 1, dtype=projector.dtype, device=projector.device))
-        # Rays that touch a corner alone are left out: one over their length is huge.
-        self._rows = projector.columns(known) * torch.where(lengths > 1e-3, 1 / lengths.clamp_min(1e-3), 0.0)
+        self._rows = weights_of_rays(projector, known)
         touched = projector.adjoint((self._rows > 0).to(projector.dtype))
         self._columns = torch.where(touched > 1e-3, 1 / touched.clamp_min(1e-3), 0.0)
-        shape = (pixels, len(sinograms))
+        shape = (projector.shape[1], len(sinograms))
         self._x = (
             torch.zeros(shape, dtype=projector.dtype, device=projector.device) if first is None else projector.columns(first)
         )

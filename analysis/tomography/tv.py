@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from analysis.imaging.projector import ParallelBeam
+from analysis.tomography.sirt import weights_of_rays
 
-_WEIGHTS = 10 ** np.arange(0.0, -4.5, -0.5)  # that are tried, in units of `_scale`
+_WEIGHTS = 10 ** np.arange(0.0, -4.5, -0.5)  # that are tried, times a scale that follows from the data
 _TRIED = 60  # iterations with each
 _LEFT_OUT = 0.1  # part of the rays that tests them
 _BALANCE = 0.1
@@ -55,9 +56,8 @@ class TotalVariation:
         self._lower, self._upper = lower, upper
         kind: dict[str, Any] = {"dtype": projector.dtype, "device": projector.device}
         rays, pixels = projector.shape
-        lengths = projector.forward(torch.ones(pixels, 1, **kind))
         self._known = projector.columns(known)
-        self._rows = self._known * torch.where(lengths > 1e-3, 1 / lengths.clamp_min(1e-3), 0.0) / _BALANCE
+        self._rows = weights_of_rays(projector, known) / _BALANCE
         # a pixel is in four differences
         self._columns = _BALANCE / (projector.adjoint((self._rows > 0).to(projector.dtype)) + 4)
         self._x = torch.zeros(pixels, len(sinograms), **kind) if first is None else projector.columns(first)

@@ -56,11 +56,11 @@ class Tomography:
             raise ValueError(
                 f"{recipe.method} needs flat fields, since attenuation is the logarithm of flat over sample: take flats"
             )
-        width = layout.shape[1]
-        if self._given_centre is not None and not self._given_centre < width:
+        self._size = layout.shape[1]
+        if self._given_centre is not None and not self._given_centre < self._size:
             raise ValueError(
-                f"the option centre of {recipe.method} is {self._given_centre:g}, beside the detector, whose rows have {width} "
-                "pixels"
+                f"the option centre of {recipe.method} is {self._given_centre:g}, beside the detector, whose rows have "
+                f"{self._size} pixels"
             )
         self._corrections = corrections
         self._spots: BlindSpots | None = None
@@ -68,11 +68,11 @@ class Tomography:
             self._spots = BlindSpots(self.options["kernel"], layout, corrections, store, run)
         self._kept = rows_to_keep(layout, self.options)
         self._rows = np.searchsorted(self._kept, rows_of_slices(layout, self.options))
-        self._size = layout.shape[1]
         self._transmission: list[np.ndarray] = []  # the rows that are kept
         self._angles: list[float] = []
         self._slices: np.ndarray | None = None  # of the last estimate on the way
-        self._chosen: tuple[int, float, float] = (0, (self._size - 1) / 2, 0.0)  # centre and weight found with so many views
+        middle = (self._size - 1) / 2 if self._given_centre is None else float(self._given_centre)
+        self._chosen = (0, middle, self._given_weight or 0.0)  # number of views by which centre and weight were found, and both
 
     def update(self, batch: Batch) -> None:
         """Take further radiographs."""
@@ -91,7 +91,7 @@ class Tomography:
         measured = _Measured(np.stack(self._transmission)[:, self._rows], self._angles)
         if len(self._angles) >= 2 * max(self._chosen[0], 8):  # views enough to know it better
             self._chosen = (len(self._angles), *self._choice(measured))
-        centre, weight = self._chosen[1:] if self._chosen[0] else (self._given(self._chosen[1]), self._given_weight or 0.0)
+        _, centre, weight = self._chosen
         if self._method == "fbp":
             return self._estimate(self._fbp(measured, centre), centre)
         solver = self._solver(measured, centre, weight, self._slices)
@@ -128,12 +128,12 @@ class Tomography:
             centre = centre_of_rotation(sinogram, measured.angles)
         weight = self._given_weight
         if weight is None and self._method == "tv":
-            bounds = {name: self.options[name] for name in ("lower", "upper")}
-            weight = best_weight(self._projector(measured, centre), sinogram, known, self._seed, **bounds)
+            weight = best_weight(self._projector(measured, centre), sinogram, known, self._seed, **self._bounds)
         return centre, weight or 0.0
 
-    def _given(self, otherwise: float) -> float:
-        return otherwise if self._given_centre is None else float(self._given_centre)
+    @property
+    def _bounds(self) -> dict[str, float | None]:
+        return {name: self.options[name] for name in ("lower", "upper")}
 
     def _fbp(self, measured: _Measured, centre: float) -> np.ndarray:
         return fbp(measured.sinograms, measured.angles, centre, self._size, self._device)
@@ -142,10 +142,10 @@ class Tomography:
         return ParallelBeam(self._size, measured.angles, self._size, centre, device=self._device)
 
     def _solver(self, measured: _Measured, centre: float, weight: float, first: np.ndarray | None) -> Sirt | TotalVariation:
-        projector, bounds = self._projector(measured, centre), {name: self.options[name] for name in ("lower", "upper")}
+        projector = self._projector(measured, centre)
         if self._method == "tv":
-            return TotalVariation(projector, measured.sinograms, measured.known, weight, first=first, **bounds)
-        return Sirt(projector, measured.sinograms, measured.known, first=first, **bounds)
+            return TotalVariation(projector, measured.sinograms, measured.known, weight, first=first, **self._bounds)
+        return Sirt(projector, measured.sinograms, measured.known, first=first, **self._bounds)
 
     def _estimate(self, slices: np.ndarray, centre: float, residual: float = float("nan")) -> Estimate:
         arrays = {"slice": slices[len(slices) // 2]}
