@@ -24,6 +24,8 @@ from analysis.documents.frames import frame_folders
 from analysis.documents.private import private_file, private_folder, private_secret
 
 API_KEY_VARIABLE = "GHOSTBEAM_TILED_API_KEY"
+STATE_VARIABLE = "GHOSTBEAM_SERVED_STATE_DIR"
+"""Environment variable with the state directory that Tiled's process serves: its exporters have no access to the application."""
 PROFILE = "ghostbeam"
 _TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 # Version 3 tells the client that runs are stored as tables and arrays (`raw[uid]`, `raw[-1]`, partial uids).

@@ -19,7 +19,7 @@ from tiled.config import Config, parse_configs
 from tiled.server.app import build_app_from_config
 from tiled.utils import path_from_uri
 
-from analysis.archive.catalog import api_key, server_configuration_path
+from analysis.archive.catalog import STATE_VARIABLE, api_key, server_configuration_path
 from analysis.archive.dependency_cache import read_signatures_once
 from analysis.archive.frame_entries import MIMETYPE
 from analysis.archive.frames_adapter import frames_adapter
@@ -51,7 +51,7 @@ def main() -> None:
     configuration.authentication.secret_keys = [token_secret(arguments.state_dir)]
     _serve_frames(configuration)
     _make_catalogue(configuration)
-    os.environ["GHOSTBEAM_SERVED_STATE_DIR"] = str(arguments.state_dir)  # for our own exporter
+    os.environ[STATE_VARIABLE] = str(arguments.state_dir)  # for our own exporter
     app = build_app_from_config(configuration)
     read_signatures_once()
     app.state.state_dir = arguments.state_dir  # for our own routes

@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from analysis.archive.catalog import STATE_VARIABLE
 from analysis.documents.log import LogError
 from analysis.offline.export import export_run
-
-STATE_VARIABLE = "GHOSTBEAM_SERVED_STATE_DIR"
-"""Environment variable with the state directory that Tiled's process serves: its exporters have no access to the application."""
 
 
 def run_file(state_dir: Path, uid: str, *, only: str | None = None) -> Path:
