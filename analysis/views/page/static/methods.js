@@ -44,6 +44,7 @@ class Card {
     this.panels = [];
     this.endings = [];
     this.askAgain = 0;
+    this.looking = this.lookAgain = false;
     this.mark = make("span", { className: "mark" });
     this.count = make("span", { className: "count" });
     this.images = make("div", { className: "images" });
@@ -95,13 +96,18 @@ class Card {
     this.foot.append(downloads(told, this.panels), details("all of it", `processed/${this.uid}`));
   }
 
-  /** Show the newest estimate. */
+  /** Show the newest estimate. All arrays come together: calls during a request, one from each array, make one more. */
   async look() {
+    this.lookAgain = this.looking;
+    if (this.looking) return;
+    this.looking = true;
     const entries = new Map(await newest(this.uid).catch(() => [])); // the next one arrives by the websocket
     for (const panel of this.panels) {
       const entry = entries.get(panel.element.dataset.array);
       if (entry) panel.show(entry);
     }
+    this.looking = false;
+    if (this.lookAgain) this.look();
   }
 
   end() {
