@@ -20,8 +20,8 @@ class NetworkDenoiser:
     ----------
     trained : Trained
     still : bool
-        Pairs are turned and flipped in all eight ways, and the mean of what comes of them is taken. That takes eight times as
-        long, and is 0.2 to 0.7 dB better on cells, bars and textures at 500 and 5000 photons.
+        Whether there is only one pair, for which more time is allowed: the network is applied to it in all eight orientations,
+        and the results are averaged. That is 0.2 to 0.7 dB better on cells, bars and textures at 500 and 5000 photons.
     """
 
     trained: Trained

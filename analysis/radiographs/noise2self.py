@@ -52,14 +52,14 @@ class Noise2Self:
     centre, scale : float
         What logarithms are normalised with.
     offset : float
-        What the mean of noisy logarithms is too low by, in the images' units.
+        Added to denoised images, since the mean of noisy logarithms is too low; in the images' units.
     steps : int
-        Steps of the training that count: those after which pixels that are not learned were guessed worse are undone.
+        Steps of the training up to the network that was kept; later ones guessed pixels worse that are not learned.
     heldout_loss : float
-        Mean squared error of the guesses of their logarithms, over the variance of all logarithms: 1 is no better than a flat
-        image.
+        Mean squared error of the guessed logarithms of pixels that are not learned, over the variance of all logarithms: 1 is no
+        better than a flat image.
     learned_loss : float
-        The same of the pixels that were learned.
+        The same for the pixels that were learned.
     """
 
     network: torch.nn.Module
@@ -99,8 +99,8 @@ def logarithms(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def train(images: np.ndarray, seed: int, *, steps: int = STEPS) -> Noise2Self:
     """Train on images (N, H, W) whose noise is white.
 
-    One pixel in ten, in blocks of 16x16, is not learned. Every 100 steps these are guessed; the last network that did so as well
-    as the best one, within chance, is returned: one that went on to learn the noise is not.
+    One pixel in ten, in blocks of 16x16, is not learned. Every 100 steps these are guessed; the last network
+    whose error does not exceed the smallest one beyond chance is returned, and none that went on to learn the noise.
 
     Raises
     ------
@@ -204,7 +204,7 @@ class _Look:
 
 
 def _offset(denoiser: Noise2Self, images: np.ndarray) -> float:
-    """What images (N, H, W) exceed their denoised ones by in the mean.
+    """The mean by which images (N, H, W) exceed their denoised ones.
 
     The mean of the logarithm of a Poisson number of n is too low by 1 / (2 n): by half a count, whatever n.
     """

@@ -24,7 +24,7 @@ class Trust:
     null_structure : float
         What was made of noise alone: its deviation over that of the noise; 0 is flat.
     lattice_peaks : float
-        Peaks in the spectrum that the radiograph has not.
+        Peaks in the spectrum that the radiograph does not have.
     added_texture : float
         Largest power of a band of frequencies over that in the radiograph; sound: up to 1.
     """

@@ -21,7 +21,7 @@ _SMALLEST = 32  # pixels along each side
 
 
 class BlindSpots:
-    """What makes radiographs ready for a network that guesses each pixel from those around it.
+    """Prepares radiographs for a network that guesses each pixel from those around it.
 
     They are decorrelated where a kernel is named, or the run has static frames to measure one with. In any case the noise of
     neighbours is tested: with the first static or flat frames of the run, or else with the radiographs themselves.

@@ -1,4 +1,4 @@
-"""What radiographs are corrected with: dark fields, flat fields and static frames of the same run."""
+"""The corrections of radiographs: dark fields, flat fields and static frames of the same run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Corrections:
     Attributes
     ----------
     closed : bool
-        A radiograph has been corrected: what comes later counts no more.
+        Whether a radiograph has been corrected: later corrections are ignored.
     dark : ndarray, float32, (H, W)
         Mean of the dark frames; 0 without any.
     flat : ndarray, float32, (H, W), or None

@@ -39,7 +39,7 @@ class Layout:
     kernel : str or None
         Identity of the kernel by which the detector's noise is correlated.
     saturation : int or None
-        Counts from which on a pixel is saturated.
+        Counts at which a pixel is saturated.
     pixel_um : float or None
         Size of a pixel on the sample.
     expected : int or None
@@ -66,7 +66,7 @@ class Layout:
         Raises
         ------
         RunRefused
-            If something needed is missing or of another kind than it must be.
+            If something required is missing or of the wrong kind.
         """
         entry = start.get(ENTRY)
         if not isinstance(entry, Mapping):

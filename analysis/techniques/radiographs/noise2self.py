@@ -51,7 +51,7 @@ def noise2self_quantities(layout: Layout) -> dict[str, Quantity]:
 class Denoising:
     """Each radiograph denoised by a network that was trained on the first ones.
 
-    What is made of a radiograph depends on these and on itself alone.
+    The result for a radiograph depends only on these and on the radiograph itself.
 
     Parameters
     ----------
