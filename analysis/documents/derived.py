@@ -6,7 +6,6 @@ process left open, without any difference.
 
 from __future__ import annotations
 
-import math
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from analysis.documents.ledger import Ledger
+from analysis.documents.quantity_keys import quality_figures, quantity_key
 from analysis.documents.recipe import Recipe
 from analysis.documents.row_file import SERIES, RowFile
 from analysis.documents.software import software
@@ -333,21 +333,7 @@ class DerivedRun:
     def _descriptor_doc(self) -> dict[str, Any]:
         data_keys: dict[str, Any] = {}
         for name, quantity in self._quantities.items():
-            kind = "array" if quantity.is_array else "number"
-            data_keys[name] = {"dtype": kind, "shape": list(quantity.shape), "dtype_numpy": quantity.dtype}
-            data_keys[name]["meaning"] = quantity.meaning
-            if quantity.dims:
-                data_keys[name]["dims"] = list(quantity.dims)
-            if quantity.units is not None:
-                data_keys[name]["units"] = quantity.units
-            if quantity.lower_is_better is not None:
-                data_keys[name]["lower_is_better"] = quantity.lower_is_better
-            if quantity.useless_from is not None:
-                data_keys[name]["useless_from"] = quantity.useless_from
-            if quantity.useless_means is not None:
-                data_keys[name]["useless_means"] = quantity.useless_means
-            if quantity.doubtful_from is not None:
-                data_keys[name]["doubtful_from"] = quantity.doubtful_from
+            data_keys[name] = quantity_key(quantity)
         for name, dtype in {self._rows: "<i8", **_NUMBERS}.items():
             kind = "integer" if dtype == "<i8" else "number"
             data_keys[name] = {"dtype": kind, "shape": [], "dtype_numpy": dtype}
@@ -364,34 +350,6 @@ class DerivedRun:
             "configuration": {OBJECT: {"data": {}, "data_keys": {}, "timestamps": {}}},
             "hints": {OBJECT: {"fields": quality_figures(data_keys)}},
         }
-
-
-def array_keys(data_keys: Mapping[str, Any]) -> list[str]:
-    """The arrays of a derived run, from its descriptor's data keys; the main image comes first."""
-    return [key for key, data_key in data_keys.items() if data_key["dtype"] == "array" and len(data_key["shape"]) > 0]
-
-
-def quality_figures(data_keys: Mapping[str, Any]) -> list[str]:
-    """The figures of quality of a derived run, from its descriptor's data keys; the most important one comes first."""
-    return [key for key, data_key in data_keys.items() if data_key.get("lower_is_better") is not None]
-
-
-def is_useless(data_key: Mapping[str, Any], value: float | None) -> bool:
-    """Whether a figure of quality shows that its image is no better than a flat one; an unknown figure shows nothing."""
-    limit = data_key.get("useless_from")
-    if limit is None or value is None or math.isnan(value):
-        return False
-    return bool(value >= limit if data_key["lower_is_better"] else value <= limit)
-
-
-def failed_checks(data_keys: Mapping[str, Any], figures: Mapping[str, Any]) -> list[str]:
-    """The warnings for an estimate, one sentence for each of its checks that failed."""
-    said = []
-    for key, data_key in data_keys.items():
-        limit, value = data_key.get("doubtful_from"), figures.get(key)
-        if limit is not None and value is not None and value >= limit:
-            said.append(f"a check failed: {data_key.get('meaning', key)} {value:.3g}, sound below {limit:g}")
-    return said
 
 
 def _value(name: str, quantity: Quantity, estimate: Estimate) -> Any:

@@ -17,9 +17,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from analysis.documents.derived import array_keys
 from analysis.documents.frames import FrameFile, FramesUnreadable, frame_folders
 from analysis.documents.log import LogReader, log_paths
+from analysis.documents.quantity_keys import array_keys
 from analysis.documents.references import ReferenceDiffers, ReferenceMissing
 from analysis.documents.refusal import RunRefused
 from analysis.documents.streams import PRIMARY

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.derived import PLAN_NAME, DerivedRun, array_keys, derived_start
+from analysis.documents.derived import PLAN_NAME, DerivedRun, derived_start
 from analysis.documents.frames import row_folder
 from analysis.documents.ledger import Ledger
 from analysis.documents.log import LogWriter, log_paths
+from analysis.documents.quantity_keys import array_keys
 from analysis.documents.recipe import Recipe, recipes_of
 from analysis.documents.references import Reference, ReferenceStore
 from analysis.documents.refusal import RunRefused

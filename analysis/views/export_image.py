@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.derived import array_keys, quality_figures
 from analysis.documents.log import LogReader, log_paths
+from analysis.documents.quantity_keys import array_keys, quality_figures
 from analysis.offline.export import newest_estimate
 from analysis.views.scale import show_image
 

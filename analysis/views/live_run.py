@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.derived import array_keys, failed_checks, is_useless, quality_figures
 from analysis.documents.log import LogReader
+from analysis.documents.quantity_keys import array_keys, failed_checks, is_useless, quality_figures
 from analysis.documents.streams import PRIMARY
 from analysis.views.table import table
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.derived import array_keys, quality_figures
 from analysis.documents.log import LogReader, log_paths
+from analysis.documents.quantity_keys import array_keys, quality_figures
 from analysis.documents.streams import PRIMARY
 from analysis.metrics import psnr
 from analysis.offline.ingest_masks import REFERENCE

@@ -9,8 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from analysis.documents.derived import array_keys
 from analysis.documents.log import LogReader
+from analysis.documents.quantity_keys import array_keys
 from analysis.offline.export import newest_estimate
 
 

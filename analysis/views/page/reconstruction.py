@@ -7,9 +7,9 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from analysis.documents.derived import array_keys, failed_checks, is_useless, quality_figures
 from analysis.documents.log import LogReader, Record
 from analysis.documents.log_reader import RunInfo
+from analysis.documents.quantity_keys import array_keys, failed_checks, is_useless, quality_figures
 from analysis.documents.streams import PRIMARY
 
 _POINTS = 250  # of a curve: as many as can be distinguished

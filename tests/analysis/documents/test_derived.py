@@ -9,8 +9,9 @@ import pytest
 from logged import check_documents
 from made_runs import Documents, MadeRun, mask_set
 
-from analysis.documents.derived import DerivedRun, Progress, Standing, array_keys, derived_start, quality_figures
+from analysis.documents.derived import DerivedRun, Progress, Standing, derived_start
 from analysis.documents.ledger import Ledger
+from analysis.documents.quantity_keys import array_keys, quality_figures
 from analysis.documents.recipe import Recipe, derived_uid
 from analysis.estimate import Estimate, Quantity, image_quantity
 
