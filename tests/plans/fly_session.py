@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -12,14 +13,49 @@ import h5py
 import hdf5plugin  # noqa: F401 - the filter that frames are compressed with
 import numpy as np
 from bluesky import RunEngine
+from soft_ioc import SoftIOC, soft_ioc
 
-from beamline.factory import Devices
+from beamline.config import GhostbeamConfig
+from beamline.factory import Devices, connect, make_devices
+from beamline.mask_designs import hadamard, make_plate
 from plans import fly_scan
 from plans.preprocessors import use_devices
 
-NUMBERS = "/entry/instrument/NDAttributes/NDArrayUniqueId"
+IMAGES, NUMBERS = "/entry/data/data", "/entry/instrument/NDAttributes/NDArrayUniqueId"
 SCAN = {"y_um": (-1, 1, 3), "x_um": (-1, 1, 10), "rate_hz": 100.0}
 POINTS = 30
+
+
+def path_of(resource: dict[str, Any]) -> Path:
+    """The file of a stream_resource document."""
+    return Path(unquote(urlparse(resource["uri"]).path))
+
+
+@contextmanager
+def fly_beamline(folder: Path) -> Iterator[tuple[SoftIOC, Devices, GhostbeamConfig]]:
+    """A simulated beamline whose pixel detector draws a pattern, its connected devices, and their configuration."""
+    make_plate("small", hadamard(8), 10.0).save(folder / "plate.npz")
+    with soft_ioc("--frames", "pattern", plate=folder / "plate.npz", speed=1.0) as ioc:
+        config = GhostbeamConfig(
+            epics={"prefix": ioc.prefix},
+            frames_dir=folder / "frames",
+            pixel_detector={"frame_timeout_s": 0.5, "saturation_counts": 4095},
+            beam={"settle_s": 0.05},
+        )
+        devices = make_devices(config)
+        connect(devices, 20)
+        yield ioc, devices, config
+
+
+@contextmanager
+def rested_session(running: tuple[SoftIOC, Devices, GhostbeamConfig]) -> Iterator[FlySession]:
+    """A session that begins without faults and must end with everything at rest."""
+    ioc, devices, _ = running
+    ioc.clear_faults()
+    session = FlySession(devices)
+    yield session
+    ioc.clear_faults()
+    session.check_at_rest()
 
 
 class FlySession:
@@ -41,10 +77,14 @@ class FlySession:
 
     def at_line(self, number: int, act: Callable[[], Any]) -> None:
         """Act once when the first positions of a line have come."""
+        self.once("event_page", lambda doc: doc["data"]["trigger_box_number"][-1] > number * SCAN["x_um"][2], act)
+
+    def once(self, kind: str, has_come: Callable[[dict[str, Any]], bool], act: Callable[[], Any]) -> None:
+        """Act at the first document of a kind that fulfils a condition."""
         done = []
 
         def watch(name: str, doc: dict[str, Any]) -> None:
-            if name == "event_page" and not done and doc["data"]["trigger_box_number"][-1] > number * SCAN["x_um"][2]:
+            if name == kind and not done and has_come(doc):
                 done.append(True)
                 act()
 
@@ -83,12 +123,12 @@ class FlySession:
     @property
     def path(self) -> Path:
         """The file that the documents name."""
-        (uri,) = {doc["uri"] for doc in self.of("stream_resource")}
-        return Path(unquote(urlparse(uri).path))
+        (path,) = set(map(path_of, self.of("stream_resource")))
+        return path
 
     def numbers_in_file(self) -> np.ndarray:
         with h5py.File(self.path, swmr=True) as file:
-            assert len(file["/entry/data/data"]) == len(file[NUMBERS])
+            assert len(file[IMAGES]) == len(file[NUMBERS])
             return file[NUMBERS][: self.announced()]
 
     def check_valid(self) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import h5py
 import hdf5plugin  # noqa: F401 - the filter that frames are compressed with
 import numpy as np
-from fly_session import FlySession
+from fly_session import IMAGES, NUMBERS, FlySession, path_of
 
 from plans import frame_pair_series
 from plans.preprocessors import use_devices
 
-IMAGES, NUMBERS = "/entry/data/data", "/entry/instrument/NDAttributes/NDArrayUniqueId"
 IMAGE, NUMBER = "dual_camera_image", "dual_camera_number"
 
 
@@ -30,14 +28,7 @@ class PairSession(FlySession):
 
     def at_frame(self, number: int, act: Any) -> None:
         """Act once when the documents of so many frames have come."""
-        done = []
-
-        def watch(name: str, doc: dict[str, Any]) -> None:
-            if name == "stream_datum" and not done and doc["indices"]["stop"] >= number:
-                done.append(True)
-                act()
-
-        self.engine.subscribe(watch)
+        self.once("stream_datum", lambda doc: doc["indices"]["stop"] >= number, act)
 
     def stream(self, name: str) -> str:
         """Uid of a stream's descriptor."""
@@ -60,8 +51,8 @@ class PairSession(FlySession):
     def file(self, stream: str = "frames") -> Path:
         """The file that a stream's documents name."""
         resources = {doc["stream_resource"] for doc in self._datums(stream)}
-        (uri,) = {doc["uri"] for doc in self.of("stream_resource") if doc["uid"] in resources}
-        return Path(unquote(urlparse(uri).path))
+        (path,) = {path_of(doc) for doc in self.of("stream_resource") if doc["uid"] in resources}
+        return path
 
     def numbers(self, stream: str = "frames") -> np.ndarray:
         with h5py.File(self.file(stream), swmr=True) as file:

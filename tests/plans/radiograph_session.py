@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import h5py
 import hdf5plugin  # noqa: F401 - the filter that frames are compressed with
 import numpy as np
-from fly_session import FlySession
+from fly_session import IMAGES, FlySession, path_of
 
 from plans import radiograph_series, tomo_scan
 from plans.preprocessors import use_devices
 
-IMAGES, NUMBERS = "/entry/data/data", "/entry/instrument/NDAttributes/NDArrayUniqueId"
 IMAGE, NUMBER = "xray_camera_image", "xray_camera_number"
 
 
@@ -34,14 +32,7 @@ class RadiographSession(FlySession):
 
     def at_angle(self, number: int, act: Callable[[], Any]) -> None:
         """Act once when so many angles have come."""
-        done = []
-
-        def watch(name: str, doc: dict[str, Any]) -> None:
-            if name == "event_page" and not done and doc["data"]["angle_box_number"][-1] >= number:
-                done.append(True)
-                act()
-
-        self.engine.subscribe(watch)
+        self.once("event_page", lambda doc: doc["data"]["angle_box_number"][-1] >= number, act)
 
     def angles(self) -> np.ndarray:
         """All angles by the number of their trigger, which are 1, 2, 3, ..."""
@@ -52,7 +43,7 @@ class RadiographSession(FlySession):
 
     def files(self) -> set[Path]:
         """All files that the documents name."""
-        return {Path(unquote(urlparse(doc["uri"]).path)) for doc in self.of("stream_resource")}
+        return set(map(path_of, self.of("stream_resource")))
 
     def read(self, stream: str, dataset: str) -> np.ndarray:
         """What the documents of a stream announce, from all its files."""
@@ -68,7 +59,7 @@ class RadiographSession(FlySession):
                 assert doc["seq_nums"]["start"] == following
                 following = doc["seq_nums"]["stop"]
             if datums:
-                with h5py.File(Path(unquote(urlparse(resource["uri"]).path)), swmr=True) as file:
+                with h5py.File(path_of(resource), swmr=True) as file:
                     parts.append(file[dataset][: datums[-1]["indices"]["stop"]])
         return np.concatenate(parts)
 

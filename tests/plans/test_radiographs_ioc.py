@@ -5,7 +5,8 @@ import threading
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
-from radiograph_session import IMAGE, IMAGES, NUMBER, NUMBERS, RadiographSession
+from fly_session import IMAGES, NUMBERS
+from radiograph_session import IMAGE, NUMBER, RadiographSession
 from soft_ioc import soft_ioc
 
 from analysis.documents.frames import allow_frames
