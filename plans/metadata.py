@@ -201,7 +201,7 @@ def series_metadata(
         With `pairs` or `radiographs`, whichever the camera takes, telling a reconstruction where it finds frames, and how they
         were taken.
     """
-    camera, entry = request.camera, frames_entry(request)
+    camera, entry = request.camera, _frames_entry(request)
     if isinstance(camera, PairCamera):
         halves = None if camera.halves is None else [list(window) for window in camera.halves]
         technique = "pairs"
@@ -219,7 +219,7 @@ def series_metadata(
 def tomo_scan_metadata(request: TomoRequest, plan_args: dict[str, Any], md: dict[str, Any]) -> dict[str, Any]:
     """Build what `tomo_scan` adds to its start document: what a series of radiographs has, and where the angles are."""
     series, box = request.series, request.trigger_box
-    entry = frames_entry(series) | {
+    entry = _frames_entry(series) | {
         "static": None,
         "angles": {"stream": box.stream, "number": box.keys["number"], "angle": box.keys["angle"]},
         "kernel": _kernel(series),
@@ -239,7 +239,7 @@ def mask_calibration_metadata(request: MaskCalibrationRequest, plan_args: dict[s
     """Build what `mask_calibration` adds to its start document; `plans.mask_calibration` says what is in its entry."""
     stage = request.mask_stage
     plate = stage.plate
-    entry = frames_entry(request.series) | {
+    entry = _frames_entry(request.series) | {
         "mask_set": plate.identity,
         "mask_shape": list(plate.shape),
         "mask_pixel_um": plate.pixel_size_um,
@@ -305,8 +305,8 @@ def _camera_metadata(
     return metadata
 
 
-def frames_entry(request: SeriesRequest) -> dict[str, Any]:
-    """What the entry of any technique says of a camera's frames."""
+def _frames_entry(request: SeriesRequest) -> dict[str, Any]:
+    """The part of every technique's entry that describes the camera's frames."""
     camera = request.camera
     return {
         "frames": {"stream": "frames", "image": camera.image_key, "number": camera.number_key},

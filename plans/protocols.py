@@ -176,7 +176,7 @@ class RadiographCamera(SeriesCamera, Protocol):
 
 @runtime_checkable
 class PairCamera(SeriesCamera, Protocol):
-    """A camera of whose frames the halves, or consecutive ones, are pairs."""
+    """A camera that takes frame pairs: the two halves of a frame, or two consecutive frames."""
 
     halves: tuple[Window, Window] | None
 
@@ -262,6 +262,6 @@ class LineStage(Readable, Stageable, Protocol):
 
 @runtime_checkable
 class RasterStage(LineStage, Protocol):
-    """A stage of which a plan notes where it was at each exposure."""
+    """A stage for raster scans, which record its place at each exposure."""
 
     place: NotedPlace

@@ -52,7 +52,7 @@ def radiograph_series(
     flats : int
         Frames of the light alone, taken next.
     static : int
-        Frames before the series during which, you promise, nothing moves: they tell how noise is correlated.
+        Frames before the series, while nothing may move: the correlation of the noise is measured with them.
     out_um : tuple, optional
         Where the sample stage takes the sample out of the light for flats, (y, x) in um. It is brought back.
     sample_stage : device, optional

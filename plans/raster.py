@@ -29,7 +29,7 @@ def raster_scan(
     recipes: list[str | dict[str, typing.Any]] | None = None,
     md: dict[str, typing.Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Scan the sample point by point with a pencil beam, with the detectors of a ghost scan: the classical rival.
+    """Scan the sample point by point with a pencil beam, with the detectors of a ghost scan, for comparison with it.
 
     Everything is checked where it is called, before anything moves. Each exposure is an event with the place that the sample
     had in its middle. A scan that is stopped is a valid scan of fewer points, whose last line may be short. The shutter ends

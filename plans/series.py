@@ -32,8 +32,8 @@ def static_series(
 ) -> MsgGenerator[str]:
     """Take frames of a scene that stands still.
 
-    Of frame pairs, their mean is a reference for each of them. Of radiographs, the first half goes into the stream "static", with
-    which the correlation of the noise of neighbouring pixels is measured; the second half, in the stream "frames", tells what
+    The mean of frame pairs is a reference for each of them. The first half of radiographs goes into the stream "static", with
+    which the correlation of the noise of neighbouring pixels is measured; the second half, in the stream "frames", shows what
     is left of it after decorrelation.
 
     Parameters

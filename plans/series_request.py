@@ -58,7 +58,7 @@ class SeriesRequest:
         return {stream: num for stream, num in numbers.items() if num}
 
     def series(self, num: int, taken: int, before: int = 0) -> FrameSeries:
-        """Return what the camera is told of so many frames, some of which it has taken already, after those of other files."""
+        """Return the camera's settings for `num` frames, of which its file has `taken`, after `before` frames in other files."""
         return FrameSeries(num, taken, self.exposure_s, 1.0 / self.rate_hz, self.shape, before)
 
 

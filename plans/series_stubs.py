@@ -66,7 +66,7 @@ def declare_frames(request: SeriesRequest) -> MsgGenerator[None]:
 
 
 def take_corrections(request: SeriesRequest, times: int = 0) -> MsgGenerator[None]:
-    """Take darks, then flats, after they have been taken so many times."""
+    """Take darks, then flats, which have been taken `times` times before."""
     if request.darks:
         yield from take_frames(request, DARKS, request.darks, lit=False, before=times * request.darks)
     if request.flats:

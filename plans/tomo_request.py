@@ -77,7 +77,7 @@ class TomoRequest:
         return 1.0 / self.series.rate_hz
 
     def frames(self, before: int) -> TriggeredFrames:
-        """Return what the camera is told of the next round, after so many triggers."""
+        """Return the camera's settings for the next round, after `before` triggers."""
         return TriggeredFrames(self.series.exposure_s, self.period_s, self.series.shape, before)
 
     def sweep(self, angles: np.ndarray) -> Sweep:

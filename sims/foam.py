@@ -18,7 +18,7 @@ class Foam:
     z, y, x, radius : ndarray, (M,)
         Of the bubbles, pixels from the middle of the detector and from the axis.
     attenuation : float
-        Of the cylinder, a pixel.
+        Of the cylinder, 1/pixel.
     """
 
     shape: tuple[int, int]

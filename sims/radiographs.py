@@ -80,7 +80,7 @@ class Discs:
     y, x, radius : ndarray, (M,)
         Pixels, from the middle of the slice.
     attenuation : ndarray, (M,)
-        A pixel.
+        1/pixel.
     """
 
     y: np.ndarray

@@ -36,7 +36,7 @@ class PulseBox(NumpyTyped, Device):
     gate_encoder : str
         State of PC_ENC: the encoder that opens the gate.
     quantities : mapping of str to str
-        The signal of each quantity is the attribute of its name; this is its unit.
+        Name of each captured quantity, which is the attribute of its signal too, and its unit.
     """
 
     stream: str
@@ -73,7 +73,7 @@ class PulseBox(NumpyTyped, Device):
         self._armed_at = 0.0
 
     def _watch(self) -> None:
-        """Look at the records from now on."""
+        """Follow the arming of the box from now on, and let it gate by this encoder when it is staged."""
         self.stage_sigs["encoder"] = self.gate_encoder
         self.armed.subscribe(self._note_arming)
 

@@ -124,7 +124,7 @@ class LineTriggers:
     exposure_s, period_s : float
         Length of a trigger, which is the exposure, and the time from one to the next.
     offsets, signs : tuple of float
-        Of each captured axis: what is added to the dial position, and by what it is multiplied before, to give the user's
+        For each captured axis: what is added to the dial position, and by what it is multiplied before, to give the user's
         position.
     """
 
