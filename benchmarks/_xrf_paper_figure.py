@@ -15,7 +15,7 @@ def draw(
     own: dict[str, dict[str, tuple[float, float]]],
 ) -> None:
     """Draw the images of all methods (columns) at all doses (rows), and the truth."""
-    doses = {"reference": "32 exposures", "100": "100 %", "12": "12.9 %", "2": "2.6 %"}
+    doses = {"reference": "", "100": "100 %", "12": "12.9 %", "2": "2.6 %"}
     figure = Figure(figsize=(3.4 * (len(images) + 1), 1.9 * len(doses)), layout="constrained")
     grid = figure.subplots(len(doses), len(images) + 1, squeeze=False)
     top = float(truth.max())
@@ -23,7 +23,7 @@ def draw(
         row[0].set_axis_off()
         row[0].text(0.5, 0.5, name, ha="center", va="center", transform=row[0].transAxes)
         for axes, (method, made) in zip(row[1:], images.items(), strict=True):
-            told = "" if dose == "reference" else ", {:.2f} dB, {:.3f}".format(*own[method][dose])
+            told = ", 32 exposures" if dose == "reference" else ", {:.2f} dB, {:.3f}".format(*own[method][dose])
             axes.set_title(f"{method}{told}", fontsize="small")
             axes.imshow(made[dose], cmap="gray", vmin=0, vmax=top)
             axes.set_xticks([])
