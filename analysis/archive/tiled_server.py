@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import socket
 import sys
@@ -76,6 +77,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
         await super().startup(sockets)
+        gc.freeze()  # else each full collection goes through all modules, and every ten seconds all requests wait for it (0.25 s)
         niceness = min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
         for thread in os.listdir("/proc/self/task"):  # Linux has a niceness per thread
             with contextlib.suppress(ProcessLookupError):
