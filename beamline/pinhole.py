@@ -13,6 +13,8 @@ from beamline.numpy_types import NumpyTyped
 class Pinhole(NumpyTyped, EpicsSignal):
     """Brought into the beam with 1, and out of it with 0.
 
+    `unstage` brings it out as well. The RunEngine calls that at the end of every plan, even a halted one.
+
     Parameters
     ----------
     size_um : float
@@ -28,3 +30,13 @@ class Pinhole(NumpyTyped, EpicsSignal):
     def set(self, value: int, **kwargs: Any) -> StatusBase:
         """Move it; done when the PV says that it is there."""
         return super().set(value, timeout=self.move_timeout_s, **kwargs)
+
+    def stage(self) -> list[object]:
+        """Return this device; nothing moves."""
+        return [self]
+
+    def unstage(self) -> list[object]:
+        """Bring it out of the beam without waiting, if it is in; return this device."""
+        if self.get():
+            self.put(0, wait=False)
+        return [self]

@@ -13,22 +13,26 @@ import numpy as np
 from analysis.masks.difference import differences
 from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
 from analysis.views.mask_figure import draw_difference, draw_mask_set
-from analysis.views.masks import MaskSetUnknown, MaskUse, load_mask_set, mask_figures, out_of_tolerance, uses
+from analysis.views.masks import MaskSetUnknown, MaskUse, load_mask_set, mask_figures, out_of_tolerance, uses, whole_identity
 from analysis.views.table import table
 
 _NAMED = 30
 
 
 def list_mask_sets(state_dir: Path, *, as_json: bool) -> None:
-    """Print all mask sets in the state directory, with what was made with each."""
-    used, rows = uses(state_dir), []
+    """Print all mask sets in the state directory, with what was made with each; those that cannot be read are named."""
+    used, rows, unreadable = uses(state_dir), [], []
     for identity in MaskStore(state_dir).identities():
-        masks = load_mask_set(state_dir, identity)
-        rows.append({**_about(masks), **_counted(used.get(identity))})
+        try:
+            masks = load_mask_set(state_dir, identity)
+        except MaskSetUnknown as error:
+            unreadable.append(str(error))
+        else:
+            rows.append({**_about(identity, masks), **_counted(used.get(identity))})
     if as_json:
-        print(json.dumps({"mask_sets": rows}))
+        print(json.dumps({"mask_sets": rows, "unreadable": unreadable}))
         return
-    if not rows:
+    if not rows and not unreadable:
         print(f"no mask set in {state_dir} yet: a session saves that of its plate")
         return
     head = ("mask set", "name", "masks", "pixels", "um", "measured by", "scans", "reconstructions")
@@ -45,7 +49,7 @@ def list_mask_sets(state_dir: Path, *, as_json: bool) -> None:
         )
         for row in rows
     ]
-    print("\n".join(table([head, *lines])))
+    print("\n".join([*table([head, *lines]), *unreadable]))
 
 
 def show_mask_set(
@@ -58,8 +62,8 @@ def show_mask_set(
     MaskSetUnknown
         If none, or more than one, is meant.
     """
-    masks = load_mask_set(state_dir, mask_set)
-    identity = masks.identity
+    identity = whole_identity(state_dir, mask_set)
+    masks = load_mask_set(state_dir, identity)
     outside = out_of_tolerance(masks, shift, departure)
     design = None
     if masks.design is not None:
@@ -70,10 +74,16 @@ def show_mask_set(
     use = uses(state_dir).get(identity)
     figures = {name: None if math.isnan(value) else value for name, value in mask_figures(masks).items()}
     if as_json:
-        told = {**_about(masks), **_counted(use), "figures": figures, "out_of_tolerance": outside, "picture": str(picture)}
+        told = {
+            **_about(identity, masks),
+            **_counted(use),
+            "figures": figures,
+            "out_of_tolerance": outside,
+            "picture": str(picture),
+        }
         print(json.dumps(told))
         return
-    for line in _story(masks, use, figures, outside):
+    for line in _story(identity, masks, use, figures, outside):
         print(line)
     print(f"  picture          {picture}")
 
@@ -86,13 +96,14 @@ def compare_mask_sets(state_dir: Path, first: str, second: str, *, output: Path,
     MaskSetUnknown
         If none, or more than one, is meant, or their masks are not alike.
     """
+    first, second = whole_identity(state_dir, first), whole_identity(state_dir, second)
     a, b = load_mask_set(state_dir, first), load_mask_set(state_dir, second)
     if a.patterns.shape != b.patterns.shape:
         raise MaskSetUnknown(
             f"the sets have masks (M, H, W) = {a.patterns.shape} and {b.patterns.shape}: choose two of one plate"
         )
     found = differences(a.patterns, b.patterns)
-    picture = _place(output, f"{a.identity[:12]}_{b.identity[:12]}")
+    picture = _place(output, f"{first[:12]}_{second[:12]}")
     draw_difference(picture, a, b)
     shift = np.stack([found["shift_y_px"], found["shift_x_px"]])
     middle = [float(np.nanmedian(one)) if np.isfinite(one).any() else None for one in shift]
@@ -108,7 +119,7 @@ def compare_mask_sets(state_dir: Path, first: str, second: str, *, output: Path,
     if as_json:
         print(json.dumps(told))
         return
-    print(f"{a.name} ({a.identity[:12]}) and {b.name} ({b.identity[:12]}), {told['masks']} masks:")
+    print(f"{a.name} ({first[:12]}) and {b.name} ({second[:12]}), {told['masks']} masks:")
     print(f"  difference       {told['rms']:.3g} of transmission, root mean square")
     if told["contrast"] is not None:
         print(f"  contrast         {told['contrast']:.3g} of the first's")
@@ -117,9 +128,9 @@ def compare_mask_sets(state_dir: Path, first: str, second: str, *, output: Path,
     print(f"  picture          {picture}")
 
 
-def _about(masks: MaskSet) -> dict[str, Any]:
+def _about(identity: str, masks: MaskSet) -> dict[str, Any]:
     return {
-        "identity": masks.identity,
+        "identity": identity,
         "name": masks.name,
         "masks": len(masks.patterns),
         "shape": list(masks.patterns.shape[1:]),
@@ -133,11 +144,11 @@ def _counted(use: MaskUse | None) -> dict[str, list[str]]:
     return {"scans": use.scans if use else [], "reconstructions": use.reconstructions if use else []}
 
 
-def _story(masks: MaskSet, use: MaskUse | None, figures: dict[str, float | None], outside: list[int]) -> list[str]:
+def _story(identity: str, masks: MaskSet, use: MaskUse | None, figures: dict[str, float | None], outside: list[int]) -> list[str]:
     number, height, width = masks.patterns.shape
     lines = [
         f"{masks.name}: {number} masks of {height}x{width} pixels of {masks.pixel_size_um:g} um",
-        f"  identity         {masks.identity}",
+        f"  identity         {identity}",
     ]
     if masks.design is not None:
         lines += [f"  designed as      {masks.design}", f"  measured by      {', '.join(masks.runs)}"]

@@ -28,7 +28,7 @@ from plans.mask_calibration_stubs import mask_calibration_run
 from plans.metadata import mask_calibration_metadata
 from plans.preprocessors import checked_plan
 from plans.request import check_md
-from plans.series_stubs import series_arguments
+from plans.series_stubs import frame_arguments
 
 
 @checked_plan
@@ -110,10 +110,8 @@ def mask_calibration(
         "camera": request.series.camera.name,
         "mask_stage": request.mask_stage.name,
         "masks": request.mask_stage.plate.name,
-        **series_arguments(request.series, exposure_s),
         "indices": None if indices is None else request.order,
         "exposures": request.exposures,
+        **frame_arguments(request.series, exposure_s),
     }
-    for other in ("num", "sample_stage", "recipes"):
-        del plan_args[other]
     return mask_calibration_run(request, mask_calibration_metadata(request, plan_args, user_md))

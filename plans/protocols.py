@@ -186,8 +186,8 @@ class PairCamera(SeriesCamera, Protocol):
 
 
 @runtime_checkable
-class PencilBeam(Movable, HasName, Protocol):
-    """A pinhole that is brought into the beam with 1, and out of it with 0."""
+class PencilBeam(Movable, Stageable, HasName, Protocol):
+    """A pinhole that is brought into the beam with 1, and out of it with 0 or when it is unstaged."""
 
     size_um: float
 

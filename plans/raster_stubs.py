@@ -41,7 +41,12 @@ def raster_run(request: RasterRequest, md: dict[str, Any]) -> MsgGenerator[str]:
         yield from bps.abs_set(pinhole, 1, wait=True)
         return (yield from measure())
 
-    return (yield from bpp.finalize_wrapper(with_pinhole(), bps.abs_set(pinhole, 0, wait=True)))
+    def moved_out() -> MsgGenerator[None]:
+        yield from bps.abs_set(pinhole, 0, wait=True)
+
+    guarded = bpp.finalize_wrapper(with_pinhole(), moved_out())
+    # Staged because the RunEngine unstages devices even when it is halted and skips all cleanup.
+    return (yield from bpp.stage_wrapper(guarded, [pinhole]))
 
 
 def _points(request: RasterRequest) -> Iterator[MsgGenerator[bool]]:

@@ -35,17 +35,24 @@ def series_run(request: SeriesRequest, md: dict[str, Any]) -> MsgGenerator[str]:
 
 
 def series_arguments(request: SeriesRequest, exposure_s: float | None) -> dict[str, Any]:
-    """Return what all plans with series of frames were asked for, for the start document; the exposure as it was given."""
+    """Return what all plans with a series of frames were asked for, for the start document; the exposure as it was given."""
     return {
         "num": request.num,
+        **frame_arguments(request, exposure_s),
+        "sample_stage": getattr(request.stage, "name", None),
+        "recipes": request.recipes or None,
+    }
+
+
+def frame_arguments(request: SeriesRequest, exposure_s: float | None) -> dict[str, Any]:
+    """Return what a plan was asked for about its frames, darks and flats."""
+    return {
         "rate_hz": request.rate_hz,
         "exposure_s": exposure_s,
         "darks": request.darks,
         "flats": request.flats,
         "out_um": None if request.out_um is None else list(request.out_um),
-        "sample_stage": getattr(request.stage, "name", None),
         "shutter": getattr(request.shutter, "name", None),
-        "recipes": request.recipes or None,
     }
 
 

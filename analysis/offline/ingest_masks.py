@@ -28,7 +28,7 @@ Documents = Iterator[tuple[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True, eq=False)
-class MaskRun:
+class MaskFileRun:
     """A run of a file with masks and buckets.
 
     Attributes
@@ -97,7 +97,7 @@ class MaskRun:
         }
 
 
-def mask_run(path: Path, *, fraction: float = 1.0, hints: Hints = Hints(), mend: Sequence[str] = ()) -> MaskRun:  # noqa: B008
+def mask_run(path: Path, *, fraction: float = 1.0, hints: Hints = Hints(), mend: Sequence[str] = ()) -> MaskFileRun:  # noqa: B008
     """Read a file with masks and buckets, and mend what is said to be wrong.
 
     Parameters
@@ -124,7 +124,7 @@ def mask_run(path: Path, *, fraction: float = 1.0, hints: Hints = Hints(), mend:
     order = measured.order[: math.ceil(fraction * len(measured.order))]
     measured = _held_against_reference(measured, order)
     places = np.zeros((len(measured.masks), 2))
-    return MaskRun(MaskSet(path.stem, measured.masks, places, measured.pixel_size_um or 1.0), measured, order, path.name)
+    return MaskFileRun(MaskSet(path.stem, measured.masks, places, measured.pixel_size_um or 1.0), measured, order, path.name)
 
 
 def _mended(measured: Measurement, mend: Sequence[str]) -> Measurement:

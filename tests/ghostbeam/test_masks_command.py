@@ -110,3 +110,12 @@ def test_what_makes_no_sense_is_said(state: Path) -> None:
     ):
         done = CliRunner().invoke(app, ["masks", *arguments])
         assert isinstance(done.exception, CatalogError) and words in str(done.exception)
+
+
+def test_a_damaged_mask_set_hides_no_other(state: Path) -> None:
+    intact, damaged = MaskStore(state).save(DESIGNED), MaskStore(state).save(mask_set(100, (4, 4)))
+    MaskStore(state).path(damaged).write_bytes(b"damaged")
+    told = called("list")
+    assert [row["identity"] for row in told["mask_sets"]] == [intact]
+    assert len(told["unreadable"]) == 1 and damaged in told["unreadable"][0]
+    assert damaged in CliRunner().invoke(app, ["masks", "list"]).stdout

@@ -220,6 +220,18 @@ def test_a_raster_scan_measures_each_point_with_the_pencil_beam(session, mode, l
     assert here.sample_stage.x.velocity.get() == 2.0
 
 
+@pytest.mark.parametrize("ending", ["abort", "halt"])
+def test_the_pinhole_leaves_the_beam_and_the_shutter_closes_however_a_raster_scan_ends(session, ending):
+    here = session.devices
+    session.once("event", lambda doc: doc["seq_num"] == 2, lambda: session.pause(defer=False))
+    points = {"y_um": (0, 0, 1), "x_um": (-15, 15, 4), "exposure": 0.5}
+    with pytest.raises(RunEngineInterrupted):
+        session.engine(raster_scan([here.diode], here.sample_stage, **points, pinhole=here.pinhole, shutter=here.shutter))
+    assert here.pinhole.get() == 1
+    getattr(session.engine, ending)()
+    assert session.comes_true(lambda: here.pinhole.get() == 0 and not here.shutter.is_open)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

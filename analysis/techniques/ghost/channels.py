@@ -10,7 +10,7 @@ import numpy as np
 from analysis.estimate import Estimate, Quantity
 from analysis.ghost import Estimate as GhostEstimate
 from analysis.ghost import Reconstructor
-from analysis.techniques.ghost.incident import INCIDENT
+from analysis.techniques.ghost.incident import DOSE_FIGURES
 
 MASK_DRIFT = {
     "mask_drift_px": Quantity("movement of the masks against the sample during the scan", "pixel"),
@@ -31,7 +31,7 @@ def channel_quantities(channels: Sequence[str], shape: tuple[int, int], units: s
         **{f"heldout_loss_{channel}": Quantity(f"held-out loss of {channel}") for channel in channels},
         **MASK_DRIFT,
         "dose": Quantity("monitor counts so far", "counts"),
-        **INCIDENT,
+        **DOSE_FIGURES,
     }
 
 

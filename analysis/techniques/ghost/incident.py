@@ -6,8 +6,9 @@ import numpy as np
 
 from analysis.documents.batch import Batch
 from analysis.estimate import Quantity
+from analysis.techniques.ghost.mask_pairs import COMPLEMENT, COMPLEMENT_INCIDENT, INCIDENT
 
-INCIDENT = {
+DOSE_FIGURES = {
     "photons_per_pixel": Quantity("incident photons on a pixel of the sample so far, mean", "photons"),
     "peak_photons": Quantity("incident photons on the brightest pixel in one exposure, mean", "photons"),
 }
@@ -33,13 +34,17 @@ class IncidentPhotons:
         self._count, self._dose = 0, 0.0
 
     def add(self, batch: Batch) -> None:
-        """Take the columns incident, mask_index and dose of further realizations."""
-        light, index = batch.columns["incident"], batch.columns["mask_index"]
+        """Take the columns incident, mask_index and dose of further realizations, and of pairs also those of the complements."""
+        columns = batch.columns
+        light, index = columns[INCIDENT], columns["mask_index"]
+        if COMPLEMENT in columns:  # in the order of the realizations
+            light = np.column_stack([light, columns[COMPLEMENT_INCIDENT]]).ravel()
+            index = np.column_stack([index, columns[COMPLEMENT]]).ravel()
         self._light = _continued(self._light, light)
         self._through = _continued(self._through, light * self._mean[index])
         self._peaks = _continued(self._peaks, light * self._highest[index])
-        self._count += len(batch)
-        self._dose = float(batch.columns["dose"][-1])
+        self._count += len(light)
+        self._dose = float(columns["dose"][-1])
 
     @property
     def figures(self) -> dict[str, float]:
@@ -48,7 +53,7 @@ class IncidentPhotons:
         Realizations that were not used have lit the sample as well: they count by their monitor, with the mean transmission.
         """
         if not self._light > 0:
-            return dict.fromkeys(INCIDENT, float("nan"))
+            return dict.fromkeys(DOSE_FIGURES, float("nan"))
         total = self._per_count * self._dose * self._through / self._light / self._pixels
         return {"photons_per_pixel": total, "peak_photons": self._peaks / self._count / self._pixels}
 

@@ -17,7 +17,7 @@ import numpy as np
 from analysis.documents.batch import Batch
 from analysis.documents.ledger import MAX_DETAILS, Ledger
 from analysis.documents.streams import PRIMARY, Numbered, Streams, gaps
-from analysis.techniques.ghost.mask_pairs import MaskPairs
+from analysis.techniques.ghost.mask_pairs import INCIDENT, MaskPairs
 from analysis.techniques.ghost.rows import (
     BEAM_LOST_FRACTION,
     GOOD,
@@ -46,6 +46,7 @@ class Realizations:
     bucket : float64, corrected for dark counts and incident beam; (B, C) in a run of spectra, one for each chemical element.
     error : float64, standard error of the bucket; only if the run has errors, or spectra.
     incident : float64, photons on the area of the mask; only if the run tells how many a monitor count stands for.
+    complement_incident : float64, the same of the complement, in a run of pairs.
     dose : float64, monitor counts up to and including this realization, used or not; NaN without a monitor.
 
     Parameters
@@ -237,7 +238,7 @@ class Realizations:
         if error is not None:
             columns["error"] = error
         if self.spec.counts_photons:
-            columns["incident"] = net_monitor(used, self.spec, dark) * (self.spec.photons_per_monitor_count or 1.0)
+            columns[INCIDENT] = net_monitor(used, self.spec, dark) * (self.spec.photons_per_monitor_count or 1.0)
         batch: Batch | None = Batch(used["number"], columns, received[good])
         realizations = 1
         if self._pairs is not None and batch is not None:

@@ -9,6 +9,9 @@ from analysis.documents.batch import Batch
 COMPLEMENT = "complement_index"
 """Column of a batch with the mask that is subtracted."""
 
+INCIDENT, COMPLEMENT_INCIDENT = "incident", "complement_incident"
+"""Columns with the photons of each realization; of a pair, those of the mask and those of its complement."""
+
 
 def normalised_difference(plus: np.ndarray, minus: np.ndarray, unit: float) -> np.ndarray:
     """(plus - minus) / (plus + minus) of buckets of masks and their complements (M,), times a typical sum of both."""
@@ -55,6 +58,9 @@ class MaskPairs:
         columns = {name: column[firsts + 1] for name, column in joined.columns.items()}
         columns[COMPLEMENT] = columns["mask_index"]
         columns["mask_index"] = joined.columns["mask_index"][firsts]
+        if INCIDENT in columns:
+            columns[COMPLEMENT_INCIDENT] = columns[INCIDENT]
+            columns[INCIDENT] = joined.columns[INCIDENT][firsts]
         columns["bucket"] = normalised_difference(plus, minus, self._total)
         if "error" in columns:
             errors = joined.columns["error"]

@@ -17,7 +17,7 @@ from analysis.ghost import Reconstructor, make_reconstructor
 from analysis.ghost.chosen_masks import ChosenMasks
 from analysis.ghost.mistakes import mistakes
 from analysis.techniques.ghost.channels import MASK_DRIFT, channel_quantities, joint_estimate, joint_options
-from analysis.techniques.ghost.incident import INCIDENT, IncidentPhotons
+from analysis.techniques.ghost.incident import DOSE_FIGURES, IncidentPhotons
 from analysis.techniques.ghost.intake import Realizations
 from analysis.techniques.ghost.mask_pairs import COMPLEMENT
 from analysis.techniques.ghost.mask_sets import KIND, MASK_SET, MaskSet, checked_identity
@@ -83,7 +83,7 @@ class GhostRun:
             "frc_resolution_px": Quantity("FRC", "pixel", lower_is_better=True),
             **MASK_DRIFT,
             "dose": Quantity("monitor counts so far", "counts"),
-            **INCIDENT,
+            **DOSE_FIGURES,
         }
 
     def metadata(self, recipe: Recipe) -> Mapping[str, Any]:

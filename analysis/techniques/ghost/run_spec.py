@@ -73,8 +73,8 @@ class RunSpec:
 
     @property
     def counts_photons(self) -> bool:
-        """Whether the incident photons of each realization are known; of a mask and its complement they are not told apart."""
-        return self.monitor is not None and self.photons_per_monitor_count is not None and not self.pairs
+        """Whether the incident photons of each realization are known."""
+        return self.monitor is not None and self.photons_per_monitor_count is not None
 
     @classmethod
     def of(cls, start: Mapping[str, Any]) -> RunSpec:

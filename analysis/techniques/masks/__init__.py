@@ -9,7 +9,7 @@ from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.techniques.ghost.mask_sets import KIND
 from analysis.techniques.masks.layout import ENTRY, Layout
 from analysis.techniques.masks.options import DEFAULTS, METHOD
-from analysis.techniques.masks.run import MaskRun
+from analysis.techniques.masks.run import CalibrationRun
 from analysis.techniques.protocol import MethodInfo, Technique
 from analysis.techniques.radiographs.intake import REASONS
 
@@ -18,14 +18,14 @@ def _references(start: Mapping[str, Any]) -> Sequence[ReferenceName]:
     return [ReferenceName(KIND, Layout.of(start).design)]
 
 
-def open_run(start: Mapping[str, Any], store: ReferenceStore) -> MaskRun:
+def open_run(start: Mapping[str, Any], store: ReferenceStore) -> CalibrationRun:
     """Return the run of a start document, with its mask set from the store."""
-    return MaskRun(start, store)
+    return CalibrationRun(start, store)
 
 
 TECHNIQUE = Technique(
     entry=ENTRY,
-    rows=MaskRun.rows,
+    rows=CalibrationRun.rows,
     methods={METHOD: MethodInfo(METHOD, True, "Transmission of each mask as it is, registered against its design.", DEFAULTS)},
     default=(METHOD,),
     reasons=REASONS,

@@ -54,7 +54,7 @@ class MaskIntake(RadiographIntake):
         return ledger
 
 
-class MaskRun:
+class CalibrationRun:
     """One calibration.
 
     Parameters
@@ -137,7 +137,7 @@ class CalibrationOfMasks:
     """Frames in; the mask set is saved as a reference when it is finished."""
 
     def __init__(
-        self, run: MaskRun, recipe: Recipe, corrections: Callable[[], Corrections], store: ReferenceStore, uid: str
+        self, run: CalibrationRun, recipe: Recipe, corrections: Callable[[], Corrections], store: ReferenceStore, uid: str
     ) -> None:
         self.options: dict[str, Any] = checked_options(recipe.method, recipe.options)
         self._layout, self._designed = run.layout, run.designed
