@@ -13,14 +13,14 @@ from analysis.masks.image_grid import ImageGrid
 from analysis.masks.registration import common_geometry, registered
 
 REGISTRATION = ("shift_y_px", "shift_x_px", "magnification", "rotation_mrad", "depth", "departure")
-"""What is known of each mask against its design; NaN where the design has no structure that would tell.
+"""Registration of each mask against its design; NaN where the design has no structure that determines the value.
 
-Shifts in mask pixels, magnification and rotation count from the median of all masks, since where the camera stands is no property
-of a mask. The depth of modulation is (Tmax - Tmin) / Tmax. The departure is the root mean square over pixels of measured minus
-designed transmission where the mask lies, with the level and the contrast of the design fitted.
+Shifts (mask pixels), magnification and rotation are relative to the median of all masks, because the position of the camera is
+not a property of a mask. The modulation depth is (Tmax - Tmin) / Tmax. The departure is the root mean square over the pixels of
+the measured minus the designed transmission, after registration and with the level and contrast of the design fitted.
 """
 
-_FIRST = 16  # masks by which the image grid is found in the frames
+_FIRST = 16  # number of masks that determine the position of the image grid in the frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,15 +30,15 @@ class MeasuredMasks:
     Attributes
     ----------
     patterns : ndarray, float32, (M, H, W)
-        Transmission of each pixel of the image grid; of masks that were not measured, what their design promises.
+        Transmission of each pixel of the image grid; the design for masks that were not measured.
     uncertainty : ndarray, float32, (M, H, W)
-        Its standard error; NaN where it is not known, and everywhere in masks that were not measured.
+        Its standard error; NaN where it is unknown, and for masks that were not measured.
     registration : ndarray, float64, (M, 6)
         See `REGISTRATION`; NaN for masks that were not measured.
     measured : ndarray, bool, (M,)
         Which masks were measured.
     grid : Geometry, optional
-        Where the image grid lies in the frames.
+        Position of the image grid in the frames.
     """
 
     patterns: np.ndarray
@@ -49,14 +49,14 @@ class MeasuredMasks:
 
 
 def out_of_tolerance(registration: np.ndarray, shift_px: float, departure: float) -> list[int]:
-    """Numbers of the masks that lie farther from their place, or depart more from their design, than these limits."""
+    """Return the masks whose shift or departure from the design exceeds these limits."""
     found = np.nan_to_num(registration)
     beside = np.abs(found[:, :2]).max(axis=1) > shift_px
     return np.flatnonzero(beside | (found[:, REGISTRATION.index("departure")] > departure)).tolist()
 
 
 def registration_figures(registration: np.ndarray) -> dict[str, float]:
-    """Modulation depth, the median, and shift, the root mean square, of the masks for which they are known; else NaN."""
+    """Return the median modulation depth and the root mean square shift of the masks for which they are known, or NaN."""
     depths = registration[:, REGISTRATION.index("depth")]
     depths = depths[np.isfinite(depths)]
     shifts = registration[np.isfinite(registration[:, :2]).all(axis=1), :2]
@@ -67,20 +67,20 @@ def registration_figures(registration: np.ndarray) -> dict[str, float]:
 
 
 class MaskCalibration:
-    """Takes the exposures of one mask after the other.
+    """Measures masks from their exposures, one mask at a time.
 
     Parameters
     ----------
     designs : ndarray, float32, (M, H, W)
         Transmission as designed.
     scale : float
-        Camera pixels on a mask pixel, as they should be.
+        Expected number of camera pixels per mask pixel, along one axis.
     flat : ndarray, float32, (H', W')
         Counts above dark without a mask.
     flats : int
-        Frames that it is the mean of.
+        Number of frames averaged in `flat`.
     dead : ndarray, bool, (H', W')
-        Pixels that measure no light.
+        Pixels that do not measure light.
     """
 
     def __init__(self, designs: np.ndarray, scale: float, flat: np.ndarray, flats: int, dead: np.ndarray) -> None:
@@ -99,14 +99,14 @@ class MaskCalibration:
         self.newest: int | None = None
 
     def add(self, index: int, exposures: np.ndarray) -> None:
-        """Take all exposures of a mask, counts above dark (E, H', W').
+        """Add a mask by all its exposures, counts above dark (E, H', W').
 
         Raises
         ------
         NotTheMasks
             If the first masks do not look like their designs.
         ValueError
-            If the masks are not all inside the frames, or the camera's pixels are larger than theirs.
+            If the masks are not completely inside the frames, or the camera pixels are larger than the mask pixels.
         """
         self._waiting.append((index, exposures))
         telling = sum(bool(np.ptp(self._designs[one]) > 0) for one, _ in self._waiting)
@@ -114,7 +114,7 @@ class MaskCalibration:
             self._measure()
 
     def finish(self) -> MeasuredMasks:
-        """All masks measured so far."""
+        """Return all masks measured so far."""
         if self._waiting:
             self._measure()
         registration = self._registration.copy()
@@ -127,7 +127,7 @@ class MaskCalibration:
         return MeasuredMasks(patterns, self._uncertainty.copy(), registration, self._measured.copy(), self._geometry)
 
     def pattern(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Transmission of a measured mask, its standard error, and its departure from the design, float32 (H, W) each."""
+        """Return transmission, standard error and departure from the design of a measured mask, each float32 (H, W)."""
         level, contrast = self._levels[index]
         departure = self._patterns[index] - (level + contrast * self._designs[index])
         return self._patterns[index], self._uncertainty[index], departure.astype(np.float32)
@@ -168,7 +168,7 @@ class MaskCalibration:
         self._registration[index, 5] = np.sqrt(np.mean(departure**2))
 
     def _variance(self, counts: np.ndarray, frame: np.ndarray, exposures: int) -> np.ndarray:
-        """Variance of the transmission of each camera pixel: of the noise of its frames, and of the flat field."""
+        """Return the variance of the transmission of each camera pixel, due to noise of the frames and of the flat field."""
         assert self._noise is not None
         gain, read = self._noise.gain, self._noise.read_variance
         of_frame = (gain * np.maximum(counts, 0.0) + read) / exposures
@@ -179,12 +179,12 @@ class MaskCalibration:
         return np.asarray(self._whole(counts) / self._flat)
 
     def _whole(self, frames: np.ndarray) -> np.ndarray:
-        """Frames (..., H', W') whose dead pixels have the value of the nearest one that is not."""
+        """Return frames (..., H', W') in which each dead pixel has the value of the nearest working pixel."""
         return frames if self._nearest is None else frames[..., self._nearest[0], self._nearest[1]]
 
 
 def _mean_geometry(frames: list[np.ndarray], designs: list[np.ndarray], start: Geometry) -> Geometry:
-    """The mean over masks that are registered one by one: each may lie beside its place."""
+    """Return the mean geometry of individually registered masks, because each mask may be displaced."""
     every = [registered(frame, design, start) for frame, design in zip(frames, designs, strict=True) if np.ptp(design) > 0]
     good = [one.geometry for one in every if one.known.all() and one.likeness > 0.5]
     if not good:
@@ -193,7 +193,7 @@ def _mean_geometry(frames: list[np.ndarray], designs: list[np.ndarray], start: G
 
 
 def _noise_of(pairs: list[np.ndarray]) -> CameraNoise | None:
-    """The camera's noise from pairs of exposures (2, H', W'); None without any that tells it."""
+    """Return the camera noise, determined from pairs of exposures (2, H', W'); None if no pair determines it."""
     found = []
     for a, b in pairs:
         try:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 MaskDifference = np.dtype([("rms", "<f8"), ("shift_y_px", "<f8"), ("shift_x_px", "<f8"), ("contrast", "<f8")])
-"""Of each mask: root mean square difference of the transmission; shift of the second set against the first, mask pixels; contrast
-of the second over that of the first. NaN where a mask has no structure that would tell."""
+"""For each mask: root mean square difference of the transmissions; shift of the second set relative to the first, mask pixels;
+contrast of the second over that of the first. NaN where a mask has no structure that determines the value."""
 
 
 def differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Compare masks one by one: patterns (M, H, W) of both sets, to `MaskDifference` (M,).
+    """Compare two sets of patterns (M, H, W) mask by mask; return `MaskDifference` (M,).
 
-    The second mask is described as the first one with its gradient, contrast and level, by least squares. Shifts of more than
-    half a pixel come out too small.
+    Each mask of the second set is fitted by the first one times a contrast, plus its gradients and a level. Shifts of more than
+    half a pixel are underestimated.
     """
     found = np.zeros(len(first), dtype=MaskDifference)
     for index, (a, b) in enumerate(zip(first.astype(np.float64), second.astype(np.float64), strict=True)):

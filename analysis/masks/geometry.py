@@ -1,4 +1,4 @@
-"""Where a mask lies in the frames of a camera: shift, magnification and rotation."""
+"""Position of a mask in the frames of a camera: shift, magnification and rotation."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a mask appears in a frame.
+    """Position, magnification and rotation of a mask in a frame.
 
     Attributes
     ----------
     y, x : float
-        Place of the mask's centre, in pixels of the frame; whole numbers are centres of pixels.
+        Position of the mask's centre, in frame pixels; integers are pixel centres.
     scale : float
-        Pixels of the frame on a pixel of the mask.
+        Frame pixels per mask pixel, along one axis.
     rotation : float
-        Angle by which the mask is turned, rad; its x axis towards its y axis.
+        Rotation of the mask, rad, from its x axis towards its y axis.
     """
 
     y: float
@@ -28,20 +28,23 @@ class Geometry:
     rotation: float = 0.0
 
     def places(self, points: np.ndarray) -> np.ndarray:
-        """Places in the frame, (2, P), of points of the mask (2, P), both (y, x); points count mask pixels from its centre."""
+        """Return the positions in the frame, (2, P), of points of the mask (2, P), both (y, x).
+
+        Points are in mask pixels from the mask's centre.
+        """
         cos, sin = self.scale * math.cos(self.rotation), self.scale * math.sin(self.rotation)
         return np.stack([self.y + cos * points[0] + sin * points[1], self.x - sin * points[0] + cos * points[1]])
 
     def points(self, places: np.ndarray) -> np.ndarray:
-        """Points of the mask at places in the frame: the inverse of `places`."""
+        """Return the points of the mask at positions in the frame: the inverse of `places`."""
         dy, dx = places[0] - self.y, places[1] - self.x
         cos, sin = math.cos(self.rotation) / self.scale, math.sin(self.rotation) / self.scale
         return np.stack([cos * dy - sin * dx, sin * dy + cos * dx])
 
     def moved(self, step: np.ndarray, reach: float) -> Geometry:
-        """Geometry after a step (4,): of the centre along y and x, of magnification, of rotation.
+        """Return the geometry after a step (4,) in the centre's y and x, in magnification and in rotation.
 
-        The last two are given as what they move a point at a distance of `reach` mask pixels by, in pixels of the frame.
+        The last two are expressed as the resulting displacement, in frame pixels, of a point `reach` mask pixels from the centre.
         """
         lever = reach * self.scale
         return Geometry(
@@ -52,6 +55,6 @@ class Geometry:
         )
 
     def against(self, other: Geometry) -> tuple[float, float, float, float]:
-        """What it departs from another one by: shift along the mask's y and x (mask pixels), magnification, rotation (rad)."""
+        """Return shift along the mask's y and x (mask pixels), magnification and rotation (rad) relative to another geometry."""
         dy, dx = other.points(np.array([[self.y], [self.x]]))[:, 0]
         return float(dy), float(dx), self.scale / other.scale, self.rotation - other.rotation

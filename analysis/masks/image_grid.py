@@ -1,4 +1,4 @@
-"""From camera pixels to the image grid: the mean transmission of each mask pixel, and how well it is known."""
+"""From camera pixels to the image grid: the mean transmission of each mask pixel and its standard error."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from scipy.sparse.linalg import splu
 
 from analysis.masks.geometry import Geometry
 
-_RING = 1  # mask pixels around the mask that are solved for too: camera pixels on its edge see both
-_PROBES = 64  # random signs that tell how noise is amplified
-_RIDGE = 0.02  # of the mean camera pixels on a mask pixel: what the camera does not resolve stays as expected
-_COARSEST = 0.95  # camera pixels on a mask pixel
-_SEEN = 0.25  # camera pixels: a mask pixel that fewer see, since others are dead, stays as expected
+_RING = 1  # mask pixels around the mask that are also solved for, because camera pixels at its edge see both
+_PROBES = 64  # random sign vectors that determine the amplification of noise
+_RIDGE = 0.02  # relative to the mean number of camera pixels per mask pixel: unresolved detail stays as expected
+_COARSEST = 0.95  # camera pixels per mask pixel
+_SEEN = 0.25  # camera pixels: a mask pixel seen by fewer, because others are dead, stays as expected
 _UNSEEN_PART = 0.05
-_FAR = 8  # mask pixels around a mask in which what surrounds it is modelled
+_FAR = 8  # mask pixels around a mask in which its surroundings are modelled
 
 
 class ImageGrid:
     """Means of frames over the pixels of the image grid.
 
-    Least squares find the grid that the camera would see most like a frame, each of its pixels being a square of one value. That
-    is exact for a mask whose pixels lie on those of the grid, but a mask beside its place has edges inside the grid's pixels. So
-    what is expected of the mask where it was registered is put onto the grid by areas, and least squares treat what the frame
-    differs from it by.
+    Least squares determine the grid, with a constant value in each square pixel, that would produce a given frame. This is exact
+    for a mask whose pixels coincide with those of the grid, but the pixels of a displaced mask have edges inside those of the
+    grid. Therefore the expected mask, at its registered position, is converted to the grid by areas, and least squares are used
+    only for the difference between the frame and the expected mask.
 
-    The camera may be turned by some degrees against the masks: a camera pixel then is taken as a square along the mask's axes.
+    The camera may be rotated by some degrees relative to the masks; a camera pixel is then treated as a square along the mask's
+    axes.
 
     Parameters
     ----------
     geometry : Geometry
-        Where the image grid lies in the frames.
+        Position of the image grid in the frames.
     shape : (H, W)
         Pixels of the grid.
     frame_shape : (H', W')
@@ -42,7 +43,7 @@ class ImageGrid:
     Raises
     ------
     ValueError
-        If the camera's pixels are larger than those of the grid, the grid is not all inside the frame, or too many of its
+        If the camera pixels are larger than those of the grid, the grid is not completely inside the frame, or too many of its
         pixels are dead.
     """
 
@@ -51,8 +52,8 @@ class ImageGrid:
     ) -> None:
         if geometry.scale < _COARSEST:
             raise ValueError(
-                f"a camera pixel is {1 / geometry.scale:.2f} mask pixels large: measure masks with a camera, or optics, of "
-                "smaller pixels than theirs"
+                f"a camera pixel is as large as {1 / geometry.scale:.2f} mask pixels: use a camera or optics with pixels "
+                "smaller than those of the masks"
             )
         self.shape = shape
         self._window, places = _camera_pixels(geometry, shape, frame_shape)
@@ -73,7 +74,7 @@ class ImageGrid:
         self._seen = np.where(seen[self._inner] < _SEEN, np.nan, seen[self._inner])
         unseen = int(np.count_nonzero(np.isnan(self._seen)))
         if unseen > _UNSEEN_PART * self._seen.size:
-            raise ValueError(f"{unseen} pixels of the masks are seen by dead pixels of the camera alone: move the camera")
+            raise ValueError(f"{unseen} mask pixels are seen only by dead camera pixels: move the camera")
         square = (self._to_grid @ areas).tocsc()
         square.setdiag(square.diagonal() + _RIDGE * float(seen.mean()))
         self._solver = splu(square)
@@ -83,9 +84,9 @@ class ImageGrid:
         self._amplified = self._amplification()
 
     def level_and_contrast(self, frame: np.ndarray, design: np.ndarray, mask: Geometry) -> tuple[float, float]:
-        """Level and contrast for which level + contrast * design (H, W) comes closest to a frame (H', W').
+        """Return the level and contrast for which level + contrast * design (H, W) fits a frame (H', W') best.
 
-        A design that is the same everywhere is taken to have no level.
+        For a uniform design the level is 0.
         """
         points = mask.points(self._places)
         inside = (np.abs(points) < np.array(self.shape)[:, None] / 2 - 0.5 / mask.scale).all(axis=0)
@@ -98,15 +99,15 @@ class ImageGrid:
         return float(seen.mean()) - contrast * middle, contrast
 
     def pattern(self, frame: np.ndarray, expected: np.ndarray, mask: Geometry) -> tuple[np.ndarray, np.ndarray]:
-        """Mean of a frame (H', W') over each pixel of the grid, and what of it was not expected there, float64 (H, W) both.
+        """Return the mean of a frame (H', W') over each pixel of the grid, and its unexpected part, both float64 (H, W).
 
         Parameters
         ----------
         frame : ndarray, (H', W')
         expected : ndarray, (H, W)
-            What the pixels of the mask should look like.
+            Expected transmission of the mask pixels.
         mask : Geometry
-            Where the mask lies in the frame.
+            Position of the mask in the frame.
         """
         seen = frame[self._window].ravel()[self._used]
         points = mask.points(self._places)
@@ -118,7 +119,7 @@ class ImageGrid:
         return np.asarray(ideal.reshape(self.shape) + unexpected), unexpected
 
     def error(self, variance: np.ndarray) -> np.ndarray:
-        """Standard error of that mean, float64 (H, W), from the variance of each pixel of the frame (H', W')."""
+        """Return the standard error of that mean, float64 (H, W), for a variance of each frame pixel (H', W')."""
         local = (self._to_grid @ variance[self._window].ravel()[self._used])[self._inner] / self._seen
         return np.asarray(np.sqrt(local * self._amplified).reshape(self.shape))
 
@@ -126,10 +127,10 @@ class ImageGrid:
         return np.asarray(self._solver.solve(self._to_grid @ seen)[self._inner].reshape(self.shape))
 
     def _amplification(self) -> np.ndarray:
-        """Variance of each grid pixel, (H W,), where all camera pixels have variance 1.
+        """Return the variance of each grid pixel, (H W,), if all camera pixels have variance 1.
 
-        That is the diagonal of P P' where pattern = P frame, from random signs as in C. Bekas, E. Kokiopoulou and Y. Saad,
-        Appl. Numer. Math. 57, 1214 (2007).
+        This is the diagonal of P P' where pattern = P frame, estimated with random signs (C. Bekas, E. Kokiopoulou and Y. Saad,
+        Appl. Numer. Math. 57, 1214, 2007).
         """
         signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(_PROBES, len(self._used)))
         return np.asarray(sum(self._solved(one) ** 2 for one in signs)).ravel() / _PROBES
@@ -138,12 +139,12 @@ class ImageGrid:
 def _camera_pixels(
     geometry: Geometry, shape: tuple[int, int], frame_shape: tuple[int, int]
 ) -> tuple[tuple[slice, slice], np.ndarray]:
-    """The window of the frame that sees the grid and its ring, and the places of its pixels, (2, P)."""
+    """Return the window of the frame that sees the grid and its ring, and the positions of its pixels, (2, P)."""
     corners = np.array([[y, x] for y in (-0.5, 0.5) for x in (-0.5, 0.5)]).T
     grid = geometry.places(corners * np.array(shape)[:, None])
     if (grid < -0.5).any() or (grid > np.array(frame_shape)[:, None] - 0.5).any():
         raise ValueError(
-            f"the masks are not all inside the frames of {frame_shape[0]}x{frame_shape[1]} pixels: centre the camera on them"
+            f"the masks are not completely inside the {frame_shape[0]}x{frame_shape[1]} pixels of the frames: centre the camera"
         )
     places = geometry.places(corners * (np.array(shape)[:, None] + 2 * _RING))
     low = np.maximum(np.floor(places.min(axis=1)).astype(int), 0)
@@ -154,7 +155,7 @@ def _camera_pixels(
 
 
 def _areas(corners: np.ndarray, width: float, shape: tuple[int, int]) -> csr_matrix:
-    """The part of each square, `width` <= 1 wide with its first corner at (2, P), in each pixel of a grid: (P, H W)."""
+    """Return the fraction (P, H W) of each square in each grid pixel; squares are `width` <= 1 wide, first corner at (2, P)."""
     first = np.floor(corners).astype(int)
     in_first = np.minimum((first + 1 - corners) / width, 1.0)
     rows, cells, weights = [], [], []
@@ -170,9 +171,9 @@ def _areas(corners: np.ndarray, width: float, shape: tuple[int, int]) -> csr_mat
 
 
 def _means(pixels: np.ndarray, surroundings: float, points: np.ndarray, width: float) -> np.ndarray:
-    """Means over squares, `width` wide with their centres at points (2, P) from the middle of an image (H, W), of its pixels.
+    """Return the means of an image (H, W) over squares, `width` wide, with centres at points (2, P) relative to its centre.
 
-    The integral from a corner is bilinear between the corners of pixels.
+    The integral from a corner of the image is bilinear between the corners of pixels.
     """
     padded = np.pad(pixels.astype(np.float64) - surroundings, _FAR)
     integral = np.zeros((padded.shape[0] + 1, padded.shape[1] + 1))

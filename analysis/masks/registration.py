@@ -1,7 +1,7 @@
 """Sub-pixel registration of frames of masks against their designs.
 
-A frame is a design, brighter or darker and with more or less contrast, seen under some geometry. Shift, magnification and
-rotation are found by least squares, with steps from the frame's gradient: B. D. Lucas and T. Kanade, IJCAI 1981.
+A frame shows a design with unknown level and contrast under an unknown geometry. Shift, magnification and rotation are determined
+by least squares, with steps from the frame's gradient (B. D. Lucas and T. Kanade, IJCAI 1981).
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from analysis.masks.geometry import Geometry
 
-_FINE = 2  # points on a mask pixel and axis
+_FINE = 2  # points per mask pixel along each axis
 _STEPS = 10
 _SETTLED = 1e-3  # pixels of the frame
-_BLUR = 1.0  # mask pixels, for the first steps: coarse structure finds the way from farther away
-_ALIKE = 0.8  # correlation of a frame with its design where it was found
+_BLUR = 1.0  # mask pixels, for the first steps: coarse structure converges from larger distances
+_ALIKE = 0.8  # correlation of a frame with its design after successful registration
 _NOT_ALIKE = 0.5
-_SEARCHED = 4  # masks by which an unknown magnification is found
-_DETERMINED = 1e-3  # of the best determined direction: what moves an image by less says nothing
-_UNKNOWN = 0.25  # mask pixels: a shift that is known no better is not told
+_SEARCHED = 4  # number of masks used to search for an unknown magnification
+_DETERMINED = 1e-3  # relative to the best determined direction; directions below this are undetermined
+_UNKNOWN = 0.25  # mask pixels: a shift with a larger standard error counts as unknown
 
 
 class NotTheMasks(ValueError):
-    """Frames that do not look like the designs they should show."""
+    """The frames do not look like the designs that they should show."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """How a mask lies against its design.
+    """Geometry of a mask relative to its design.
 
     Attributes
     ----------
     geometry : Geometry
     errors : ndarray, (4,)
         Standard errors of shift along y and x, of magnification and of rotation, all as shifts in mask pixels (the last two at
-        the mask's edge); infinite where the design has no structure that would tell.
+        the mask's edge); infinite where the design has no structure that determines the value.
     likeness : float
         Correlation of frame and design.
     """
@@ -49,20 +49,20 @@ class Registration:
 
     @property
     def known(self) -> np.ndarray:
-        """Which of shift along y, along x, magnification and rotation are known, bool (4,)."""
+        """Whether shift along y, shift along x, magnification and rotation are known, bool (4,)."""
         return self.errors < _UNKNOWN
 
 
 def common_geometry(frames: Sequence[np.ndarray], designs: Sequence[np.ndarray], scale: float) -> Geometry:
-    """The one geometry under which all frames (H', W') look like their designs (H, W).
+    """Return the geometry common to all frames (H', W'), under which they look like their designs (H, W).
 
     Parameters
     ----------
     frames, designs : sequence of ndarray
-        Of some masks; those whose design is the same everywhere say nothing.
+        Of some masks; those with a uniform design are ignored.
     scale : float
-        Pixels of the frame on a mask pixel, as they should be. If the masks do not look like that, every other magnification
-        under which they have room in the frame is tried.
+        Expected number of frame pixels per mask pixel. If the masks do not match at this magnification, all others at which they
+        fit into the frame are tried.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def common_geometry(frames: Sequence[np.ndarray], designs: Sequence[np.ndarray],
     """
     telling = [(frame, design) for frame, design in zip(frames, designs, strict=True) if design.max() > design.min()]
     if not telling:
-        raise NotTheMasks("the designs of these masks are the same everywhere: measure masks that have a pattern")
+        raise NotTheMasks("the designs of these masks are uniform: measure masks that have a pattern")
     frame, design = telling[0]
     told = _has_room(design, frame, scale)
     found, likeness = _finely(telling, _coarsely(telling, scale)[0] if told else _searched(telling))
@@ -86,10 +86,10 @@ def common_geometry(frames: Sequence[np.ndarray], designs: Sequence[np.ndarray],
 
 
 def registered(frame: np.ndarray, design: np.ndarray, start: Geometry) -> Registration:
-    """Register a frame (H', W') against its design (H, W), from a geometry that is right within some mask pixels."""
+    """Register a frame (H', W') against its design (H, W), starting from a geometry correct to within some mask pixels."""
     found = _refined([(frame, design)], start)
     fit = _Fit(frame, design, found)
-    if fit.likeness < _ALIKE:  # what is farther away is found by its coarse structure
+    if fit.likeness < _ALIKE:  # a mask farther away is found by its coarse structure
         other = _refined([(gaussian_filter(frame, _BLUR * start.scale), design)], start)
         other = _refined([(frame, design)], other)
         if (again := _Fit(frame, design, other)).likeness > fit.likeness:
@@ -102,7 +102,7 @@ def _has_room(design: np.ndarray, frame: np.ndarray, scale: float) -> bool:
 
 
 def _searched(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Geometry:
-    """Where some of the masks lie, whatever their magnification: the step is half a mask pixel at the mask's edge."""
+    """Return the position of some of the masks at unknown magnification, in steps of half a mask pixel at the mask's edge."""
     frame, design = pairs[0]
     most = min(np.array(frame.shape) / np.array(design.shape))
     if most < 1:
@@ -116,7 +116,7 @@ def _searched(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Geometry:
 
 
 def _finely(pairs: Sequence[tuple[np.ndarray, np.ndarray]], found: Geometry) -> tuple[Geometry, float]:
-    """The geometry, and the median correlation of frames and designs."""
+    """Return the refined geometry, and the median correlation of frames and designs."""
     for blur in (_BLUR * found.scale, 0.0):
         smooth = [(gaussian_filter(frame, blur) if blur else frame, design) for frame, design in pairs]
         found = _refined(smooth, found)
@@ -124,7 +124,7 @@ def _finely(pairs: Sequence[tuple[np.ndarray, np.ndarray]], found: Geometry) -> 
 
 
 def _coarsely(pairs: Sequence[tuple[np.ndarray, np.ndarray]], scale: float) -> tuple[Geometry, float]:
-    """The place where all frames correlate best with their designs, and how well."""
+    """Return the position at which all frames correlate best with their designs, and their mean correlation."""
     from scipy.signal import fftconvolve  # takes a while to load, and every service loads this module
 
     total: np.ndarray | float = 0.0
@@ -148,7 +148,7 @@ def _refined(pairs: Sequence[tuple[np.ndarray, np.ndarray]], geometry: Geometry)
         normal = sum(fit.normal / fit.noise for fit in fits)
         towards = sum(fit.towards / fit.noise for fit in fits)
         step = -_inverse(np.asarray(normal)) @ np.asarray(towards)
-        step *= min(1.0, geometry.scale / max(float(np.abs(step).max()), 1e-12))  # no further than a mask pixel at once
+        step *= min(1.0, geometry.scale / max(float(np.abs(step).max()), 1e-12))  # at most one mask pixel per step
         geometry = geometry.moved(step, fits[0].reach)
         if np.abs(step).max() < _SETTLED:
             break
@@ -156,7 +156,7 @@ def _refined(pairs: Sequence[tuple[np.ndarray, np.ndarray]], geometry: Geometry)
 
 
 class _Fit:
-    """A frame at the points of a mask, and how it changes with shift, magnification and rotation."""
+    """Values of a frame at the points of a mask, and their derivatives by shift, magnification and rotation."""
 
     def __init__(self, frame: np.ndarray, design: np.ndarray, geometry: Geometry) -> None:
         points, values = _points(design)
@@ -174,7 +174,7 @@ class _Fit:
         grown = gradient[0] * arm[0] + gradient[1] * arm[1]
         turned = gradient[0] * arm[1] - gradient[1] * arm[0]
         changes = np.stack([gradient[0], gradient[1], grown, turned])
-        # Level and contrast are free: what they can explain is taken off.
+        # Level and contrast are free: their contribution is projected out.
         basis = np.stack([np.ones(values.size), values - values.mean()])
         norms = np.maximum((basis**2).sum(axis=1), 1e-300)
         fitted = basis @ seen / norms
@@ -187,7 +187,7 @@ class _Fit:
 
     @property
     def errors(self) -> np.ndarray:
-        """Standard errors, pixels of the frame, (4,); points closer than a mask pixel say the same."""
+        """Standard errors (4,), frame pixels; points within one mask pixel are not independent."""
         weights, axes = np.linalg.eigh(self.normal)
         good = weights > _DETERMINED * max(float(weights.max()), 1e-300)
         variances = np.where(good, self.noise * _FINE**2 / np.where(good, weights, 1.0), np.inf)
@@ -198,14 +198,14 @@ class _Fit:
 
 
 def _inverse(normal: np.ndarray) -> np.ndarray:
-    """The inverse of a symmetric matrix, without the directions that it does not determine."""
+    """Return the inverse of a symmetric matrix, without undetermined directions."""
     weights, axes = np.linalg.eigh(normal)
     good = weights > _DETERMINED * max(float(weights.max()), 1e-300)
     return np.asarray((axes[:, good] / weights[good]) @ axes[:, good].T)
 
 
 def _points(design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points (2, P) on the pixels of a mask, counted from its centre, and the design's values there."""
+    """Return points (2, P) on the pixels of a mask, relative to its centre, and the values of the design there."""
     sides = [(np.arange(side * _FINE) + 0.5) / _FINE - side / 2 for side in design.shape]
     points = np.stack([axis.ravel() for axis in np.meshgrid(*sides, indexing="ij")])
     values = np.repeat(np.repeat(design, _FINE, axis=0), _FINE, axis=1).ravel().astype(np.float64)

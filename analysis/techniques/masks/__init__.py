@@ -1,4 +1,4 @@
-"""Calibrations of masks: what is really in the beam."""
+"""Mask calibrations: the measured transmission of the masks in the beam."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_run(start: Mapping[str, Any], store: ReferenceStore) -> CalibrationRun:
 TECHNIQUE = Technique(
     entry=ENTRY,
     rows=CalibrationRun.rows,
-    methods={METHOD: MethodInfo(METHOD, True, "Transmission of each mask as it is, registered against its design.", DEFAULTS)},
+    methods={METHOD: MethodInfo(METHOD, True, "Measured transmission of each mask, registered against its design.", DEFAULTS)},
     default=(METHOD,),
     reasons=REASONS,
     references=_references,

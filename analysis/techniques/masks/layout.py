@@ -1,4 +1,4 @@
-"""What a start document says of a calibration of masks: which mask each frame shows, and where darks and flats are."""
+"""The entry of a mask calibration in a start document: the mask in each frame, and the streams of darks and flats."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Layout:
     Attributes
     ----------
     design : str
-        Identity of the mask set as it was designed, or measured before.
+        Identity of the designed, or previously measured, mask set.
     order : tuple of int
-        The masks in the order in which they were in the beam, each once.
+        The masks in the order of their frames, each once.
     exposures : int
-        Frames of each: frame number n, from 1, shows mask `order[(n - 1) // exposures]`.
+        Frames per mask: frame number n, from 1, shows mask `order[(n - 1) // exposures]`.
     pixel_um : float
-        Size of a camera pixel on the plane of the masks.
+        Size of a camera pixel in the plane of the masks.
     """
 
     design: str
@@ -40,11 +40,11 @@ class Layout:
         Raises
         ------
         RunRefused
-            If something needed is missing or of another kind than it must be.
+            If something required is missing or of the wrong kind.
         """
         entry = start.get(ENTRY)
         if not isinstance(entry, Mapping):
-            raise RunRefused(f'the start document has no "{ENTRY}" entry: it is no calibration of masks')
+            raise RunRefused(f'the start document has no "{ENTRY}" entry: it is not a mask calibration')
         design, order, exposures = entry.get("mask_set"), entry.get("order"), entry.get("exposures")
         if not isinstance(design, str):
             raise RunRefused(f'{ENTRY}["mask_set"] must be the identity of the mask set on the stage, not {design!r:.80}')
@@ -55,20 +55,22 @@ class Layout:
         if type(exposures) is not int or exposures < 1:
             raise RunRefused(f'{ENTRY}["exposures"] must be the number of frames of each mask, not {exposures!r:.80}')
         if entry.get("flats") is None:
-            raise RunRefused(f'{ENTRY}["flats"] must name the stream of frames without a mask: transmission needs them')
+            raise RunRefused(
+                f'{ENTRY}["flats"] must name the stream of frames without a mask: they are needed for the transmission'
+            )
         pixel_um = entry.get("pixel_um")
         if isinstance(pixel_um, bool) or not isinstance(pixel_um, int | float) or not pixel_um > 0:
             raise RunRefused(f'{ENTRY}["pixel_um"] must be the size of a camera pixel in um, not {pixel_um!r:.80}')
         return cls(design, tuple(order), exposures, float(pixel_um))
 
     def mask_of(self, number: int) -> int | None:
-        """The mask that a frame shows; None if it is none of the calibration's."""
+        """Return the mask that a frame shows; None if the frame does not belong to the calibration."""
         place = (number - 1) // self.exposures
         return self.order[place] if 0 <= place < len(self.order) else None
 
 
 def as_radiographs(start: Mapping[str, Any]) -> dict[str, Any]:
-    """The start document as that of a series of radiographs: frames of masks are such."""
+    """Return the start document in the form for a series of radiographs, whose frames are read in the same way."""
     entry = start[ENTRY]
     names = ("frames", "shape", "darks", "flats", "pixel_um", "saturation_counts")
     expected = len(entry["order"]) * entry["exposures"]

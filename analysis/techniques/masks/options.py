@@ -1,4 +1,4 @@
-"""What can be chosen for a calibration of masks."""
+"""Options of a mask calibration."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 METHOD = "mask_calibration"
 DEFAULTS: Mapping[str, Any] = {"shift_px": 0.5, "departure": 0.15}
-"""Masks that lie farther beside their place (mask pixels, along y or x), or whose transmission departs more from the design (root
-mean square), are out of tolerance."""
+"""Masks are out of tolerance if their shift along y or x (mask pixels), or the root mean square departure of their transmission
+from the design, exceeds these limits."""
 
 
 def checked_options(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with their defaults.
+    """Return the options, with defaults for those not given.
 
     Raises
     ------
     ValueError
-        If the method, an option or its value is none.
+        If the method, an option or its value does not exist.
     """
     if method != METHOD:
-        raise ValueError(f"unknown method {method!r}; the method for calibrations of masks is {METHOD}")
-    found = {"mask_set", "out_of_tolerance", "sharpened"}  # what an earlier one found is no option
+        raise ValueError(f"unknown method {method!r}; the method for mask calibrations is {METHOD}")
+    found = {"mask_set", "out_of_tolerance", "sharpened"}  # results of an earlier reconstruction are not options
     given = {name: value for name, value in options.items() if name not in found}
     for name, value in given.items():
         if name not in DEFAULTS:

@@ -1,4 +1,4 @@
-"""A calibration of masks, and the mask set that comes of it."""
+"""A mask calibration and the resulting mask set."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from analysis.techniques.masks.options import checked_options
 from analysis.techniques.radiographs.corrections import Corrections
 from analysis.techniques.radiographs.intake import RadiographIntake
 
-_NAMED = 20  # masks named in a sentence
-_FIRST = 16  # masks by whose noise the spread of light is found
-_WHITE_PERCENT = 20.0  # summed correlation of the noise with that of neighbours, up to which it counts as white
+_NAMED = 20  # number of masks named in a sentence
+_FIRST = 16  # number of masks whose noise determines the spread of light
+_WHITE_PERCENT = 20.0  # summed correlation between neighbouring pixels up to which noise counts as white
 
 
 class MaskIntake(RadiographIntake):
-    """Frames of masks; names those masks of which no frame can be used."""
+    """Reads frames of masks, and names the masks without a usable frame."""
 
     def __init__(self, start: Mapping[str, Any], store: ReferenceStore, *, wait_for_end: bool) -> None:
         super().__init__(as_radiographs(start), frame_folders(store.state_dir), wait_for_end=wait_for_end)
@@ -37,19 +37,19 @@ class MaskIntake(RadiographIntake):
         self._unseen = set(self._calibration.order)
 
     def take(self) -> Batch | None:
-        """Some of the frames that are ready, in order of their number."""
+        """Return some of the frames that are ready, in order of their numbers."""
         batch = super().take()
         if batch is not None:
             self._unseen -= {self._calibration.mask_of(number) for number in batch.number.tolist()}
         return batch
 
     def ledger(self) -> Ledger:
-        """What became of every frame so far."""
+        """Return what happened to every frame so far."""
         ledger = super().ledger()
         if self._ended and self._unseen:
             ledger.remarks.append(
-                f"the calibration is incomplete: {_named(self._unseen)} of {len(self._calibration.order)} were not measured, and "
-                "are as designed in the new mask set"
+                f"the calibration is incomplete: {_named(self._unseen)} of {len(self._calibration.order)} were not measured; the "
+                "new mask set contains their designs"
             )
         return ledger
 
@@ -62,12 +62,12 @@ class CalibrationRun:
     start : mapping
         Its start document.
     store : ReferenceStore
-        Where mask sets are, and in whose state directory the detector's files are named.
+        Contains the mask sets; its state directory names the folders of the detector's files.
 
     Raises
     ------
     RunRefused
-        If the start document is malformed, or names masks that are not in the mask set.
+        If the start document is malformed, or names masks outside the mask set.
     """
 
     rows = "frames"
@@ -80,7 +80,7 @@ class CalibrationRun:
             raise RunRefused(
                 f"there is no mask {max(self.layout.order)} in mask set {self.layout.design[:12]}, which has {number}"
             )
-        self._intake: MaskIntake | None = None  # the latest, which knows the corrections
+        self._intake: MaskIntake | None = None  # the latest one, which has the corrections
 
     @property
     def expected(self) -> int | None:
@@ -88,7 +88,7 @@ class CalibrationRun:
         return len(self.layout.order) * self.layout.exposures
 
     def quantities(self, recipe: Recipe) -> Mapping[str, Quantity]:
-        """The newest mask as measured, and how all lie against their designs."""
+        """The newest measured mask, and the registration of all masks."""
         number, height, width = self.designed.patterns.shape
         shape = height, width
         return {
@@ -104,7 +104,7 @@ class CalibrationRun:
         }
 
     def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
-        """Which mask set was measured, and what the image is."""
+        """The mask set that was measured, and the meaning of the image."""
         number, height, width = self.designed.patterns.shape
         return {
             "mask_set": self.layout.design,
@@ -116,8 +116,8 @@ class CalibrationRun:
 
     @property
     def remarks(self) -> Sequence[str]:
-        """That the uncertainty is unknown where a mask has one exposure."""
-        return ["one frame of each mask: the uncertainty of the patterns is not known"] if self.layout.exposures == 1 else []
+        """A note that the uncertainty is unknown if each mask has one exposure."""
+        return ["one frame per mask: the uncertainty of the patterns is unknown"] if self.layout.exposures == 1 else []
 
     def intake(self, *, wait_for_end: bool = False) -> MaskIntake:
         """A new intake."""
@@ -129,12 +129,12 @@ class CalibrationRun:
         return CalibrationOfMasks(self, recipe, self._corrections, self._store, str(self._start["uid"]))
 
     def _corrections(self) -> Corrections:
-        assert self._intake is not None, "there are no frames before there is an intake"
+        assert self._intake is not None, "frames come from an intake"
         return self._intake.corrections
 
 
 class CalibrationOfMasks:
-    """Frames in; the mask set is saved as a reference when it is finished."""
+    """Measures masks from their frames, and saves the mask set as a reference at the end."""
 
     def __init__(
         self, run: CalibrationRun, recipe: Recipe, corrections: Callable[[], Corrections], store: ReferenceStore, uid: str
@@ -148,7 +148,7 @@ class CalibrationOfMasks:
         self._of_mask: tuple[int, list[np.ndarray]] | None = None
 
     def update(self, batch: Batch) -> None:
-        """Take further frames; a mask is measured when frames of the next one come."""
+        """Take further frames; a mask is measured when the frames of the next one arrive."""
         for number, counts in zip(batch.number.tolist(), batch.columns["counts"], strict=True):
             index = self._layout.mask_of(number)
             if index is None:
@@ -160,15 +160,15 @@ class CalibrationOfMasks:
             self._of_mask[1].append(counts)
 
     def result(self) -> Estimate:
-        """The masks whose frames have all come."""
+        """Return the estimate from the masks whose frames are complete."""
         return self._estimate()
 
     def finish(self) -> Estimate:
-        """All masks; the options name the new mask set, and the masks that are out of tolerance."""
+        """Return the estimate from all masks; the options then name the new mask set and the masks out of tolerance."""
         self._measure()
         if self._calibration is None:
             self._begin()
-        assert self._calibration is not None, "there is a final estimate only of frames"
+        assert self._calibration is not None, "a final estimate needs frames"
         found = self._calibration.finish()
         designed = self._designed
         mask_set = MaskSet(
@@ -200,7 +200,7 @@ class CalibrationOfMasks:
                 self._calibration.add(index, self._sharp(exposures))
 
     def _begin(self) -> None:
-        """Measure the masks so far: their noise tells what the scintillator spreads."""
+        """Measure the first masks; their noise determines the spread of light in the scintillator."""
         self._kernel = _spread_of_light([exposures for _, exposures in self._first])
         self.options["sharpened"] = self._kernel is not None
         self._calibration = self._begun()
@@ -211,18 +211,18 @@ class CalibrationOfMasks:
     def _begun(self) -> MaskCalibration:
         corrections = self._corrections()
         if corrections.flat is None:
-            raise ValueError("no flat frames came: transmission needs frames without a mask")
+            raise ValueError("there are no flat frames: frames without a mask are needed for the transmission")
         flat = self._sharp(np.where(corrections.dead, np.nan, corrections.flat))
         scale = self._designed.pixel_size_um / self._layout.pixel_um
         return MaskCalibration(self._designed.patterns, scale, flat, corrections.told["flats"], ~np.isfinite(flat))
 
     def _sharp(self, frames: np.ndarray) -> np.ndarray:
-        """Frames without what the scintillator spreads, as far as the noise tells it."""
+        """Return frames corrected for the spread of light in the scintillator, if it is known."""
         return frames if self._kernel is None else decorrelated(frames, self._kernel)
 
     def _estimate(self) -> Estimate:
         calibration, (number, *shape) = self._calibration, self._designed.patterns.shape
-        if calibration is None or calibration.newest is None:  # the image grid is found by several masks
+        if calibration is None or calibration.newest is None:  # several masks are needed to find the image grid
             unknown = dict.fromkeys(("pattern", "uncertainty", "departure"), np.full(shape, np.nan, dtype=np.float32))
             registration = np.full((number, len(REGISTRATION)), np.nan)
             return Estimate({**unknown, "registration": registration}, {"measured": 0.0})
@@ -239,9 +239,9 @@ class CalibrationOfMasks:
 
 
 def _spread_of_light(masks: list[np.ndarray]) -> np.ndarray | None:
-    """How the scintillator spreads light, by the noise of exposures (E, H', W') of each mask; None where it is white or unknown.
+    """Return the kernel of the scintillator from the noise of exposures (E, H', W') of each mask; None if white or unknown.
 
-    Edges of masks do not tell it: etching blurs them, too.
+    The edges of masks cannot be used, because etching blurs them too.
     """
     try:
         found = [correlation_by_differences(exposures) for exposures in masks if len(exposures) > 1]
@@ -250,7 +250,7 @@ def _spread_of_light(masks: list[np.ndarray]) -> np.ndarray | None:
         values = np.mean([one.values for one in found], axis=0)
         correlation = Correlation(values, sum(one.samples for one in found))
         return kernel_of(correlation) if correlation.summed_percent > _WHITE_PERCENT else None
-    except ValueError:  # the noise tells too little
+    except ValueError:  # too little noise to determine it
         return None
 
 

@@ -1,4 +1,4 @@
-"""Exposures of a raster scan in, counts of each chemical element with their cell of the map out."""
+"""Documents of a raster scan in, counts of each chemical element and their cell in the map out."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from analysis.techniques.raster.layout import Layout
 
 REASONS: dict[str, str] = {
     "bad_seq_num": "the sequence number is not a whole number from 1",
-    "place_missing": "the place of the sample was not read",
-    "outside": "the sample was farther than half a step from all cells of the map",
+    "place_missing": "the position of the sample was not read",
+    "outside": "the sample was more than half a step outside the map",
     "no_monitor": "the incident-beam monitor is missing, zero or negative",
     "bucket_missing": "a bucket is missing, NaN or infinite",
     "no_spectrum": "no detector element gave a spectrum that can be used",
 }
-"""Why an exposure is not used."""
+"""Reasons why an exposure is not used."""
 
 
 class RasterIntake:
@@ -31,8 +31,8 @@ class RasterIntake:
 
     The columns of a batch:
 
-    cell : int64 (B,), of the map, counted along its rows.
-    counts : float64 (B, C), of each chemical element or bucket; those of spectra corrected for their live time.
+    cell : int64 (B,), number of the cell in the map, row by row.
+    counts : float64 (B, C), of each chemical element or bucket; counts of spectra are corrected for live time.
     monitor : float64 (B,); 1 without a monitor.
 
     Parameters
@@ -40,12 +40,12 @@ class RasterIntake:
     start : mapping
         The run's start document.
     wait_for_end : bool
-        Release nothing before `end()`: then nothing at all depends on the order of the documents.
+        Release nothing before `end()`: then nothing depends on the order of the documents.
 
     Raises
     ------
     RunRefused
-        If the start document doesn't describe a raster scan.
+        If the start document does not describe a raster scan.
     """
 
     def __init__(self, start: Mapping[str, Any], *, wait_for_end: bool = False) -> None:
@@ -61,12 +61,12 @@ class RasterIntake:
 
     @property
     def stopped(self) -> bool:
-        """Whether the run's stop document has come."""
+        """Whether the run's stop document has arrived."""
         return self._streams.stopped
 
     @property
     def revised(self) -> bool:
-        """Whether a document came that would have changed what had already been taken."""
+        """Whether a document arrived that would have changed what had already been taken."""
         return self._rows.revised
 
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
@@ -74,11 +74,11 @@ class RasterIntake:
         self._streams(name, doc)
 
     def end(self) -> None:
-        """No further document will come."""
+        """Note that no further document will arrive."""
         self._ended = True
 
     def take(self) -> Batch | None:
-        """The exposures that have become ready since the last call; None if there are none."""
+        """Return the exposures that have become ready since the last call; None if there are none."""
         for page in self._streams.pages(self.layout.stream):
             rows, good = self._rows_of(page)
             for _ in range(np.count_nonzero(~good)):
@@ -94,7 +94,7 @@ class RasterIntake:
         return self._batch(rows) if len(rows) else None
 
     def ledger(self) -> Ledger:
-        """What became of every exposure so far; complete when everything has been taken after `end()`."""
+        """Return what happened to every exposure so far; complete when everything has been taken after `end()`."""
         ledger = copy.deepcopy(self._counts)
         ledger.received = self._count + ledger.rejected["bad_seq_num"]
         ledger.duplicates, ledger.conflicts = self._rows.duplicates, self._rows.conflicts
@@ -114,7 +114,7 @@ class RasterIntake:
         return ledger
 
     def _rows_of(self, page: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of an event page, and which of its events have a sequence number."""
+        """Return the rows of an event page, and which of its events have a sequence number."""
         count, data, layout = len(page["seq_num"]), page["data"], self.layout
         rows = np.empty(count, dtype=self._row)
         rows["number"], good = whole_numbers(page["seq_num"], count)
@@ -126,7 +126,7 @@ class RasterIntake:
         return rows[good], good
 
     def _batch(self, rows: np.ndarray) -> Batch | None:
-        """Those of the rows that are good."""
+        """Return the usable rows."""
         received = self._count + 1 + np.arange(len(rows))
         self._count += len(rows)
         cells = self.layout.cells(rows["y"], rows["x"])

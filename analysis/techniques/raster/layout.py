@@ -1,4 +1,4 @@
-"""What a start document says of a raster scan: where its events hold counts and places, and the grid that was planned."""
+"""The entry of a raster scan in a start document: data keys of counts and positions, and the planned grid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_CELLS = 10_000_000
 
 @dataclass(frozen=True)
 class Side:
-    """Equally spaced places along one axis, in um."""
+    """Equally spaced positions along one axis, in um."""
 
     first: float
     last: float
@@ -26,11 +26,11 @@ class Side:
 
     @property
     def step(self) -> float:
-        """From one to the next; of one place alone it is 0."""
+        """Distance from one position to the next; 0 for a single position."""
         return (self.last - self.first) / (self.num - 1) if self.num > 1 else 0.0
 
     def cells(self, places: np.ndarray, width_um: float) -> np.ndarray:
-        """The nearest place of each, (B,); -1 farther away than half of it, or of a width where there is one place alone."""
+        """Return the number of the nearest position, (B,); -1 beyond half a step, or half `width_um` for a single position."""
         step = self.step or width_um
         with np.errstate(invalid="ignore"):
             cells = np.rint((places - self.first) / step)
@@ -46,16 +46,16 @@ class Layout:
     ----------
     stream : str
     spectra : SpectraSpec or None
-        Where the spectra are; None in a scan without a spectrometer.
+        The spectra; None in a scan without a spectrometer.
     buckets : tuple of str
         Data keys of counts.
     monitor : str or None
     y, x : str
-        Data keys of the place of the sample, um.
+        Data keys of the position of the sample, um.
     rows, columns : Side
-        The grid as planned.
+        The planned grid.
     expected : int or None
-        Points that the run should have.
+        Number of points that the run should have.
     """
 
     stream: str
@@ -75,11 +75,11 @@ class Layout:
         Raises
         ------
         RunRefused
-            If something needed is missing or of another kind than it must be.
+            If something required is missing or of the wrong kind.
         """
         entry = start.get(ENTRY)
         if not isinstance(entry, Mapping):
-            raise RunRefused(f'the start document has no "{ENTRY}" entry: it is no raster scan')
+            raise RunRefused(f'the start document has no "{ENTRY}" entry: it is not a raster scan')
         grid, buckets, monitor = entry.get("grid"), entry.get("buckets", []), entry.get("monitor")
         if not isinstance(grid, Mapping):
             raise RunRefused(f'{ENTRY}["grid"] must hold y_um and x_um, not {grid!r:.80}')
@@ -89,10 +89,10 @@ class Layout:
             raise RunRefused(f'{ENTRY}["monitor"] must be a data key or None, not {monitor!r:.80}')
         spectra = None if entry.get("spectra") is None else SpectraSpec.of(entry["spectra"])
         if spectra is None and not buckets:
-            raise RunRefused(f'{ENTRY} names neither "spectra" nor "buckets": there is nothing to make a map of')
+            raise RunRefused(f'{ENTRY} names neither "spectra" nor "buckets": at least one of them is needed for a map')
         rows, columns = _side(grid, "y_um"), _side(grid, "x_um")
         if rows.num * columns.num > _MOST_CELLS:
-            raise RunRefused(f"a map of {rows.num}x{columns.num} cells is too large: {_MOST_CELLS} go")
+            raise RunRefused(f"a map of {rows.num}x{columns.num} cells is too large: at most {_MOST_CELLS} are possible")
         expected = start.get("num_points")
         return cls(
             stream=_key(entry, "stream"),
@@ -108,22 +108,22 @@ class Layout:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """What each map is of: chemical elements, or detectors without spectra."""
+        """The channels of the map: chemical elements, or data keys of buckets without spectra."""
         return self.buckets if self.spectra is None else self.spectra.setup.elements
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Cells of the map."""
+        """Cells of the map along y and x."""
         return self.rows.num, self.columns.num
 
     @property
     def steps_um(self) -> tuple[float, float]:
-        """Distance of neighbouring cells; of one line alone, that of the points in it."""
+        """Distance between neighbouring cells along y and x; for a single line, that between its points."""
         steps = abs(self.rows.step), abs(self.columns.step)
         return steps[0] or steps[1] or 1.0, steps[1] or steps[0] or 1.0
 
     def cells(self, y_um: np.ndarray, x_um: np.ndarray) -> np.ndarray:
-        """The cell of each place, (B,), counted along the rows; -1 beyond the map."""
+        """Return the number of the cell of each position, (B,), row by row; -1 outside the map."""
         down, right = self.rows.cells(y_um, self.steps_um[0]), self.columns.cells(x_um, self.steps_um[1])
         return np.where((down < 0) | (right < 0), -1, down * self.columns.num + right)
 

@@ -1,4 +1,4 @@
-"""A raster scan and its maps."""
+"""A raster scan and its map."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class RasterRun:
 
     @property
     def expected(self) -> int | None:
-        """Points that the run should have."""
+        """Number of points that the run should have."""
         return self.layout.expected
 
     def quantities(self, recipe: Recipe) -> Mapping[str, Quantity]:
-        """The maps, how often each cell was measured, and the figures."""
+        """The map of each channel, the number of exposures of each cell, and the figures."""
         layout = self.layout
         channels, (height, width) = len(layout.channels), layout.shape
         return {
@@ -60,7 +60,7 @@ class RasterRun:
         }
 
     def metadata(self, recipe: Recipe) -> Mapping[str, Any]:
-        """What the maps are of."""
+        """The channels of the map and its unit."""
         layout = self.layout
         normalised = layout.monitor is not None
         what = "counts" if layout.spectra is None else "fluorescence counts"
@@ -77,7 +77,7 @@ class RasterRun:
 
     @property
     def remarks(self) -> Sequence[str]:
-        """Nothing is assumed."""
+        """None: nothing is assumed."""
         return []
 
     def intake(self, *, wait_for_end: bool = False) -> RasterIntake:
@@ -97,7 +97,7 @@ class RasterRun:
 
 
 class Map:
-    """Counts in each cell over the monitor's, or over the number of exposures without a monitor.
+    """Counts of each cell divided by those of the monitor, or by the number of exposures without a monitor.
 
     Parameters
     ----------
@@ -116,14 +116,14 @@ class Map:
     def update(self, batch: Batch) -> None:
         """Take further exposures."""
         cells, monitor = batch.columns["cell"], batch.columns["monitor"]
-        np.add.at(self._counts, cells, batch.columns["counts"])  # one after the other, so that no cut changes the rounding
+        np.add.at(self._counts, cells, batch.columns["counts"])  # one after the other, so that batches do not change the rounding
         np.add.at(self._monitor, cells, monitor)
         np.add.at(self._exposures, cells, 1.0)
         for one in monitor.tolist():
             self._dose += one
 
     def result(self) -> Estimate:
-        """The maps now; NaN where nothing was measured."""
+        """Return the present map; NaN in cells without an exposure."""
         with np.errstate(invalid="ignore", divide="ignore"):
             means = self._counts / self._monitor[:, None]
         maps = means.T.reshape(-1, *self._layout.shape).astype(np.float32)

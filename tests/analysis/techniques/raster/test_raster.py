@@ -59,7 +59,7 @@ def test_exposures_that_tell_nothing_are_named_and_a_cell_that_was_measured_twic
     [
         ({"grid": {"y_um": [0, 1], "x_um": [0, 1, 2]}}, r"must be \[first, last, number\]"),
         ({"grid": {"y_um": [0, 0, 3], "x_um": [0, 1, 2]}}, r"must be \[first, last, number\]"),
-        ({"buckets": [], "spectra": None}, "nothing to make a map of"),
+        ({"buckets": [], "spectra": None}, "needed for a map"),
         ({"spectra": {"counts": 3}}, 'the entry "spectra"'),
         ({"y": None}, '"y" must be a name'),
     ],
