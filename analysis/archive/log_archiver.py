@@ -27,7 +27,7 @@ logger = logging.getLogger("ghostbeam.archiver")
 
 _DOCUMENTS_AT_ONCE = 500
 _OVERDUE_S = 0.7  # after its last turn; then every second turn goes to a run that has waited this long
-_VERIFIED_WITHIN_S = 10.0  # after its end, however much there is to write; reading back a run takes 0.3 to 1.3 s
+_VERIFIED_WITHIN_S = 3.0  # after its end, however much there is to write; the last images of fast methods are there by then
 _TRIES = 5  # with a server that answers; after that the run is left to `ghostbeam recover`
 
 
