@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from bluesky.protocols import HasName, Readable
 
-from analysis.documents.plain import NotPlain, plain
+from analysis.documents.plain import NotPlain, plain_metadata
 from plans.protocols import BeamShutter, BucketDetector, MaskPositioner, Plate
 from plans.recipes import check_recipes
 from plans.refusal import PlanRequestError
@@ -268,7 +268,7 @@ def check_md(md: Any) -> dict[str, Any]:
         if key in (*OWN_KEYS, *MESSAGE_KEYS):
             raise PlanRequestError(f"md: {key!r} is taken by the plan or by bluesky; choose another name for yours")
     try:
-        checked: dict[str, Any] = plain(md or {}, "md")
+        checked: dict[str, Any] = plain_metadata(md or {}, "md")
     except NotPlain as error:
         raise PlanRequestError(str(error)) from None
     return checked

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.plain import plain
+from analysis.documents.plain import plain, plain_metadata
 from analysis.documents.private import private_file, private_folder
 
 
@@ -53,7 +53,8 @@ class SessionMetadata(MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
             raise TypeError(f"RE.md has the key {key!r} of type {type(key).__name__}: keys must be text")
-        text = _text(key, value)  # before anything is changed
+        plain_metadata({key: value}, "RE.md")  # before anything is changed
+        text = _text(key, value)
         self._values[key] = value
         if key == "scan_id" and value == self._given:
             # next_scan_id has stored the number already, and another session may have gone on from there.

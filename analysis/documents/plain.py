@@ -84,6 +84,29 @@ def plain(value: Any, name: str) -> Any:
         raise
 
 
+def plain_metadata(value: Any, name: str) -> Any:
+    """Return `plain(value, name)` of metadata for a start document, where bluesky allows only some keys.
+
+    Raises
+    ------
+    NotPlain
+        Also if a key is empty or has a dot or a slash in it.
+    """
+    checked = plain(value, name)
+    _check_keys(checked, name)
+    return checked
+
+
+def _check_keys(value: Any, path: str) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not key or not {".", "/"}.isdisjoint(key):
+                error = NotPlain(f"has the key {shown(key)}: metadata keys are not empty and have no dot or slash in them")
+                error.path = path
+                raise error
+            _check_keys(item, f'{path}["{key}"]')
+
+
 def _plain(value: Any, depth: int) -> Any:
     kind = type(value)
     if kind is float or kind is bool or value is None:

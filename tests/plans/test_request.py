@@ -75,6 +75,9 @@ BAD = [
     ({"recipes": [{"method": "tv", "device": 0}]}, "device must be of type str"),
     ({"md": ["CAS"]}, "md must be a dict"),
     ({"md": {1: 2}}, "keys must be text, not 1"),
+    ({"md": {"sample.name": "CAS"}}, r"md has the key 'sample\.name': .* no dot or slash"),
+    ({"md": {"x": {"a/b": 1}}}, r'md\["x"\] has the key \'a/b\''),
+    ({"md": {"": 1}}, "md has the key '': metadata keys are not empty"),
     *(({"md": {key: 1}}, f"md: '{key}' is taken") for key in ("ghost", "uid", "time", "scan_id", "num_points", "command", "run")),
 ]
 

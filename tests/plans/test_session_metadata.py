@@ -151,6 +151,8 @@ def test_what_a_plan_refuses_is_refused_before_anything_is_changed(tmp_path, val
         check_md({"v": value})
     with pytest.raises(TypeError, match="keys must be text"):
         md[5] = "x"
+    with pytest.raises(TypeError, match=r"RE\.md has the key 'sample\.name'"):
+        md["sample.name"] = "x"
     md["v"]["before"].append(value)
     with pytest.raises(TypeError, match=r'RE\.md\["v"\]\["before"\]\[1\]'):
         md.next_scan_id()

@@ -114,6 +114,6 @@ def test_another_plate_is_refused(plate):
 def test_a_camera_with_too_large_pixels_is_refused():
     coarse = np.stack([frame_of(mask, Geometry(14.2, 15.1, 0.8), (30, 30)) for mask in DESIGNS])
     made = MaskCalibration(DESIGNS, 0.8, np.full((30, 30), LIGHT), 20, np.zeros((30, 30), bool))
-    with pytest.raises(ValueError, match="as large as 1.2. mask pixels"):
+    with pytest.raises(ValueError, match=r"as large as 1.2. mask pixels"):
         for index, frame in enumerate(coarse):
             made.add(index, frame[None] * LIGHT)
