@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from plans.protocols import MaskPositioner, PairCamera
+import numpy as np
+
+from plans.protocols import MaskPositioner, PairCamera, Plate
 from plans.refusal import PlanRequestError
 from plans.request import check_count, check_device, check_masks, choose_indices
 from plans.series_request import SeriesRequest, check_series
@@ -88,4 +90,18 @@ def check_mask_calibration(
         carried="the plate",
         shutter=shutter,
     )
+    if not series.flats:
+        raise PlanRequestError("flats is 0, but frames of the light without the plate are needed for the transmission")
+    if series.out_um is not None and (mask := _mask_in_light(plate, series.out_um)) is not None:
+        raise PlanRequestError(
+            f"out_um: with {mask_stage.name} at (y, x) = ({series.out_um[0]:g}, {series.out_um[1]:g}) um mask {mask} is in the "
+            "light: choose a position at which the whole plate is out"
+        )
     return MaskCalibrationRequest(series, mask_stage, order, each)
+
+
+def _mask_in_light(plate: Plate, out_um: tuple[float, float]) -> int | None:
+    """Return a mask of which a part is in the light with the stage at `out_um`; None if there is none."""
+    size_um = np.array(plate.shape) * plate.pixel_size_um
+    masks = np.flatnonzero((np.abs(plate.positions_mm * 1000 - out_um) < size_um).all(axis=1))
+    return int(masks[0]) if len(masks) else None

@@ -34,6 +34,10 @@ class Plate(Protocol):
         """Edge of one mask pixel in um."""
 
     @property
+    def positions_mm(self) -> np.ndarray:
+        """Stage readings (y, x) in mm that centre each mask in the beam, (M, 2)."""
+
+    @property
     def sequency_order(self) -> np.ndarray:
         """Mask indices from the coarsest pattern to the finest."""
 

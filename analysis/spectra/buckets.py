@@ -20,6 +20,9 @@ MOST_DEAD = 0.5
 MUCH_DEAD = 0.1
 """Dead time above which pile-up distorts spectra enough to be told."""
 
+_LONGEST_LIVE = 1.01
+"""Live time over real time up to which a difference counts as rounding of the electronics' clocks."""
+
 _SILENT = 0.01
 """Part of the median counts of all detector elements below which one is dead."""
 
@@ -105,6 +108,8 @@ def why_unusable(spectrum: np.ndarray, real_s: float, live_s: float) -> str | No
     """Say why a spectrum tells nothing; None if it does."""
     if not (np.isfinite(real_s) and real_s > 0 and np.isfinite(live_s) and live_s > 0):
         return "the live time is missing or zero"
+    if live_s > _LONGEST_LIVE * real_s:
+        return "the live time is longer than the real time"
     if live_s < (1 - MOST_DEAD) * real_s:
         return f"saturated, dead for more than {MOST_DEAD:.0%} of the time"
     if spectrum.min() < 0:

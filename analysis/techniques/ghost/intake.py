@@ -248,7 +248,7 @@ class Realizations:
         if batch is None:
             return
         self._counts.used += realizations * len(batch)
-        if self._judge is not None and self._spectra is None:
+        if self._judge is not None:
             self._judged.append(batch)
             self._doubts = None
         self._ready.append(batch)

@@ -157,8 +157,11 @@ class GhostRun:
         return ChosenMasks(patterns, batch.columns["mask_index"], batch.columns.get(COMPLEMENT))
 
     def _doubts(self, batch: Batch) -> list[str]:
-        """Suspected mistakes in masks and buckets, in sentences."""
-        found = mistakes(self.masks_of(batch), batch.columns["bucket"])
+        """Suspected mistakes in masks and buckets, in sentences; in a run of spectra, from the clearest element."""
+        buckets = batch.columns["bucket"]
+        if self.channels:
+            buckets = buckets[:, np.argmax(buckets.var(axis=0) / np.mean(batch.columns["error"] ** 2, axis=0))]
+        found = mistakes(self.masks_of(batch), buckets)
         return self._said("doubts") + [str(mistake) for mistake in found]
 
     def masks_by(self, recipe: Recipe) -> MaskSet:

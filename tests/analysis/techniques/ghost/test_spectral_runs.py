@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from logged import derived_runs, log_run
+from made_runs import mask_set
 from spectral_runs import SpectralRun, maps, spectral_run
 
 from analysis.documents.recipe import Recipe
 from analysis.documents.refusal import RunRefused
 from analysis.techniques import technique_of
 from analysis.techniques.ghost.intake import Realizations
+from analysis.techniques.ghost.run import GhostRun
 from analysis.views.live import Live
 from analysis.worker.job import Job, Outcome, run_job
 
@@ -77,6 +79,7 @@ def test_a_dead_detector_element_is_named_and_left_out() -> None:
         ({"live_time": np.zeros(2)}, "the live time is missing or zero"),
         ({"live_time": np.array([np.nan, np.nan])}, "the live time is missing or zero"),
         ({"live_time": np.array([0.02, 0.02])}, "saturated"),
+        ({"live_time": np.array([0.2, 0.2])}, "the live time is longer than the real time"),
         ({"spectra": np.full((2, 4096), -1)}, "negative counts"),
         ({"spectra": np.ones((2, 2048), dtype=int)}, "another shape"),
         ({"spectra": None}, "another shape"),
@@ -96,6 +99,18 @@ def test_one_detector_element_stands_in_for_another() -> None:
     deviation = half.columns["bucket"][place] - undisturbed.columns["bucket"][place]
     assert (np.abs(deviation) < 4 * half.columns["error"][place]).all()
     assert not ledger.rejected and any("detector element 2 are left out" in remark for remark in ledger.remarks)
+
+
+def test_spectra_that_belong_to_other_masks_are_said() -> None:
+    run = SpectralRun(mask_set(256, (16, 16)), num=256, photons=2e6)
+    for row, earlier in zip(run.rows[1:], range(255), strict=True):
+        row["mask_stage_index"] = earlier
+    intake = GhostRun(run.start, run.masks).intake()
+    for name, doc in run.documents():
+        intake(name, doc)
+    intake.end()
+    intake.take()
+    assert any("shifted by 1" in doubt for doubt in intake.ledger().doubts)
 
 
 def test_much_dead_time_is_said() -> None:
