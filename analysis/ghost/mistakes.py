@@ -2,24 +2,29 @@
 
 Nothing is corrected here. Alignments of masks and buckets are compared by the roughness of the image from the correlation of
 buckets with masks (`likeness.roughness`): if they do not belong together, it is as rough as with shuffled buckets. Unlike
-held-out buckets, this needs neither many realizations nor masks that depend on each other.
+held-out buckets, this needs neither many realizations nor masks that depend on each other. Masks of many pixels are binned,
+which is fast, and leaves out the noise of fine pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from scipy.stats import rankdata
 
 from .inputs import rows_at_once
 from .likeness import binned, roughness
 from .orders import reorderings
 
 _FEWEST = 64
-_MOST_ENTRIES = 2**25
-"""Maximum number of entries used (realizations times pixels): about a second on one core."""
+_MOST_PIXELS = 2048
+"""Masks of more pixels are binned."""
+
+_MOST_ENTRIES = 2**24
+"""Maximum number of entries used (realizations times binned pixels): about a second on one core."""
 
 _SHIFTS = [shift for shift in range(-8, 9) if shift]
 _SHUFFLES = 40
@@ -32,7 +37,10 @@ _BEYOND_CHANCE = 4.5
 _SMOOTHER, _FAR_SMOOTHER = 0.94, 0.75
 """An alignment must make the image this much smoother than the given one; by itself, or beyond the scatter."""
 
-_STANDS_OUT = 0.85
+_STANDS_OUT, _NEARLY = 0.85, 0.03
+
+_COMPARED, _COARSER = 64, 1.5
+"""Number of masks with which the first ones are compared, and how much coarser than those they must be."""
 
 _FEWEST_FOR_DRIFT = 256
 _DRIFT = 0.02
@@ -84,12 +92,12 @@ def mistakes(masks: Masks, buckets: np.ndarray) -> list[Mistake]:
     look = _look(masks, buckets)
     if look is None:
         return []
-    found = _wrong_sign(look)
+    found, drift = _wrong_sign(look), _drift(look)
     alignment = _alignment(look)
-    found += alignment
-    if not alignment:
-        found += _first_buckets(look) or _drift(look)
-    return found
+    if alignment and drift:  # which alone may make an ordered set fit better in another order
+        steady = _look(masks, look.buckets / slow_trend(_relative(look)))
+        alignment = [] if steady is None else _alignment(steady)
+    return found + (alignment or _first_buckets(look) or drift)
 
 
 def unrelated(masks: Masks, buckets: np.ndarray) -> bool:
@@ -100,7 +108,7 @@ def unrelated(masks: Masks, buckets: np.ndarray) -> bool:
 
 def quick_image(masks: Masks, buckets: np.ndarray, order: np.ndarray) -> np.ndarray | None:
     """The image (H, W) of the realizations `order`, by correlation alone; None if there is none."""
-    order = np.sort(order[: _most(masks)])
+    order = np.sort(order[: _most(masks.shape[1:])])
     if len(order) < 2:
         return None
     sums, image = np.zeros(len(order)), np.zeros(masks.shape[1:])
@@ -115,16 +123,24 @@ def quick_image(masks: Masks, buckets: np.ndarray, order: np.ndarray) -> np.ndar
 
 def _look(masks: Masks, buckets: np.ndarray) -> _Look | None:
     """What the first realizations tell; None if there are too few of them, or if all masks or all buckets are the same."""
-    number = min(len(masks), _most(masks))
+    number = min(len(masks), _most(masks.shape[1:]))
     if number < _FEWEST or not np.ptp(buckets[:number]) > 0:
         return None
     look = _Look(masks, buckets[:number].astype(np.float64))
     return None if look.flat_masks else look
 
 
-def _most(masks: Masks) -> int:
+def _most(shape: tuple[int, ...]) -> int:
     """How many realizations are used."""
-    return max(_FEWEST, _MOST_ENTRIES // max(1, masks.shape[1] * masks.shape[2]))
+    return max(_FEWEST, _MOST_ENTRIES * _binning(shape) ** 2 // max(1, shape[0] * shape[1]))
+
+
+def _binning(shape: tuple[int, ...]) -> int:
+    """By how many pixels along each axis masks are binned."""
+    size = 1
+    while shape[0] * shape[1] > _MOST_PIXELS * size**2:
+        size *= 2
+    return size if min(shape) >= 8 * size else 1
 
 
 class _Look:
@@ -132,8 +148,12 @@ class _Look:
 
     Attributes
     ----------
+    masks : array, float32 (M, h, w)
+        The masks, binned.
     sums : array, (M,)
         Sum of each mask's pixels.
+    highest : float
+        The largest value of a pixel.
     signed : bool
         Whether a mask holds a negative value.
     given : float
@@ -143,19 +163,25 @@ class _Look:
     """
 
     def __init__(self, masks: Masks, buckets: np.ndarray) -> None:
-        self.masks, self.buckets, self.shape = masks, buckets, masks.shape[1:]
+        self._source, self.buckets, self.pixels = masks, buckets, masks.shape[1] * masks.shape[2]
         self.number = len(buckets)
+        self.size = _binning(masks.shape[1:])
         self.sums = np.zeros(self.number)
-        self.lowest, self.highest = np.inf, -np.inf
-        for part, block in self._blocks():
+        self.masks = np.zeros((self.number, masks.shape[1] // self.size, masks.shape[2] // self.size), np.float32)
+        lowest, self.highest = np.inf, -np.inf
+        step = rows_at_once(max(1, self.pixels))
+        for first in range(0, self.number, step):
+            part = slice(first, min(first + step, self.number))
+            block = np.asarray(masks[part])
             self.sums[part] = block.sum(axis=(1, 2), dtype=np.float64)
-            self.lowest, self.highest = min(self.lowest, float(block.min())), max(self.highest, float(block.max()))
-        self.signed = self.lowest < 0
-        self.flat_masks = self.lowest == self.highest
+            self.masks[part] = binned(block, self.size)
+            lowest, self.highest = min(lowest, float(block.min())), max(self.highest, float(block.max()))
+        self.signed = lowest < 0
+        self.flat_masks = lowest == self.highest
         rng = np.random.default_rng(0)
         shuffled = [residual(rng.permutation(self.buckets), self.sums) for _ in range(_SHUFFLES)]
         shifted = [self._shifted(shift) for shift in _SHIFTS]
-        self.orders: Mapping[str, np.ndarray] = reorderings(self.number, self.shape[0] * self.shape[1])
+        self.orders: Mapping[str, np.ndarray] = reorderings(self.number, self.pixels)
         ordered = [residual(self.buckets[order], self.sums) for order in self.orders.values()]
         plain = residual(self.buckets, self.sums)
         # The roots are used because the largest bucket alone, at the place of a coarse mask, would make a smooth image.
@@ -185,28 +211,35 @@ class _Look:
         told = {0: self.given, **self.shifts}
         beside = min(told[near] for near in (shift - 1, shift + 1) if near in told)
         others = min(rough for one, rough in told.items() if one not in (shift - 1, shift, shift + 1))
-        return told[shift] < _STANDS_OUT * others and (
-            told[shift] < _STANDS_OUT * beside or told[shift] < beside - 3 * self._scatter
-        )
+        ordered = self.certainty(min(beside, others)) > _BEYOND_CHANCE
+        if ordered and told[shift] > _STANDS_OUT * others:
+            return False
+        return told[shift] < _STANDS_OUT * beside or told[shift] < min(beside, others) - 3 * self._scatter
 
     def roughness(self, rows: list[np.ndarray]) -> np.ndarray:
         """Roughness of the images from deviations (M,) of buckets, one per row; 0 and NaN in a row: nothing is known."""
-        deviations = np.stack(rows).astype(np.float32)
-        images = np.zeros((len(rows), self.shape[0] * self.shape[1]), np.float32)
-        for part, block in self._blocks():
-            images += deviations[:, part] @ block.reshape(len(block), -1).astype(np.float32)
-        return roughness(images.reshape(len(rows), *self.shape))
+        return roughness(self._images(np.stack(rows)))
 
     def contrast(self) -> np.ndarray:
-        """The image's deviation from its level, binned by 2, in the unit in which it fits the buckets best."""
+        """The image's deviation from its level, in pixels of at least 2x2, in the unit in which it fits the buckets best."""
         left = residual(self.buckets, self.sums)
-        image = np.zeros(self.shape)
-        for part, block in self._blocks():
-            image += np.tensordot(left[part], block.astype(np.float32), 1)
+        image = self._images(left[None])[0]
         image -= image.mean()
-        fitted = np.concatenate([np.tensordot(block.astype(np.float32), image, 2) for _, block in self._blocks()])
+        fitted = self.size**2 * (self.masks.reshape(self.number, -1) @ image.ravel()).astype(np.float64)
         fitted -= fitted.mean()
-        return binned((left @ fitted / (fitted @ fitted) * image)[None], 2)[0]
+        made = (left @ fitted / (fitted @ fitted) * image)[None]
+        return made[0] if self.size > 1 else binned(made, 2)[0]
+
+    def begins_coarse(self, number: int) -> bool:
+        """Whether the first masks are far coarser than others, as in sequency order: their buckets may be unusual."""
+        last = self.number - _COMPARED
+        first, others = (_coarseness(np.asarray(self._source[part])) for part in (slice(0, number), slice(last, self.number)))
+        return bool(np.median(first) > _COARSER * np.median(others))
+
+    def _images(self, rows: np.ndarray) -> np.ndarray:
+        """Images from deviations (S, M) of buckets."""
+        images = rows.astype(np.float32) @ self.masks.reshape(self.number, -1)
+        return images.reshape(len(rows), *self.masks.shape[1:])
 
     def _shifted(self, shift: int) -> np.ndarray:
         """Deviations of buckets i + shift, at the place of mask i; 0 where there are none."""
@@ -214,12 +247,6 @@ class _Look:
         row = np.zeros(self.number)
         row[first:last] = residual(self.buckets[first + shift : last + shift], self.sums[first:last])
         return row
-
-    def _blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        step = rows_at_once(max(1, self.shape[0] * self.shape[1]))
-        for first in range(0, self.number, step):
-            part = slice(first, min(first + step, self.number))
-            yield part, np.asarray(self.masks[part])
 
 
 def residual(buckets: np.ndarray, sums: np.ndarray) -> np.ndarray:
@@ -229,6 +256,16 @@ def residual(buckets: np.ndarray, sums: np.ndarray) -> np.ndarray:
     slope = deviation @ buckets / power if power > 1e-9 * (sums @ sums) else 0.0
     left: np.ndarray = buckets - buckets.mean() - slope * deviation
     return left
+
+
+def _coarseness(masks: np.ndarray) -> np.ndarray:
+    """The part of the variation of masks (M, H, W) that stripes show, along either axis, at a quarter of its length; (M,)."""
+    height, width = (max(1, length // 4) for length in masks.shape[1:])
+    rows = masks[:, : masks.shape[1] // height * height].reshape(len(masks), -1, height, masks.shape[2])
+    columns = masks[:, :, : masks.shape[2] // width * width].reshape(len(masks), masks.shape[1], -1, width)
+    stripes = [part.mean(axis=axis).std(axis=(1, 2)) for part, axis in ((rows, 2), (columns, 3))]
+    spread = masks.std(axis=(1, 2))
+    return np.divide(np.maximum(*stripes), spread, out=np.ones(len(masks)), where=spread > 0)
 
 
 def _wrong_sign(look: _Look) -> list[Mistake]:
@@ -260,14 +297,24 @@ def _wrong_sign(look: _Look) -> list[Mistake]:
 
 def _falls(look: _Look) -> bool:
     """Whether buckets decrease with the sum of the masks or, if the sums are similar, the image is far below zero."""
-    deviation = look.sums - look.sums.mean()
-    power = float(deviation @ deviation)
-    if power <= 1e-9 * float(look.sums @ look.sums):
-        return _is_negative(look)
-    left = residual(look.buckets, look.sums)
-    slope = float(deviation @ look.buckets) / power
-    error = np.sqrt(float(left @ left) / max(1, look.number - 2) / power)
-    return slope < -_CERTAIN * error
+    deviation = look.sums - np.median(look.sums)
+    usual = np.abs(deviation) <= 1e-6 * np.abs(look.sums).max()
+    if usual.mean() > 0.5:
+        return _is_negative(look) or _is_dark_when_open(look, usual)
+    # Ranks, because the few masks of a set whose sums differ most prove nothing.
+    ranks = [rankdata(values) for values in (deviation, look.buckets)]
+    slope = float(np.corrcoef(*ranks)[0, 1]) * np.sqrt(look.number)
+    return slope < -_CERTAIN or (slope < _CERTAIN and _is_negative(look))
+
+
+def _is_dark_when_open(look: _Look, usual: np.ndarray) -> bool:
+    """Whether the few masks of another sum, such as the fully open one of a Hadamard set, let just what they stop pass."""
+    if look.signed or usual.all():
+        return False
+    closed = look.highest * look.pixels - look.sums
+    level = float(look.buckets[usual].mean() / closed[usual].mean())
+    error = np.abs(look.buckets - level * closed)[~usual]
+    return bool((error < _NEARLY * level * closed[usual].mean()).all())
 
 
 def _is_negative(look: _Look) -> bool:
@@ -302,13 +349,13 @@ def _first_buckets(look: _Look) -> list[Mistake]:
     if scatter == 0:
         return []
     number = _leading(np.abs(relative - middle) > _CERTAIN * scatter, first)
-    if number:
+    if number and look.begins_coarse(number):
         row = np.zeros(look.number)
         row[number:] = residual(look.buckets[number:], look.sums[number:])
         if look.roughness([row])[0] > _SMOOTHER * look.plain:
-            number = 0  # the first masks may be unusual themselves, such as coarse ones
+            number = 0  # the first masks are unusual themselves
     if not number and not look.signed and middle > 0 and (look.sums > 0).all():
-        most = _IMPOSSIBLE * look.highest * middle * look.shape[0] * look.shape[1]
+        most = _IMPOSSIBLE * look.highest * middle * look.pixels
         number = _leading((look.buckets > most) | (look.buckets < (1 - _IMPOSSIBLE) * most), first)
     if not number:
         return []
@@ -328,24 +375,39 @@ def _drift(look: _Look) -> list[Mistake]:
     mean = float(np.mean(look.buckets))
     if look.number < _FEWEST_FOR_DRIFT or look.signed or mean < 2 * np.std(look.buckets) or (look.sums <= 0).any():
         return []  # buckets around zero do not show changes of the beam
-    trend = slow_trend(_relative(look))
+    relative = _relative(look)
+    trend = slow_trend(relative)
     change = float(np.ptp(trend))
-    if change < _DRIFT:
-        return []
-    without = residual(look.buckets / trend, look.sums)
-    if look.roughness([without])[0] > 0.97 * look.plain:
+    if change < _DRIFT or not _is_beyond_chance(relative):
         return []
     return [Mistake("drift", f"the light drifts: buckets change by {100 * change:.0f} % in the course of the scan", "drift")]
 
 
 def _relative(look: _Look) -> np.ndarray:
-    return look.buckets / look.sums if (look.sums > 0).all() else look.buckets
+    return look.buckets / look.sums if (look.sums > 0).all() else residual(look.buckets, look.sums)
 
 
 def slow_trend(values: np.ndarray) -> np.ndarray:
-    """The slow course of values (M,) about 1: a cubic through the medians of 16 parts of the scan."""
-    parts = np.array_split(np.arange(len(values)), 16)
-    middles = np.array([np.median(values[part]) for part in parts])
-    times = np.array([part.mean() for part in parts]) / len(values)
-    course = np.polynomial.Polynomial.fit(times, middles / np.median(values), 3)
+    """The slow course of values (M,) about 1: a cubic through the medians of 16 parts of the scan, weighted by their errors."""
+    times, middles, errors = _parts(values)
+    course = np.polynomial.Polynomial.fit(times, middles, 3, w=1 / errors)
     return np.clip(course(np.arange(len(values)) / len(values)), 0.05, 20.0)
+
+
+def _is_beyond_chance(values: np.ndarray) -> bool:
+    """Whether a slow course explains far more of the medians than a constant does."""
+    times, middles, errors = _parts(values)
+    constant, course = (np.polynomial.Polynomial.fit(times, middles, degree, w=1 / errors)(times) for degree in (0, 3))
+    explained = float(np.sum(((middles - constant) / errors) ** 2) - np.sum(((middles - course) / errors) ** 2))
+    return explained > _CERTAIN**2
+
+
+def _parts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times, medians and standard errors of the medians, of 16 parts of a scan, relative to the median of all values."""
+    parts = [values[part] for part in np.array_split(np.arange(len(values)), 16)]
+    times = (np.arange(16) + 0.5) / 16
+    middles = np.array([np.median(part) for part in parts])
+    scatter = np.array([1.4826 * np.median(np.abs(part - middle)) for part, middle in zip(parts, middles, strict=True)])
+    whole = np.median(values)
+    errors = 1.2533 * scatter / np.sqrt(len(values) / 16) / abs(whole)
+    return times, middles / whole, np.maximum(errors, 1e-3)

@@ -94,6 +94,8 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
         elif h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
                 yield _Hdf5(path, file)
+        elif path.suffix.lower() == ".mat":  # of version 4, which says nothing of itself
+            yield MatlabFile(path)
         elif path.suffix.lower() in (".tif", ".tiff"):
             with tifffile.TiffFile(path) as stack:
                 yield _Tiff(path, stack)

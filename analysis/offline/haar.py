@@ -1,8 +1,9 @@
 """Single-pixel data taken with two-dimensional Haar masks, as mask set and buckets.
 
-The coefficients lie in the usual nested layout: the block [:8, :8] is the approximation; for s = 8, 16, 32, ... the blocks
-[:s, s:2s], [s:2s, :s] and [s:2s, s:2s] are the details of scale s. The masks are orthonormal, and all but the first 64 hold both
-signs: such an experiment shows the positive and the negative part one after the other and subtracts.
+The coefficients lie in the usual nested layout: the block [:8, :8], or that of another coarsest scale, is the approximation; for
+s = 8, 16, 32, ... the blocks [:s, s:2s], [s:2s, :s] and [s:2s, s:2s] are the details of scale s. The masks are orthonormal, and
+all but those of the approximation hold both signs: such an experiment shows the positive and the negative part one after the
+other and subtracts.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import numpy as np
 COARSEST = 8
 
 
-def haar_masks(size: int) -> np.ndarray:
+def haar_masks(size: int, coarsest: int = COARSEST) -> np.ndarray:
     """The Haar mask of every coefficient, float32 (size * size, size, size); mask i belongs to coefficient divmod(i, size).
 
     Parameters
     ----------
     size : int
         Pixels along an axis: a power of two from 8.
+    coarsest : int
+        Pixels of the approximation along an axis, a power of two.
 
     Raises
     ------
@@ -29,7 +32,7 @@ def haar_masks(size: int) -> np.ndarray:
     """
     if size < COARSEST or size & (size - 1):
         raise ValueError(f"Haar masks need a power of two from {COARSEST} pixels along each axis, not {size}")
-    scales = [COARSEST << power for power in range((size // COARSEST).bit_length())]
+    scales = [coarsest << power for power in range((size // coarsest).bit_length())]
     return nested_masks({scale: (_functions(size, scale, sign=False), _functions(size, scale, sign=True)) for scale in scales})
 
 
@@ -41,11 +44,11 @@ def nested_masks(functions: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> np.n
     functions : mapping
         Mean and detail functions, (scale, size) each, of every scale from the coarsest.
     """
-    size = functions[COARSEST][0].shape[1]
+    scale = min(functions)
+    mean, _ = functions[scale]
+    size = mean.shape[1]
     masks = np.zeros((size, size, size, size), dtype=np.float32)
-    mean, _ = functions[COARSEST]
-    masks[:COARSEST, :COARSEST] = _products(mean, mean)
-    scale = COARSEST
+    masks[:scale, :scale] = _products(mean, mean)
     while scale < size:
         mean, detail = functions[scale]
         fine = slice(scale, 2 * scale)
@@ -56,10 +59,10 @@ def nested_masks(functions: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> np.n
     return masks.reshape(size * size, size, size)
 
 
-def coarse_to_fine(size: int, seed: int = 0) -> np.ndarray:
+def coarse_to_fine(size: int, coarsest: int = COARSEST, seed: int = 0) -> np.ndarray:
     """An order of the masks that suits a compressed acquisition: scale by scale, at random within each; int64 (size * size,)."""
     row, column = np.divmod(np.arange(size * size), size)
-    scale = np.floor(np.log2(np.maximum(np.maximum(row, column), COARSEST - 1)))
+    scale = np.floor(np.log2(np.maximum(np.maximum(row, column), coarsest - 1)))
     return np.lexsort((np.random.default_rng(seed).random(size * size), scale))
 
 

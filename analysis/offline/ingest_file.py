@@ -21,9 +21,10 @@ import numpy as np
 from analysis.offline.array_file import ArrayFile, listing, open_arrays
 from analysis.offline.haar import COARSEST, coarse_to_fine
 from analysis.offline.ingest_error import IngestError
-from analysis.offline.mask_forms import KEYS, bucket_columns, lean, mask_stack
-from analysis.offline.mask_pairs import IN_TURN, complements, difference, in_pairs, places, signed
+from analysis.offline.mask_forms import KEYS, bucket_columns, column_named, lean, mask_stack
+from analysis.offline.mask_pairs import IN_TURN, complements, difference, in_pairs, likelier_order, places, signed
 from analysis.offline.matlab_file import MatlabFile
+from analysis.offline.scan_file import MICROMETRES
 from analysis.offline.transforms import HAAR, LARGEST, transform_masks, transform_named, unlikely, zero_scales
 
 _FORMS = "`masks` and `buckets`, or `coefficients` of a transform"
@@ -37,7 +38,7 @@ class Hints:
     Attributes
     ----------
     masks, buckets : str or None
-        Names of the data sets.
+        Names of the data sets; `signals[2]` is column 2, counted from 0, of buckets that have several.
     shape : (H, W) or None
         Pixels of a mask.
     transform : str or None
@@ -110,6 +111,7 @@ class _Reader:
         self._path, self._file, self._hints = path, file, hints
         self._remarks: list[str] = []
         self._doubts: list[str] = []
+        self._column: int | None = None
         self._names = {key: self._name(key) for key in KEYS}
 
     def measurement(self) -> Measurement:
@@ -121,10 +123,11 @@ class _Reader:
                 f"{self._path} has no {' and no '.join(f'`{key}`' for key in missing)}: it must hold {_FORMS}. Name others with "
                 f"--masks and --buckets. It holds {listing(self._file)}"
             )
-        buckets = bucket_columns(self._path, "buckets", self._real("buckets"), self._remarks)
+        named, column = self._names["buckets"], self._column
+        buckets = bucket_columns(self._path, "buckets", self._real("buckets"), self._remarks, named, column)
         if not np.isfinite(buckets).any():
             raise IngestError(f"{self._path}: `buckets` holds no finite value: give the signal measured with each mask")
-        numbers = (len(buckets), len(buckets) // 2)
+        numbers = (len(buckets), len(buckets) // 2 if buckets.ndim == 1 else 2 * len(buckets))
         masks = mask_stack(
             self._path, self._array("masks"), numbers, self._shape(), self._remarks, by_columns=self._of_matlab("masks")
         )
@@ -146,13 +149,17 @@ class _Reader:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Pairs of masks and complements as differences; all others as they are."""
         wanted = self._hints.pairs or self._flag("pairs")
-        kind = complements(masks) if buckets.ndim == 1 and len(buckets) == len(masks) else None
+        kind = complements(masks) if len(masks) == buckets.size else None
         if buckets.ndim == 2 and len(masks) == len(buckets):
             made = signed(masks)
+        elif buckets.ndim == 2 and kind:
+            first, second = places(len(masks), kind)
+            made = signed(masks[first], masks[second])
         elif buckets.ndim == 1 and len(buckets) == 2 * len(masks) and wanted:
-            self._remarks.append(f"there are {len(masks)} masks and twice as many buckets: taken as mask and complement in turn")
-            buckets, errors = in_pairs(buckets, IN_TURN), None if errors is None else in_pairs(errors, IN_TURN)
             made = signed(masks)
+            order = likelier_order(made, buckets)
+            self._remarks.append(f"there are {len(masks)} masks and twice as many buckets: taken as those of pairs, {order}")
+            buckets, errors = in_pairs(buckets, order), None if errors is None else in_pairs(errors, order)
         elif buckets.ndim == 1 and len(buckets) == len(masks) and (kind or wanted):
             if len(masks) % 2:
                 raise IngestError(f"{self._path}: {len(masks)} realizations cannot be pairs: leave the odd one out")
@@ -229,9 +236,13 @@ class _Reader:
     def _name(self, key: str) -> str | None:
         given = {"masks": self._hints.masks, "buckets": self._hints.buckets}.get(key)
         if given is not None:
-            if self._file.find(given.strip("/")) is None:
+            name, column = given.strip("/"), None
+            if key == "buckets" and self._file.find(name) is None:
+                name, column = column_named(name)
+            if self._file.find(name) is None:
                 raise IngestError(f"{self._path} has no data set {given}. It holds {listing(self._file)}")
-            return given.strip("/")
+            self._column = column if key == "buckets" else self._column
+            return name
         found = _named(self._file, key)
         if len(found) > 1:
             option = f"name one with --{key}" if key in ("masks", "buckets") else "leave one"
@@ -300,7 +311,11 @@ class _Reader:
             raise IngestError(
                 f"{self._path}: `pixel_size_um` must be one positive number, the size of a mask pixel in micrometres"
             )
-        return float(value.item())
+        entry = self._file.find(self._there("pixel_size_um"))
+        units = None if entry is None else entry.units
+        if MICROMETRES.get(units or "um", 1.0) != 1.0:
+            self._remarks.append(f"the unit beside `pixel_size_um` is {units}: taken as such")
+        return float(value.item()) * MICROMETRES.get(units or "um", 1.0)
 
     def _flag(self, key: str) -> bool:
         if self._names[key] is None:

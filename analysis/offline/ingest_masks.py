@@ -139,7 +139,10 @@ def _held_against_reference(measured: Measurement, order: np.ndarray) -> Measure
     """The measurement with a doubt if its image lies otherwise than its reference."""
     if measured.reference is None:
         return measured
-    reference = reference_for(measured.reference, measured.masks.shape[1:])
+    shape = measured.masks.shape[1:]
+    reference = reference_for(measured.reference, shape)
+    if reference is None:
+        reference = reference_for(measured.reference, shape[::-1])  # it may lie across
     if reference is None or not np.isfinite(reference).all():
         return measured
     image = quick_image(measured.masks, measured.buckets, order[np.isfinite(measured.buckets[order])])

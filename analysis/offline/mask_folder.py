@@ -11,6 +11,7 @@ import tifffile
 from analysis.offline.array_file import Entry, blocks
 from analysis.offline.ingest_error import IngestError, check_memory
 from analysis.offline.mask_forms import KEYS
+from analysis.offline.text_table import read_table
 from analysis.offline.tiff_stack import by_number
 
 _TABLES = (".csv", ".txt", ".dat", ".tsv")
@@ -83,10 +84,9 @@ class MaskFolder:
             many = len(_npy_entry(file).shape) > 2
             self._files[file.stem if named else "masks" if many else "buckets"] = file
             return
-        table, headings = _table(file)
-        if headings and len(headings) == table.shape[1] and {heading.lower() for heading in headings} & set(_KNOWN):
-            self._arrays |= {heading: table[:, number] for number, heading in enumerate(headings)}
-        else:
+        table, headings = read_table(file)
+        self._arrays |= {heading: table[:, number] for number, heading in enumerate(headings) if heading}
+        if not {heading.lower() for heading in headings} & set(_KNOWN):
             self._arrays[file.stem if named else "buckets"] = table[:, 0] if table.shape[1] == 1 else table
 
     def _take_images(self, path: Path) -> None:
@@ -105,35 +105,6 @@ class MaskFolder:
 def _npy_entry(file: Path) -> Entry:
     array = np.load(file, mmap_mode="r", allow_pickle=False)
     return Entry(array.shape, array.dtype)
-
-
-def _table(file: Path) -> tuple[np.ndarray, list[str]]:
-    """A table (rows, columns) of numbers, and its headings if it has some."""
-    text = file.read_text(encoding="utf-8-sig", errors="replace")
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    comma = next((mark for mark in (";", "\t", ",") if mark in first), None)
-    headings = [word.strip().strip('"').lstrip("# ") for word in (first.split(comma) if comma else first.split())]
-    if all(_is_number(word) for word in headings):
-        headings = []
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if headings and lines and lines[0] == first:
-        lines = lines[1:]
-    if comma == ";":
-        lines = [line.replace(",", ".") for line in lines]  # as spreadsheets of many countries write decimals
-    if not lines:
-        raise IngestError(f"{file} cannot be read as a table of numbers: it holds none. Write a line a mask")
-    try:
-        return np.loadtxt(lines, dtype=np.float64, delimiter=comma, ndmin=2), headings
-    except ValueError as error:
-        raise IngestError(f"{file} cannot be read as a table of numbers ({error}): write numbers alone, a line a mask") from error
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word.replace(",", "."))
-    except ValueError:
-        return False
-    return True
 
 
 def _pages(file: Path) -> list[np.ndarray]:

@@ -6,6 +6,7 @@ Masks keep few bytes: whole numbers of a byte, and bits, stay what they are. Eve
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ import numpy as np
 from analysis.offline.ingest_error import IngestError
 
 KEYS = {
-    "masks": ("masks", "patterns"),
-    "buckets": ("buckets", "bucket", "signal"),
+    "masks": ("masks", "patterns", "mask", "pattern"),
+    "buckets": ("buckets", "bucket", "signal", "signals", "measurements", "intensities", "intensity"),
     "errors": ("errors",),
     "reference": ("reference",),
     "pixel_size_um": ("pixel_size_um",),
@@ -27,29 +28,72 @@ KEYS = {
 """What is read, and the names that it may have."""
 
 _PIECE = 2**22  # values looked at, at a time
+_FEWEST_TO_COUNT = 16
+_COLUMN = re.compile(r"(.+)\[(\d{1,6})\]")
 
 
-def bucket_columns(path: Path, key: str, values: np.ndarray, remarks: list[str]) -> np.ndarray:
+def column_named(name: str) -> tuple[str, int | None]:
+    """The name of a data set, and the column that brackets behind it choose, such as `signals[2]`; None without brackets."""
+    found = _COLUMN.fullmatch(name)
+    return (name, None) if found is None else (found[1], int(found[2]))
+
+
+def bucket_columns(
+    path: Path, key: str, values: np.ndarray, remarks: list[str], name: str | None = None, column: int | None = None
+) -> np.ndarray:
     """Buckets, or their errors, as (M,), or (M, 2) for a mask and its complement each.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    key : str
+        What they are.
+    values : array
+        As in the file.
+    remarks : list of str
+        Gets what was assumed.
+    name : str, optional
+        Their name in the file, for messages.
+    column : int, optional
+        The one of several columns that counts, from 0.
 
     Raises
     ------
     IngestError
         If they have another shape.
     """
-    if values.ndim == 2 and 1 in values.shape:
-        remarks.append(f"`{key}` is {values.shape}: taken as one value after the other")
-        return values.ravel()
-    if values.ndim == 2 and 2 in values.shape:
-        columns = values if values.shape[1] == 2 else values.T
-        remarks.append(f"`{key}` is {values.shape}: taken as the signals of each mask and of its complement")
-        return columns
+    told = f"{values.shape}"
+    if values.ndim == 2 and values.shape[0] < values.shape[1]:
+        values = values.T
+    if column is not None:
+        if values.ndim != 2 or column >= values.shape[1]:
+            raise IngestError(f"{path}: {name} is {told}: it has no column {column}, counted from 0")
+        return values[:, column]
+    if values.ndim == 2 and values.shape[1] == 1:
+        remarks.append(f"`{key}` is {told}: taken as one value after the other")
+        return values[:, 0]
+    if values.ndim == 2 and values.shape[1] == 2:
+        counts = [_counts_on(values[:, 0]), _counts_on(values[:, 1])]
+        if sum(counts) == 1:
+            signal = counts.index(False)
+            remarks.append(
+                f"`{key}` is {told}, and column {1 - signal} always rises, like a number or a time: column {signal} is taken"
+            )
+            return values[:, signal]
+        remarks.append(f"`{key}` is {told}: taken as the signals of each mask and of its complement")
+        return values
     if values.ndim != 1:
         raise IngestError(
-            f"{path}: `{key}` has the shape {values.shape}: it must be (M,), or (M, 2) for each mask and its complement. "
-            "Name one column's data set with --buckets"
+            f"{path}: `{key}` has the shape {told}: it must be (M,), or (M, 2) for each mask and its complement. "
+            f"Choose one column, counted from 0, with --buckets '{name or key}[0]'"
         )
     return values
+
+
+def _counts_on(column: np.ndarray) -> bool:
+    """Whether each value is above the one before, which no signal of many masks is."""
+    return len(column) >= _FEWEST_TO_COUNT and bool((np.diff(column) > 0).all())
 
 
 def mask_stack(
@@ -62,6 +106,8 @@ def mask_stack(
     by_columns: bool = False,
 ) -> np.ndarray:
     """Masks as (M, H, W), from (M, H, W), (H, W, M), (M, H * W), (H * W, M), or bits of any of them.
+
+    Axes of length 1 beside them count for nothing; (M, 2, H, W) and (2, M, H, W) are masks and their complements.
 
     Parameters
     ----------
@@ -83,6 +129,10 @@ def mask_stack(
     IngestError
         If no form fits.
     """
+    if masks.ndim > 3:
+        masks = _fewer_axes(masks, remarks)
+    if masks.ndim == 1 and masks.dtype == np.uint8:
+        return _from_one_row(path, masks, numbers, shape, remarks)
     if masks.ndim == 2:
         return _from_matrix(path, masks, numbers, shape, remarks, by_columns=by_columns)
     if masks.ndim != 3:
@@ -135,6 +185,34 @@ def _single(masks: np.ndarray) -> np.ndarray:
             if np.array_equal(rounded, masks):
                 return rounded
     return masks.astype(np.float32, copy=False)
+
+
+def _fewer_axes(masks: np.ndarray, remarks: list[str]) -> np.ndarray:
+    """Masks without axes of length 1; masks and complements, if two axes still count them, one after the other."""
+    told, masks = masks.shape, masks.squeeze()
+    if masks.ndim == 4 and 2 in masks.shape[:2]:
+        masks = masks.reshape(-1, *masks.shape[2:])
+    remarks.append(f"`masks` is {told}: taken as {masks.shape}")
+    return masks
+
+
+def _from_one_row(
+    path: Path, masks: np.ndarray, numbers: tuple[int, ...], shape: tuple[int, int] | None, remarks: list[str]
+) -> np.ndarray:
+    """Masks from the bits of all of them, one after the other without any gap."""
+    for number in numbers:
+        side = math.isqrt(8 * len(masks) // max(1, number))
+        height, width = shape or (side, side)
+        if number and len(masks) == -(-number * height * width // 8):
+            remarks.append(
+                f"`masks` holds {len(masks)} bytes in a row: taken as the bits of {number} masks of {height}x{width} pixels, the "
+                "highest bit of a byte first (else --mend lowest-bit-first)"
+            )
+            return np.unpackbits(masks, count=number * height * width).reshape(number, height, width).view(bool)
+    raise IngestError(
+        f"{path}: `masks` is one row of {len(masks)} bytes: they are no bits of {' or '.join(map(str, numbers))} masks; give "
+        "rows and columns with --shape"
+    )
 
 
 def _from_matrix(

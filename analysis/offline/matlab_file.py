@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ _TYPES = {
     "char": np.dtype("U1"),
 }
 _BEGINS = b"MATLAB 5.0 MAT-file"
+_STRUCTURE = "struct"
 
 
 def is_matlab(path: Path) -> bool:
@@ -28,14 +30,24 @@ def is_matlab(path: Path) -> bool:
 
 
 class MatlabFile:
-    """Variables as named arrays, with MATLAB's order of the axes; structures and cells are passed over."""
+    """Variables as named arrays, with MATLAB's order of the axes.
+
+    Those in a structure are named by their path, such as data/masks; cells are passed over.
+    """
 
     def __init__(self, path: Path) -> None:
         from scipy.io import whosmat
 
         self.path = path
+        found = whosmat(path)
+        self._in_structures: dict[str, np.ndarray] = {}
+        for name, _, kind in found:
+            if kind == _STRUCTURE:
+                check_memory(path.stat().st_size)
+                self._take(name, self._load(name, simplify_cells=True))
         self.entries: Mapping[str, Entry] = {
-            name: Entry(tuple(shape), _TYPES[kind]) for name, shape, kind in whosmat(path) if kind in _TYPES
+            **{name: Entry(tuple(shape), _TYPES[kind]) for name, shape, kind in found if kind in _TYPES},
+            **{name: Entry(array.shape, array.dtype) for name, array in self._in_structures.items()},
         }
 
     def find(self, name: str) -> Entry | None:
@@ -44,13 +56,26 @@ class MatlabFile:
 
     def array(self, name: str) -> np.ndarray:
         """A whole array, if it fits into memory."""
-        from scipy.io import loadmat
-
+        if name in self._in_structures:
+            return self._in_structures[name]
         entry = self.entries[name]
         check_memory(math.prod(entry.shape) * entry.dtype.itemsize)
-        array: np.ndarray = loadmat(self.path, variable_names=[name], chars_as_strings=True)[name]
+        array: np.ndarray = self._load(name, chars_as_strings=True)
         return array.astype(bool) if entry.dtype.kind == "b" else array
 
     def frames(self, name: str, num: int) -> Iterator[np.ndarray]:
         """The frames of an array (..., H, W) in order, as blocks (num, H, W)."""
         return blocks(self.array(name), num)
+
+    def _load(self, name: str, **options: bool) -> Any:
+        from scipy.io import loadmat
+
+        return loadmat(self.path, variable_names=[name], **options)[name]
+
+    def _take(self, name: str, value: Any) -> None:
+        """Note the arrays within a structure, by their paths."""
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                self._take(f"{name}/{key}", inner)
+        elif (array := np.asarray(value)).dtype.kind in "biufU":
+            self._in_structures[name] = array

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from analysis.ghost.likeness import binned
+
 TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "transpose": lambda images: images.swapaxes(-1, -2),
     "mirror-y": lambda images: images[..., ::-1, :],
@@ -15,20 +17,36 @@ TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "rotate-270": lambda images: np.rot90(images, 3, axes=(-2, -1)),
     "transpose-180": lambda images: images.swapaxes(-1, -2)[..., ::-1, ::-1],
 }
-"""The ways in which masks (..., H, W) can lie otherwise, by name; those that swap rows and columns suit square masks alone."""
+"""The ways in which masks (..., H, W) can lie otherwise, by name."""
 
-_ALIKE, _MORE = 0.5, 0.15
-"""Correlation with the reference from which on an orientation counts, and by how much it must surpass the one given."""
+_MOST_PIXELS = 1024
+"""Pictures of more pixels are binned: noise then hides less."""
+
+_ALIKE, _LESS, _CERTAIN = 0.3, 0.8, 3.0
+"""Least correlation with the reference, largest part of it that the given orientation may have, and standard errors."""
 
 
 def turned(image: np.ndarray, reference: np.ndarray) -> str | None:
-    """How an image (H, W) must be turned to lie as a reference (H, W) does; None if it does, or if none of the ways is alike."""
+    """How an image must be turned to lie as a reference does; None if it does, or if none of the ways is alike.
+
+    Parameters
+    ----------
+    image : array, (H, W)
+    reference : array, (H, W), or (W, H) if it lies across
+    """
+    size = 1
+    while image.size > _MOST_PIXELS * size**2:
+        size *= 2
+    image, reference = (binned(picture[None], size)[0] for picture in (image, reference))
     if not np.ptp(image) > 0 or not np.ptp(reference) > 0:
         return None
-    given = _alike(image, reference)
+    given = _alike(image, reference) if image.shape == reference.shape else 0.0
     others = {name: _alike(turn(image), reference) for name, turn in TURNS.items() if turn(image).shape == reference.shape}
     best = max(others, key=lambda name: others[name])
-    return best if others[best] > max(_ALIKE, given + _MORE) else None
+    # By Fisher's transformation the errors of correlations are the same, whatever these are.
+    difference = np.arctanh(min(others[best], 1 - 1e-9)) - np.arctanh(np.clip(given, -1 + 1e-9, 1 - 1e-9))
+    certain = difference * np.sqrt(image.size) > _CERTAIN
+    return best if certain and others[best] > _ALIKE and given < _LESS * others[best] else None
 
 
 def orientation_doubt(image: np.ndarray, reference: np.ndarray) -> str | None:
