@@ -208,7 +208,8 @@ def series_metadata(
         entry |= {"pairing": camera.pairing, "halves": halves, "static": request.static}
     else:
         technique = "radiographs"
-        entry |= {"static": _named(request, "static"), "angles": None, "kernel": _kernel(request)}
+        static = "frames" if request.static and request.num else _named(request, "static")
+        entry |= {"static": static, "angles": None, "kernel": _kernel(request)}
     if kind is not None:
         entry["kind"] = kind
     num = request.num or request.darks + request.flats

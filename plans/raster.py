@@ -48,7 +48,8 @@ def raster_scan(
     exposure : float
         Exposure time of each point in s.
     mode : {"step", "fly"}
-        Whether the sample stands still during each exposure, or moves through the line while one follows the other.
+        Whether the sample stands still during each exposure, or moves through the line while one follows the other. It then
+        moves as if each reading took 0.2 s: with slower detectors a line has fewer points than asked for, with faster ones more.
     snake : bool
         Whether every other line runs backwards.
     pinhole : device, optional

@@ -18,8 +18,12 @@ from plans.refusal import PlanRequestError
 from plans.request import check_choice, check_detectors, check_device, check_exposure, check_flag
 
 MODES = ("step", "fly")
-READOUT_S = 0.2
-"""Time beside the exposure that a point takes when one exposure follows the other: triggers and readings."""
+ASSUMED_READOUT_S = 0.2
+"""Time for triggers and readings that is assumed of each point of a fly scan, beside its exposure.
+
+It decides the velocity alone. Where readings take longer, a line has fewer points, farther apart; each still has the place that
+was measured.
+"""
 _MOST_POINTS = 10_000
 
 
@@ -75,7 +79,7 @@ class RasterRequest:
     @property
     def velocity_um_s(self) -> float:
         """Velocity within lines in a fly scan."""
-        return self.step_um / (self.exposure + READOUT_S)
+        return self.step_um / (self.exposure + ASSUMED_READOUT_S)
 
     def lines(self) -> Iterator[tuple[float, np.ndarray]]:
         """Yield y and the points x of each line, in the order in which they are scanned."""
@@ -145,8 +149,8 @@ def _why_impossible(request: RasterRequest, y: Axis, x: Axis) -> str | None:
         if velocity < x.min_velocity_um_s or 0 < x.max_velocity_um_s < velocity:
             return (
                 f"{x.name} would have to move at {velocity:.6g} um/s ({request.step_um:.4g} um in {request.exposure:g} s and "
-                f"{READOUT_S:g} s of readout), which its record does not allow ({x.name}.VBAS and .VMAX): change exposure or the "
-                "distance of points"
+                f"{ASSUMED_READOUT_S:g} s of readout), which its record does not allow ({x.name}.VBAS and .VMAX): change "
+                "exposure or the distance of points"
             )
         reach = [end for _, points in request.lines() for end in request.ends(points)]
     return why_out_of_reach(y, min(request.y_um[:2]), max(request.y_um[:2])) or why_out_of_reach(x, min(reach), max(reach))

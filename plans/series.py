@@ -8,7 +8,7 @@ from bluesky.utils import MsgGenerator
 
 from plans.metadata import series_metadata
 from plans.preprocessors import checked_plan
-from plans.protocols import RadiographCamera
+from plans.protocols import PairCamera
 from plans.refusal import PlanRequestError
 from plans.request import check_count, check_md
 from plans.series_request import check_series
@@ -32,16 +32,15 @@ def static_series(
 ) -> MsgGenerator[str]:
     """Take frames of a scene that stands still.
 
-    The mean of frame pairs is a reference for each of them. The first half of radiographs goes into the stream "static", with
-    which the correlation of the noise of neighbouring pixels is measured; the second half, in the stream "frames", shows what
-    is left of it after decorrelation.
+    All go into the stream "frames". The mean of frame pairs is a reference for each of them. Of radiographs, the first half
+    measures how the noise of neighbouring pixels is correlated, and all show what is left of that after decorrelation.
 
     Parameters
     ----------
     camera : device
         The dual camera or the X-ray camera.
     num : int
-        Number of frames; an even one.
+        Number of frames; an even one of the dual camera.
     rate_hz : float
         Frames a second.
     exposure_s : float, optional
@@ -74,15 +73,12 @@ def static_series(
         If the hardware fails. What was taken until then stays a valid run.
     """
     user_md = check_md(md)
-    radiographs = isinstance(camera, RadiographCamera)
-    half = check_count(num, "num", least=2) // 2
-    if num % 2:
+    if check_count(num, "num", least=2) % 2 and isinstance(camera, PairCamera):
         raise PlanRequestError(f"num is {num}, but static frames are compared with each other by halves: take an even number")
     request = check_series(
         camera,
         parameter="camera",
-        num=half if radiographs else num,
-        static_num=half if radiographs else 0,
+        num=num,
         rate_hz=rate_hz,
         exposure_s=exposure_s,
         darks=darks,
@@ -93,7 +89,7 @@ def static_series(
         shutter=shutter,
         recipes=recipes,
     )
-    plan_args = {"camera": request.camera.name, **series_arguments(request, exposure_s), "num": num}
+    plan_args = {"camera": request.camera.name, **series_arguments(request, exposure_s)}
     return series_run(request, series_metadata("static_series", request, plan_args, user_md, kind="static"))
 
 

@@ -9,10 +9,10 @@ import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 
-from beamline.frames.values import FrameSeries
-from plans.fly_stubs import COLLECT_S, StageFailed
+from beamline.frames.values import FrameSeries, TriggeredFrames
+from plans.fly_stubs import COLLECT_S, StageFailed, cause_of
 from plans.preprocessors import closed_shutter_decorator
-from plans.protocols import LineStage
+from plans.protocols import LineStage, SeriesCamera
 from plans.series_request import SeriesRequest
 from plans.stubs import close_shutter, move_stage, open_shutter, told_trouble
 
@@ -117,7 +117,7 @@ def _take_part(request: SeriesRequest, stream: str, series: FrameSeries) -> MsgG
     """Take the frames that are left, until there are enough or a pause has stopped the camera."""
     camera = request.camera
     yield from bps.abs_set(camera.interrupted, 0, wait=True)
-    yield from bps.prepare(camera, series, wait=True)
+    yield from prepare_camera(camera, series)
     yield from bps.kickoff(camera, wait=True)
     group = short_uid("series")
     yield from bps.complete(camera, group=group)
@@ -134,6 +134,14 @@ def _take_part(request: SeriesRequest, stream: str, series: FrameSeries) -> MsgG
     # What ended it too early is told when there is nothing left to collect.
     yield from bps.collect(camera, name=stream)
     yield from bps.collect(camera, name=stream)
+
+
+def prepare_camera(camera: SeriesCamera, frames: FrameSeries | TriggeredFrames) -> MsgGenerator[None]:
+    """Set up a camera; raises what keeps it from that."""
+    try:
+        yield from bps.prepare(camera, frames, wait=True)
+    except FailedStatus as failure:
+        raise cause_of(failure) from None
 
 
 def _save_rest(request: SeriesRequest, stream: str) -> MsgGenerator[None]:

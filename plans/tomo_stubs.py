@@ -22,7 +22,7 @@ from plans.fly_stubs import (
 )
 from plans.preprocessors import closed_shutter_decorator
 from plans.ptycho_stubs import exposure
-from plans.series_stubs import declare_frames, take_corrections
+from plans.series_stubs import declare_frames, prepare_camera, take_corrections
 from plans.stubs import TriggersLost, open_shutter, told_trouble
 from plans.tomo_request import TomoRequest
 
@@ -57,7 +57,7 @@ def _take_rounds(request: TomoRequest, rounds: Sequence[np.ndarray]) -> MsgGener
     before = int((yield from bps.rd(request.trigger_box.count, default_value=0)))
 
     def arm() -> MsgGenerator[None]:
-        yield from bps.prepare(request.detector, request.frames(before), wait=True)
+        yield from prepare_camera(request.detector, request.frames(before))
         yield from bps.kickoff(request.detector, wait=True)
 
     def triggered() -> MsgGenerator[None]:

@@ -10,6 +10,7 @@ So the weight of a pixel whose centre meets the detector at t is max(0, 1 - |s -
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -67,9 +68,15 @@ class ParallelBeam:
         self.device, self.dtype = torch.device(device), dtype
         entries = 2 * size * max(size, bins)
         self._views = max(1, _ENTRIES // entries)  # of a block
-        weight = torch.empty((), dtype=dtype).element_size() + 4
-        self._keep = 2 * entries * len(self.angles) * weight <= _KEPT_BYTES
+        self._view_bytes = 2 * entries * (torch.empty((), dtype=dtype).element_size() + 4)
         self._blocks: list[_Block] = [*self._made()] if self._keep else []
+
+    def with_views(self, angles_deg: np.ndarray) -> ParallelBeam:
+        """The projector of these views and further ones; matrices that there are already are shared."""
+        more = copy.copy(self)
+        more.angles = np.concatenate([self.angles, np.deg2rad(np.asarray(angles_deg, dtype=np.float64))])
+        more._blocks = [*self._blocks, *more._made(len(self.angles))] if more._keep else []
+        return more
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -103,11 +110,15 @@ class ParallelBeam:
         """Columns (views * bins, Z) as sinograms (Z, views, bins)."""
         return np.ascontiguousarray(columns.cpu().numpy().T).reshape(-1, len(self.angles), self.bins)
 
+    @property
+    def _keep(self) -> bool:
+        return self._view_bytes * len(self.angles) <= _KEPT_BYTES
+
     def _all(self) -> Iterable[_Block]:
         return self._blocks if self._keep else self._made()
 
-    def _made(self) -> Iterator[_Block]:
-        for first in range(0, len(self.angles), self._views):
+    def _made(self, start: int = 0) -> Iterator[_Block]:
+        for first in range(start, len(self.angles), self._views):
             last = min(first + self._views, len(self.angles))
             angles = self.angles[first:last]
             yield _Block(first, last, self._rays(angles), self._pixels(angles))

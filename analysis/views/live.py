@@ -143,7 +143,7 @@ class Live:
 
         runs = self.beside(key)
         if not any(run.arrays for run in runs):
-            raise LookupError(f"no estimate yet: the first one is made after {FIRST_UPDATE} {runs[0].rows}")
+            raise LookupError(f"no estimate yet: the first one is made after an eighth of the {runs[0].rows}, or {FIRST_UPDATE}")
         figure = plt.figure("ghostbeam live", figsize=size_of(runs), clear=True, layout="constrained")
         draw(figure, runs)
         if plt.isinteractive():  # a window is open and shows it

@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-FIRST_UPDATE = 64  # rows of the first estimate
+FIRST_UPDATE = 64  # rows of the first estimate, of a long run
+FIRST_PART = 8  # of shorter runs the first estimate has one row in so many
 MIN_INTERVAL_S = 0.3  # between the starts of two estimates
 MAX_SHARE = 0.6  # fraction of the time spent on estimates rather than on waiting for data
 MAX_SHARE_SLOW = 0.95  # the same for slow methods, which have a core of their own and give way to everything else
@@ -52,7 +53,7 @@ class Clock:
     segments = 1
 
     def __init__(self, expected: int | None, *, slow: bool = False) -> None:
-        self._first = min(FIRST_UPDATE, expected or FIRST_UPDATE)
+        self._first = min(FIRST_UPDATE, -(-(expected or FIRST_UPDATE * FIRST_PART) // FIRST_PART))
         self._slow = slow
         self._max_share = MAX_SHARE_SLOW if slow else MAX_SHARE
         self._last_count = 0

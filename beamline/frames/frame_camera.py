@@ -26,7 +26,8 @@ SINGLE, MULTIPLE, CONTINUOUS = 0, 1, 2
 INTERNAL = "Internal"
 """Text of TriggerMode with which the camera keeps the time itself."""
 
-_POLL_S = 0.02
+POLL_S = 0.02
+"""How often it is looked whether something has come."""
 _PRIMING_EXPOSURE_S = 0.1
 _USED = [
     "acquire",
@@ -306,7 +307,7 @@ class FrameCamera(NumpyTyped, DetectorBase):
             while self._has_stopped() and self._flying:
                 if time.monotonic() > deadline:
                     raise DetectorError(f"{self.name} did not start: {self.cam.acquire.pvname} stayed 0, look at the detector")
-                time.sleep(_POLL_S)
+                time.sleep(POLL_S)
             end(status)
         except Exception as error:  # whatever Channel Access raises when the IOC has just died
             end(status, error)
@@ -315,7 +316,7 @@ class FrameCamera(NumpyTyped, DetectorBase):
         try:
             count, since = self._accounted(), time.monotonic()
             while count < expected and self._error() is None and time.monotonic() < since + self.frame_timeout_s:
-                time.sleep(_POLL_S)
+                time.sleep(POLL_S)
                 if (now := self._accounted()) != count:
                     count, since = now, time.monotonic()
             missing = expected - self.hdf1.captured()
@@ -333,7 +334,7 @@ class FrameCamera(NumpyTyped, DetectorBase):
                 if time.monotonic() > deadline:
                     why = self.hdf1.problem() or f"{self.hdf1.num_captured.pvname} stayed {count - 1}: look at the detector"
                     raise DetectorError(f"{self.name} made no frame within {exposure_s + self.frame_timeout_s:g} s: {why}")
-                time.sleep(_POLL_S)
+                time.sleep(POLL_S)
             end(status)
         except Exception as error:
             end(status, error)
@@ -368,7 +369,7 @@ class FrameCamera(NumpyTyped, DetectorBase):
                         "started, and one that was taken now did not reach it. Take one by hand, with EnableCallbacks of the "
                         "plugin and ArrayCallbacks of the camera on"
                     )
-                time.sleep(_POLL_S)
+                time.sleep(POLL_S)
         finally:
             for signal, value in reversed(before):
                 signal.set(value).wait(self.frame_timeout_s)

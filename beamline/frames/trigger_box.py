@@ -243,9 +243,13 @@ class AngleBox(PulseBox):
     def __init__(self, box: TriggerBox, **kwargs: Any):
         super().__init__(box.prefix, **kwargs)
         self._box = box
-        for name in PulseBox.__annotations__:
-            if name not in ("stream", "gate_encoder", "quantities"):
-                setattr(self, name, getattr(box, name))
+        self.arm, self.disarm, self.armed = box.arm, box.disarm, box.armed
+        self.encoder, self.gate_select = box.encoder, box.gate_select
+        self.gate_start, self.gate_width = box.gate_start, box.gate_width
+        self.pulse_start, self.pulse_step = box.pulse_start, box.pulse_step
+        self.pulse_width, self.pulse_max = box.pulse_width, box.pulse_max
+        self.captured, self.count, self.count_reset = box.captured, box.count, box.count_reset
+        self.numbers, self.times = box.numbers, box.times
         self._watch()
 
     @property

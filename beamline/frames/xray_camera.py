@@ -33,28 +33,29 @@ class XrayCamera(SeriesCamera):
     def prepare(self, frames: FrameSeries | TriggeredFrames) -> StatusBase:
         """Set up for a series, or for one frame a trigger in a file of its own.
 
-        Raises
-        ------
-        DetectorError
-            If the camera is busy, or the plugin writes frames of another size than the run says.
-        FrameFileError
-            If the file cannot be opened.
+        Returns
+        -------
+        StatusBase
+            It fails as that of `SeriesCamera.prepare` does.
         """
         self._triggered = isinstance(frames, TriggeredFrames)
         if isinstance(frames, FrameSeries):
             return super().prepare(frames)
-        self._come_to_rest()
-        self._begin_file()
-        self._due = sys.maxsize  # it is to wait for triggers until it is stopped
-        self.expected.put(0)
-        return self._set_up(
-            frames.exposure_s,
-            frames.period_s,
-            frames.shape,
-            image_mode=CONTINUOUS,
-            trigger_mode=self.trigger_mode,
-            array_counter=frames.before,
-        )
+
+        def set_up() -> StatusBase:
+            self._begin_file()
+            self._due = sys.maxsize  # it is to wait for triggers until it is stopped
+            self.expected.put(0)
+            return self._set_up(
+                frames.exposure_s,
+                frames.period_s,
+                frames.shape,
+                image_mode=CONTINUOUS,
+                trigger_mode=self.trigger_mode,
+                array_counter=frames.before,
+            )
+
+        return self._at_rest(set_up)
 
     def pause(self) -> None:
         """Take no more frames, and say so; a camera that is triggered goes on waiting, for the box stops."""

@@ -80,13 +80,12 @@ def test_a_series_with_darks_flats_and_static_frames(session):
     assert darks < 105 < frames < 0.8 * flats
 
 
-def test_static_series_measures_with_one_half_and_checks_with_the_other(session):
-    session.engine(session.series(static_series, num=8))
+def test_all_frames_of_a_static_series_are_of_one_stream(session):
+    session.engine(session.series(static_series, num=7))
     (start,) = session.of("start")
-    assert start["radiographs"]["kind"] == "static" and start["radiographs"]["static"] == "static"
-    assert len(session.read("static", NUMBERS)) == len(session.read("frames", NUMBERS)) == 4
-    with pytest.raises(ValueError, match="take an even number"):
-        session.series(static_series, num=7)
+    assert start["radiographs"]["kind"] == "static" and start["radiographs"]["static"] == "frames"
+    assert len(session.read("frames", NUMBERS)) == start["num_points"] == start["plan_args"]["num"] == 7
+    assert {doc["name"] for doc in session.of("descriptor")} == {"frames"}
 
 
 def test_darks_and_flats_alone(session):
@@ -228,7 +227,7 @@ def test_a_raster_scan_measures_each_point_with_the_pencil_beam(session, mode, l
         expected = [(0.0, x)] if lines == 1 else [(-5.0, x), (5.0, x[::-1])]
         np.testing.assert_allclose(places, [(y, one) for y, row in expected for one in row], atol=0.01)
     for y in np.linspace(*y_um):
-        assert len(places[np.abs(places[:, 0] - y) < 0.1]) >= 3
+        assert len(places[np.abs(places[:, 0] - y) < 0.1]) >= 1  # in flight, fewer where readings take long
     assert all(data["xrf_spectrometer_spectra"].sum() > 0 for data in events)
     assert here.pinhole.get() == 0, "the pinhole is out again"
     assert here.sample_stage.x.velocity.get() == 2.0

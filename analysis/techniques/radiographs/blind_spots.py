@@ -80,14 +80,17 @@ class BlindSpots:
             cure = "decorrelate the radiographs first, by static frames in the run or the option kernel"
         else:
             cure = "the kernel does not fit these radiographs; measure it again with static frames"
-        if refusal := refusal_of_blind_spots(self._tested(images), cure):
+        still = self._corrections().still[:_TESTED]
+        if len(still) < 2:
+            cure += (
+                ". The run has neither flat fields nor static frames, so the series itself was tested, and a scene that moves "
+                "everywhere looks like correlated noise. Take flat fields in the run, and their noise is tested instead"
+            )
+            tested = images[:_TESTED]
+        else:
+            tested = still if self._white is None else self._white(still)
+        if refusal := refusal_of_blind_spots(tested, cure):
             raise ValueError(refusal)
         from analysis.radiographs.noise2self import train  # loads torch
 
         return train(images, seed, steps=steps)
-
-    def _tested(self, images: np.ndarray) -> np.ndarray:
-        still = self._corrections().still[:_TESTED]
-        if len(still) < 2:
-            return images[:_TESTED]
-        return still if self._white is None else self._white(still)

@@ -4,7 +4,8 @@ Frames, and angles, are known by the number of the trigger: one that was lost sh
 file in windows, so that memory does not grow with the series.
 
 Dark, flat and static frames may come before, after or in between. Nothing is handed out before those that are announced have
-come, or the run has ended; what comes later is used for the final estimate, which is then made from all documents anew.
+come, or the run has ended; what comes later is used for the final estimate, which is then made from all documents anew. The first
+half of a series in which nothing moves are its static frames.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from analysis.documents.batch import Batch
 from analysis.documents.ledger import MAX_DETAILS, Ledger
 from analysis.documents.refusal import RunRefused
 from analysis.documents.stream_frames import FRAME, StreamFrames
-from analysis.documents.streams import Numbered, Streams, column, gaps, whole_numbers
+from analysis.documents.streams import MAX_NUMBER, Numbered, Streams, column, gaps, whole_numbers
 from analysis.techniques.radiographs.corrections import Corrections
 from analysis.techniques.radiographs.layout import Layout
 
@@ -84,6 +85,7 @@ class RadiographIntake:
         self._received = 0
         self._last_number = 0
         self._turn = _Turn()
+        self._awaited = [*layout.further, *(["static"] if layout.static_throughout else [])]
         self._window = max(1, _BYTES // (4 * int(np.prod(layout.shape))))
 
     @property
@@ -109,7 +111,7 @@ class RadiographIntake:
         self._take_rows()
         if self._ended or not self._wait_for_end:
             self._take_corrections()
-            if self._ended or all(self.corrections.has(purpose) for purpose in self.layout.further):
+            if self._ended or all(self.corrections.has(purpose) for purpose in self._awaited):
                 self._join()
         while self._waiting:
             batch = self._batch()
@@ -139,7 +141,7 @@ class RadiographIntake:
             for number in itertools.islice(gaps(seen, self._last_number), MAX_DETAILS):
                 ledger.note(number, "missing")
             ledger.remarks += [
-                f"{purpose} were announced and never came" for purpose in self.layout.further if not self.corrections.has(purpose)
+                f"{purpose} were announced and never came" for purpose in self._awaited if not self.corrections.has(purpose)
             ]
             ledger.remarks += self._turn.remarks()
             ledger.remarks += [problem for of_stream in self._of_stream.values() for problem in of_stream.problems]
@@ -176,6 +178,19 @@ class RadiographIntake:
                 self._of_stream[self.layout.frames].close()
             for window in frames.windows(found["row"], self._window):
                 self.corrections.add(purpose, window)
+        if self.layout.static_throughout and not self.corrections.has("static"):
+            self._take_first_half()
+
+    def _take_first_half(self) -> None:
+        """Take the first half of the series as static frames once it has come, or half of what came if it ended early."""
+        frames, last = self._frames.waiting, _last(self._frames)
+        half = (self.layout.expected or MAX_NUMBER) // 2
+        if self._ended and last < half:
+            half = last // 2
+        if last >= half:
+            first = np.sort(frames["row"][frames["number"] <= half])
+            for window in self._of_stream[self.layout.frames].windows(first, self._window):
+                self.corrections.add("static", window)
 
     def _join(self) -> None:
         """Decide all numbers that both streams have got to."""

@@ -33,7 +33,8 @@ class Layout:
     shape : (H, W)
         Pixels of a frame.
     darks, flats, static : str or None
-        Streams of the same run with frames without light, without a sample, and of a sample that stands still.
+        Streams of the same run with frames without light, without a sample, and of a sample that stands still. `static` is the
+        same as `frames` if nothing moves in the whole series.
     angles : Angles or None
         Of a tomographic scan.
     kernel : str or None
@@ -97,7 +98,12 @@ class Layout:
     def further(self) -> dict[str, str]:
         """Streams with frames beside the series, by what they are for."""
         named = {"darks": self.darks, "flats": self.flats, "static": self.static}
-        return {purpose: stream for purpose, stream in named.items() if stream is not None}
+        return {purpose: stream for purpose, stream in named.items() if stream is not None and stream != self.frames}
+
+    @property
+    def static_throughout(self) -> bool:
+        """Whether nothing moves in the whole series."""
+        return self.static == self.frames
 
 
 def _angles(entry: Mapping[str, Any]) -> Angles | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NOISE2SELF_DEFAULTS: Mapping[str, Any] = {"radiographs": 16, "steps": 1600, "kernel": None}
 NOISE2SELF_LIMITS = {"radiographs": (1, 1024), "steps": (1, 100_000)}
 _ADDED = 1.5  # times the power of a band of frequencies: a texture was drawn
-_FIGURES = {
+TRUST = {
     "heldout_loss": Quantity(
         "error of guessed logarithms where not learned, over their variance", lower_is_better=True, useless_from=1.0
     ),
@@ -34,8 +34,10 @@ _FIGURES = {
     "lattice_peaks": Quantity("lattice peaks that denoising added", lower_is_better=True, doubtful_from=1.0),
     "added_texture": Quantity("power after denoising over before", lower_is_better=True, doubtful_from=_ADDED),
     "learned_steps": Quantity("steps of the training that count"),
-    "number": Quantity("number of the newest radiograph"),
 }
+"""How far to trust a network and what it made of one radiograph."""
+
+_FIGURES = {**TRUST, "number": Quantity("number of the newest radiograph")}
 
 
 def noise2self_quantities(layout: Layout) -> dict[str, Quantity]:
@@ -46,6 +48,15 @@ def noise2self_quantities(layout: Layout) -> dict[str, Quantity]:
         "radiograph": image_quantity(f"newest radiograph, {what}", layout.shape, units),
         **_FIGURES,
     }
+
+
+def figures_of(network: Noise2Self, image: np.ndarray, denoised: np.ndarray) -> dict[str, float]:
+    """How far to trust a network and what it made of an image (H, W)."""
+    from analysis.radiographs.trust import trust
+
+    figures = {name: float(value) for name, value in vars(trust(network, image, denoised)).items()}
+    figures |= {"heldout_loss": network.heldout_loss, "learned_loss": network.learned_loss}
+    return figures | {"learned_steps": float(network.steps)}
 
 
 class Denoising:
@@ -109,13 +120,8 @@ class Denoising:
         if self._newest is None or self._network is None:
             nothing = np.full(self._layout.shape, np.nan, dtype="<f4")
             return Estimate({"denoised": nothing, "radiograph": nothing}, dict.fromkeys(_FIGURES, float("nan")))
-        from analysis.radiographs.trust import trust
-
         number, image, denoised = self._newest
-        judged = trust(self._network, image, denoised)
-        figures = {name: float(value) for name, value in vars(judged).items()}
-        figures |= {"heldout_loss": self._network.heldout_loss, "learned_loss": self._network.learned_loss}
-        figures |= {"learned_steps": float(self._network.steps), "number": float(number)}
+        figures = figures_of(self._network, image, denoised) | {"number": float(number)}
         return Estimate({"denoised": denoised, "radiograph": image}, figures)
 
     def finish(self) -> Estimate:

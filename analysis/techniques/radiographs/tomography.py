@@ -15,14 +15,22 @@ from analysis.imaging.projector import ParallelBeam
 from analysis.techniques.radiographs.blind_spots import BlindSpots
 from analysis.techniques.radiographs.corrections import Corrections
 from analysis.techniques.radiographs.layout import Layout
-from analysis.techniques.radiographs.tomography_options import rows_of_slices, rows_to_keep, tomography_options
+from analysis.techniques.radiographs.noise2self import figures_of
+from analysis.techniques.radiographs.tomography_options import (
+    rows_of_slices,
+    rows_to_keep,
+    tomography_options,
+    trust_figures,
+)
 from analysis.tomography.attenuation import attenuation
 from analysis.tomography.centre import centre_of_rotation
 from analysis.tomography.fbp import fbp
 from analysis.tomography.sirt import Sirt
 from analysis.tomography.tv import TotalVariation, best_weight
 
-_LIVE_ITERATIONS = 20  # from the last estimate on
+_LIVE_ITERATIONS = 10  # from the last estimate on
+_MOVED = 0.25  # bins by which the centre may be better known before a live slice is begun anew with it
+_FEWEST = 3  # views that tell a centre
 
 
 class Tomography:
@@ -71,8 +79,9 @@ class Tomography:
         self._transmission: list[np.ndarray] = []  # the rows that are kept
         self._angles: list[float] = []
         self._slices: np.ndarray | None = None  # of the last estimate on the way
-        middle = (self._size - 1) / 2 if self._given_centre is None else float(self._given_centre)
-        self._chosen = (0, middle, self._given_weight or 0.0)  # number of views by which centre and weight were found, and both
+        self._live: ParallelBeam | None = None  # its projector
+        self._weight = (0, self._given_weight or 0.0)  # number of views by which it was chosen, and itself
+        self._trust = dict.fromkeys(trust_figures(self.options), float("nan"))
 
     def update(self, batch: Batch) -> None:
         """Take further radiographs."""
@@ -89,47 +98,57 @@ class Tomography:
     def result(self) -> Estimate:
         """Slices of the radiographs so far, which are denoised in the final estimate alone."""
         measured = _Measured(np.stack(self._transmission)[:, self._rows], self._angles)
-        if len(self._angles) >= 2 * max(self._chosen[0], 8):  # views enough to know it better
-            self._chosen = (len(self._angles), *self._choice(measured))
-        _, centre, weight = self._chosen
+        centre = self._centre(measured) if len(self._angles) >= _FEWEST else (self._size - 1) / 2
+        if len(self._angles) >= 2 * max(self._weight[0], 8):  # views enough to know it better
+            self._weight = (len(self._angles), self._chosen_weight(measured, centre))
         if self._method == "fbp":
             return self._estimate(self._fbp(measured, centre), centre)
-        solver = self._solver(measured, centre, weight, self._slices)
+        self._live = self._grown(self._live, measured, centre)
+        solver = self._solver(self._live, measured, self._weight[1], self._slices)
         solver.iterate(_LIVE_ITERATIONS)
         self._slices = solver.slices
-        return self._estimate(self._slices, centre, solver.residual())
+        return self._estimate(self._slices, self._live.centre, solver.residual())
 
     def finish(self) -> Estimate:
         """Slices of all radiographs."""
         transmission = np.stack(self._transmission)
         if self._spots is not None:
-            network = self._spots.learned(transmission, self._seed, self.options["denoise_steps"])
-            self.options["kernel"] = self._spots.kernel
-            transmission = np.stack([network(image) for image in transmission])
+            transmission = self._denoised(self._spots, transmission)
         measured = _Measured(transmission[:, self._rows], self._angles)
-        centre, weight = self._choice(measured)
-        self.options["centre"] = centre
+        centre = self.options["centre"] = self._centre(measured)
+        weight = self._chosen_weight(measured, centre)
         if "weight" in self.options:
             self.options["weight"] = weight
         if self._method == "fbp":
             slices = self._fbp(measured, centre)
             explained = Sirt(self._projector(measured, centre), measured.sinograms, measured.known, first=slices)
             return self._estimate(slices, centre, explained.residual())
-        solver = self._solver(measured, centre, weight, None)
+        solver = self._solver(self._projector(measured, centre), measured, weight, None)
         solver.iterate(self.options["iterations"])
         return self._estimate(solver.slices, centre, solver.residual())
 
-    def _choice(self, measured: _Measured) -> tuple[float, float]:
-        """Centre and weight: as they were given, or found with these views."""
+    def _denoised(self, spots: BlindSpots, transmission: np.ndarray) -> np.ndarray:
+        """Transmissions (views, rows, bins) denoised; of the one in the middle of the scan it is judged how far to trust it."""
+        network = spots.learned(transmission, self._seed, self.options["denoise_steps"])
+        self.options["kernel"] = spots.kernel
+        denoised = np.stack([network(image) for image in transmission])
+        middle = len(denoised) // 2
+        self._trust = figures_of(network, transmission[middle], denoised[middle])
+        return denoised
+
+    def _centre(self, measured: _Measured) -> float:
+        """Where the axis lies, as it was given, or found with these views."""
+        if self._given_centre is not None:
+            return float(self._given_centre)
+        return centre_of_rotation(measured.sinograms[len(measured.sinograms) // 2], measured.angles)
+
+    def _chosen_weight(self, measured: _Measured, centre: float) -> float:
+        """Weight of the total variation, as it was given, or found with these views; 0 without one."""
+        if self._method != "tv" or self._given_weight is not None:
+            return self._given_weight or 0.0
         middle = len(measured.sinograms) // 2
-        sinogram, known = measured.sinograms[middle], measured.known[middle]
-        centre = self._given_centre
-        if centre is None:
-            centre = centre_of_rotation(sinogram, measured.angles)
-        weight = self._given_weight
-        if weight is None and self._method == "tv":
-            weight = best_weight(self._projector(measured, centre), sinogram, known, self._seed, **self._bounds)
-        return centre, weight or 0.0
+        projector = self._projector(measured, centre)
+        return best_weight(projector, measured.sinograms[middle], measured.known[middle], self._seed, **self._bounds)
 
     @property
     def _bounds(self) -> dict[str, float | None]:
@@ -141,8 +160,15 @@ class Tomography:
     def _projector(self, measured: _Measured, centre: float) -> ParallelBeam:
         return ParallelBeam(self._size, measured.angles, self._size, centre, device=self._device)
 
-    def _solver(self, measured: _Measured, centre: float, weight: float, first: np.ndarray | None) -> Sirt | TotalVariation:
-        projector = self._projector(measured, centre)
+    def _grown(self, before: ParallelBeam | None, measured: _Measured, centre: float) -> ParallelBeam:
+        """The projector of all views so far, from that of the first ones unless the centre was wrong there."""
+        if before is None or abs(before.centre - centre) > _MOVED:
+            return self._projector(measured, centre)
+        return before.with_views(measured.angles[len(before.angles) :])
+
+    def _solver(
+        self, projector: ParallelBeam, measured: _Measured, weight: float, first: np.ndarray | None
+    ) -> Sirt | TotalVariation:
         if self._method == "tv":
             return TotalVariation(projector, measured.sinograms, measured.known, weight, first=first, **self._bounds)
         return Sirt(projector, measured.sinograms, measured.known, first=first, **self._bounds)
@@ -151,7 +177,8 @@ class Tomography:
         arrays = {"slice": slices[len(slices) // 2]}
         if len(slices) > 1:
             arrays["volume"] = slices
-        return Estimate(arrays, {"centre": float(centre), "views": float(len(self._angles)), "residual": residual})
+        figures = {"centre": float(centre), "views": float(len(self._angles)), "residual": residual}
+        return Estimate(arrays, figures | self._trust)
 
 
 class _Measured:

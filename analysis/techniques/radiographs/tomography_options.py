@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.estimate import Quantity, image_quantity
 from analysis.techniques.radiographs.layout import Layout
-from analysis.techniques.radiographs.noise2self import NOISE2SELF_DEFAULTS, NOISE2SELF_LIMITS
+from analysis.techniques.radiographs.noise2self import NOISE2SELF_DEFAULTS, NOISE2SELF_LIMITS, TRUST
 from analysis.techniques.radiographs.options import checked
 
 FBP_DEFAULTS: Mapping[str, Any] = {"centre": None, "slices": 1}
@@ -59,7 +59,13 @@ def tomography_quantities(layout: Layout, options: Mapping[str, Any]) -> dict[st
         "centre": Quantity("where the axis of rotation lies on the detector", "pixel"),
         "views": Quantity("radiographs in the slices"),
         "residual": Quantity("part of the attenuation that slices do not explain", lower_is_better=True, useless_from=1.0),
+        **trust_figures(options),
     }
+
+
+def trust_figures(options: Mapping[str, Any]) -> Mapping[str, Quantity]:
+    """Figures of the denoised radiograph in the middle of the scan; none where radiographs are not denoised."""
+    return {} if options.get("denoise") is None else TRUST
 
 
 def rows_of_slices(layout: Layout, options: Mapping[str, Any]) -> np.ndarray:

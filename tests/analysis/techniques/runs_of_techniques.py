@@ -91,6 +91,15 @@ def _radiographs(state_dir: Path) -> Documents:
     return RadiographRun(path, static_streams(120), lost=(7, 50), portions=20).documents()
 
 
+def _static_series(state_dir: Path) -> Documents:
+    """A hundred and twenty radiographs of a scene that stands still, in twenty portions; two are lost."""
+    frames = static_streams(120)["frames"]
+    run = RadiographRun(
+        state_dir / "frames" / f"{uuid.uuid4()}.h5", {"frames": frames}, static="frames", lost=(40, 90), portions=20
+    )
+    return run.documents()
+
+
 def _white(state_dir: Path) -> Documents:
     """The same of few pixels, without a scintillator."""
     path = state_dir / "frames" / f"{uuid.uuid4()}.h5"
@@ -165,6 +174,7 @@ CASES = [
     ),
     Case("radiographs-mean", Recipe("mean"), _tomography, _is_frames_datum),
     Case("radiographs-decorrelate", Recipe("decorrelate"), _radiographs, _is_frames_datum),
+    Case("radiographs-static", Recipe("decorrelate"), _static_series, _is_frames_datum),
     Case("radiographs-noise2self", Recipe("noise2self", {"radiographs": 4, "steps": 4}), _white, _is_frames_datum),
     Case("radiographs-fbp", Recipe("fbp", {"slices": 2}), _tomography, _is_frames_datum),
     Case("radiographs-sirt", Recipe("sirt", {"iterations": 5, "centre": 11.5}), _tomography, _is_frames_datum),

@@ -143,6 +143,28 @@ def test_the_centre_of_rotation_is_found(centre: float) -> None:
     assert centre_of_rotation(noisy[::6], ANGLES[::6]) == pytest.approx(centre, abs=0.5)
 
 
+@pytest.mark.parametrize("centre", [31.5, 25.2, 36.7])
+def test_a_part_of_half_a_turn_tells_the_centre_too(centre: float) -> None:
+    sinogram = disc(6, 11, -7, centre)[0] + disc(4, -9, 3, centre)[0] + disc(10, centre=centre)[0]
+    noisy = sinogram + np.random.default_rng(0).normal(0, 0.05, sinogram.shape)
+    for degrees, error in ((30, 2.0), (60, 0.5), (120, 0.2)):
+        assert centre_of_rotation(noisy[: degrees // 2], ANGLES[: degrees // 2]) == pytest.approx(centre, abs=error)
+    assert abs(centre_of_rotation(noisy[:3], ANGLES[:3]) - 31.5) < 16  # hardly anything is known: near the middle
+
+
+def test_the_centre_of_a_body_that_goes_beyond_the_detector_is_found() -> None:
+    sinogram = disc(30, centre=28.3)[0] - disc(6, 11, -7, 28.3)[0] - disc(4, -9, 3, 28.3)[0]
+    assert centre_of_rotation(sinogram[:, 8:-8], ANGLES) == pytest.approx(20.3, abs=0.3)
+
+
+def test_a_projector_that_grows_is_that_of_all_views() -> None:
+    whole, grown = ParallelBeam(SIZE, ANGLES, SIZE, 30.2), ParallelBeam(SIZE, ANGLES[:20], SIZE, 30.2).with_views(ANGLES[20:])
+    image = torch.rand(SIZE**2, 2)
+    assert grown.shape == whole.shape and torch.equal(grown.forward(image), whole.forward(image))
+    rays = torch.rand(whole.shape[0], 2)
+    torch.testing.assert_close(grown.adjoint(rays), whole.adjoint(rays))
+
+
 @pytest.mark.skipif(not TOOTH.exists(), reason="the tooth of TomoPy's example data is not here")
 def test_the_centre_of_a_real_tooth_is_found() -> None:
     with np.load(TOOTH) as file:

@@ -36,6 +36,20 @@ def test_the_kernel_is_measured_stored_and_used_for_other_runs(tmp_path: Path) -
     assert drive.options_used["kernel_fits"] is False
 
 
+@pytest.mark.parametrize(("expected", "first"), [(60, 30), (100, 50), (200, 30)])
+def test_a_series_in_which_nothing_moves_measures_the_kernel_with_its_first_half(
+    tmp_path: Path, expected: int, first: int
+) -> None:
+    streams = {"frames": static_streams(60)["frames"]}
+    documents = RadiographRun(tmp_path / "frames" / "one.h5", streams, static="frames", portions=7).documents()
+    documents[0][1]["num_points"] = expected  # above 60 it was stopped early
+    estimate, drive = final(tmp_path, documents, Recipe("decorrelate"))
+    assert drive.ledger.used == 60 and drive.ledger.normalisation["static"] == first
+    assert abs(estimate.figures["residual_percent"]) < 10 and drive.options_used["kernel_fits"] is True
+    again, _ = final(tmp_path, [documents[0], *documents[:0:-1]], Recipe("decorrelate"))
+    assert (again.arrays["radiograph"] == estimate.arrays["radiograph"]).all()
+
+
 def test_without_a_kernel_it_is_refused(tmp_path: Path) -> None:
     streams = static_streams(20)
     static = streams.pop("static")

@@ -13,6 +13,7 @@ from test_tomography_run import final
 from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.documents.refusal import RunRefused
+from sims.radiographs import FlatPanel, moving_bed
 
 FEW = {"radiographs": 3, "steps": 40}
 
@@ -72,6 +73,16 @@ def test_one_radiograph_alone_does_not_tell_what_its_noise_is_like(tmp_path: Pat
         final(tmp_path, documents, Recipe("noise2self", FEW))
 
 
+def test_a_scene_that_moves_everywhere_is_tested_with_flat_fields(tmp_path: Path) -> None:
+    scene, panel = moving_bed((96, 96), 4, 200, seed=1), FlatPanel(0.05, read_noise=3.0)
+    frames, flats = (np.rint(100 + panel.frames(body, 4000.0, 3)).astype("<u2") for body in (scene, np.ones_like(scene)))
+    path = tmp_path / "frames" / "camera.h5"
+    with pytest.raises(RunRefused, match=r"a scene that moves everywhere looks like correlated noise\. Take flat fields"):
+        final(tmp_path, RadiographRun(path, {"frames": frames}).documents(), Recipe("noise2self", FEW))
+    estimate, _ = final(tmp_path, RadiographRun(path, {"flats": flats, "frames": frames}).documents(), Recipe("noise2self", FEW))
+    assert estimate.figures["heldout_loss"] < 1
+
+
 def test_slices_of_denoised_radiographs_are_smoother_and_as_large(tmp_path: Path) -> None:
     angles = np.arange(0.0, 180.0, 15.0)
     streams = tomography_streams(angles, height=40, width=32)
@@ -81,6 +92,9 @@ def test_slices_of_denoised_radiographs_are_smoother_and_as_large(tmp_path: Path
     denoised, drive = final(tmp_path, documents, recipe)
     assert drive.options_used["denoise"] == "noise2self"
     assert denoised.figures["residual"] < plain.figures["residual"]
+    assert denoised.figures["heldout_loss"] < 1 and denoised.figures["lattice_peaks"] == 0
+    assert abs(denoised.figures["residual_correlation"]) < 0.3 and denoised.figures["null_structure"] < 1
+    assert "heldout_loss" not in plain.figures
     y, x = np.mgrid[:32, :32] - 15.5
     inside = (x - 4) ** 2 + y**2 < 9
     assert denoised.arrays["slice"][inside].mean() == pytest.approx(plain.arrays["slice"][inside].mean(), rel=0.1)
