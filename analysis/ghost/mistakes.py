@@ -43,8 +43,8 @@ _COMPARED, _COARSER = 64, 1.5
 """Number of masks with which the first ones are compared, and how much coarser than those they must be."""
 
 _FEWEST_FOR_DRIFT = 256
-_DRIFT = 0.02
-"""Relative change of the level over a scan that is reported."""
+_DEGREE, _DRIFT = 5, 0.02
+"""Degree of the polynomial that follows a drift, and the relative change over a scan that is reported."""
 
 _IMPOSSIBLE = 1.3
 """No bucket of a non-negative object exceeds that of a fully open mask; this factor allows for the uncertainty of the latter."""
@@ -92,12 +92,11 @@ def mistakes(masks: Masks, buckets: np.ndarray) -> list[Mistake]:
     look = _look(masks, buckets)
     if look is None:
         return []
-    found, drift = _wrong_sign(look), _drift(look)
+    found, first, drift = _wrong_sign(look), _wild_beginning(look), _drift(look)
     alignment = _alignment(look)
-    if alignment and drift:  # which alone may make an ordered set fit better in another order
-        steady = _look(masks, look.buckets / slow_trend(_relative(look)))
-        alignment = [] if steady is None else _alignment(steady)
-    return found + (alignment or _first_buckets(look) or drift)
+    if alignment and (first or drift):  # which alone may make an ordered set fit better in another order
+        alignment = _alignment_without(look, first)
+    return found + (alignment or _first_buckets(first) or drift)
 
 
 def unrelated(masks: Masks, buckets: np.ndarray) -> bool:
@@ -148,6 +147,8 @@ class _Look:
 
     Attributes
     ----------
+    source : Masks, (M, H, W)
+        The masks.
     masks : array, float32 (M, h, w)
         The masks, binned.
     sums : array, (M,)
@@ -163,7 +164,7 @@ class _Look:
     """
 
     def __init__(self, masks: Masks, buckets: np.ndarray) -> None:
-        self._source, self.buckets, self.pixels = masks, buckets, masks.shape[1] * masks.shape[2]
+        self.source, self.buckets, self.pixels = masks, buckets, masks.shape[1] * masks.shape[2]
         self.number = len(buckets)
         self.size = _binning(masks.shape[1:])
         self.sums = np.zeros(self.number)
@@ -233,7 +234,7 @@ class _Look:
     def begins_coarse(self, number: int) -> bool:
         """Whether the first masks are far coarser than others, as in sequency order: their buckets may be unusual."""
         last = self.number - _COMPARED
-        first, others = (_coarseness(np.asarray(self._source[part])) for part in (slice(0, number), slice(last, self.number)))
+        first, others = (_coarseness(np.asarray(self.source[part])) for part in (slice(0, number), slice(last, self.number)))
         return bool(np.median(first) > _COARSER * np.median(others))
 
     def _images(self, rows: np.ndarray) -> np.ndarray:
@@ -341,13 +342,30 @@ def _alignment(look: _Look) -> list[Mistake]:
     return []
 
 
-def _first_buckets(look: _Look) -> list[Mistake]:
+def _alignment_without(look: _Look, first: int) -> list[Mistake]:
+    """Alignment of the realizations behind the first ones, if these are wrong, else without the drift."""
+    if first:
+        rest = _look(look.source[first:], look.buckets[first:])
+    else:
+        rest = _look(look.source, look.buckets / slow_trend(_relative(look)))
+    return [] if rest is None else _alignment(rest)
+
+
+def _first_buckets(number: int) -> list[Mistake]:
+    if not number:
+        return []
+    told = "bucket is" if number == 1 else f"{number} buckets are"
+    return [Mistake("first", f"the first {told} far from all others: was the detector settled?", f"skip={number}")]
+
+
+def _wild_beginning(look: _Look) -> int:
+    """How many buckets at the beginning are far from all others, or impossible."""
     relative = _relative(look)
     first = look.number // 8
     middle = np.median(relative[first:])
     scatter = 1.4826 * np.median(np.abs(relative[first:] - middle))
     if scatter == 0:
-        return []
+        return 0
     number = _leading(np.abs(relative - middle) > _CERTAIN * scatter, first)
     if number and look.begins_coarse(number):
         row = np.zeros(look.number)
@@ -357,9 +375,7 @@ def _first_buckets(look: _Look) -> list[Mistake]:
     if not number and not look.signed and middle > 0 and (look.sums > 0).all():
         most = _IMPOSSIBLE * look.highest * middle * look.pixels
         number = _leading((look.buckets > most) | (look.buckets < (1 - _IMPOSSIBLE) * most), first)
-    if not number:
-        return []
-    return [Mistake("first", f"the first {number} buckets are far from all others: was the detector settled?", f"skip={number}")]
+    return number
 
 
 def _leading(wild: np.ndarray, most: int) -> int:
@@ -388,16 +404,16 @@ def _relative(look: _Look) -> np.ndarray:
 
 
 def slow_trend(values: np.ndarray) -> np.ndarray:
-    """The slow course of values (M,) about 1: a cubic through the medians of 16 parts of the scan, weighted by their errors."""
+    """The slow course of values (M,) about 1: a polynomial through the medians of 16 parts, weighted by their errors."""
     times, middles, errors = _parts(values)
-    course = np.polynomial.Polynomial.fit(times, middles, 3, w=1 / errors)
+    course = np.polynomial.Polynomial.fit(times, middles, _DEGREE, w=1 / errors)
     return np.clip(course(np.arange(len(values)) / len(values)), 0.05, 20.0)
 
 
 def _is_beyond_chance(values: np.ndarray) -> bool:
     """Whether a slow course explains far more of the medians than a constant does."""
     times, middles, errors = _parts(values)
-    constant, course = (np.polynomial.Polynomial.fit(times, middles, degree, w=1 / errors)(times) for degree in (0, 3))
+    constant, course = (np.polynomial.Polynomial.fit(times, middles, degree, w=1 / errors)(times) for degree in (0, _DEGREE))
     explained = float(np.sum(((middles - constant) / errors) ** 2) - np.sum(((middles - course) / errors) ** 2))
     return explained > _CERTAIN**2
 

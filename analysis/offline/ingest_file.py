@@ -25,7 +25,17 @@ from analysis.offline.mask_forms import KEYS, bucket_columns, column_named, lean
 from analysis.offline.mask_pairs import IN_TURN, complements, difference, in_pairs, likelier_order, places, signed
 from analysis.offline.matlab_file import MatlabFile
 from analysis.offline.scan_file import MICROMETRES
-from analysis.offline.transforms import HAAR, LARGEST, transform_masks, transform_named, unlikely, zero_scales
+from analysis.offline.transforms import (
+    HAAR,
+    LARGEST,
+    UNKNOWN,
+    coarsest,
+    of_zero_and_one,
+    transform_masks,
+    transform_named,
+    unlikely,
+    zero_scales,
+)
 
 _FORMS = "`masks` and `buckets`, or `coefficients` of a transform"
 _TOLD = ("masks", "buckets", "errors", "coefficients")
@@ -200,19 +210,25 @@ class _Reader:
         said = self._hints.transform or self._text("transform")
         try:
             transform = transform_named(said or HAAR)
+            scale = coarsest(transform, size)
         except ValueError as error:
             raise IngestError(f"{self._path}: {error}") from error
         if values.ndim == 3:
             self._remarks.append(f"`{name}` is {values.shape}: taken as the signals of each mask and of its complement")
             values = difference(values.reshape(-1, 2), None)[0].reshape(size, size)
-        self._check_transform(values, transform, said)
+        of_bits = of_zero_and_one(values)
+        self._check_transform(2 * values - values[0, 0] if of_bits else values, transform, said)
+        masks = transform_masks(transform, size)
+        if of_bits and transform.startswith("hadamard"):
+            self._remarks.append(f"`{name}` are all near half of the first: taken as those of masks of 0 and 1, not of -1 and 1")
+            masks = masks > 0
         return Measurement(
-            transform_masks(transform, size),
+            masks,
             values.ravel(),
             None,
             self._picture("ccd"),
             self._pixel_size(),
-            coarse_to_fine(size),
+            coarse_to_fine(size, scale),
             tuple(self._remarks),
             tuple(self._doubts),
         )
@@ -221,14 +237,17 @@ class _Reader:
         other = unlikely(values, transform)
         if other is not None:
             doubt = f"`coefficients` look like those of {other} rather than of {transform}: which are they?"
+            known = other != UNKNOWN
             if said is None:
-                raise IngestError(f"{self._path}: {doubt} Say --transform {other}, or --transform {transform}")
-            self._doubts.append(f"{doubt} (--transform {other})")
+                raise IngestError(
+                    f"{self._path}: {doubt} Say {f'--transform {other}, or ' if known else ''}--transform {transform}"
+                )
+            self._doubts.append(f"{doubt} (--transform {other if known else '...'})")
         if said is None:
             self._remarks.append(f"`coefficients` are taken as those of {transform} (--transform)")
         if transform.startswith("hadamard"):
             return
-        for scale in zero_scales(values):
+        for scale in zero_scales(values, coarsest(transform, len(values))):
             self._doubts.append(
                 f"all details of scale {scale} to {2 * scale} are exactly 0: were they measured? (--mend zeros leaves them out)"
             )
