@@ -53,11 +53,13 @@ def main() -> None:
     """Measure, draw and report."""
     parser = arguments_parser(__doc__)
     parser.add_argument("--directory", type=Path, default=Path("mask_worth"), help="for the picture (default: %(default)s)")
+    parser.add_argument("--objects", nargs="+", choices=OBJECTS, default=list(OBJECTS), help="objects (default: all)")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="methods (default: all)")
     arguments = parser.parse_args()
     arguments.directory.mkdir(parents=True, exist_ok=True)
     size, number = (24, 150) if arguments.quick else (64, 1024)
     plate = made_plate(size, number, arguments.seed)
-    objects, methods = (OBJECTS[:1], METHODS[:1]) if arguments.quick else (OBJECTS, METHODS)
+    objects, methods = (OBJECTS[:1], METHODS[:1]) if arguments.quick else (arguments.objects, arguments.methods)
     rows, images = [], {}
     for name in objects:
         sample = make_sample(name, (size, size), arguments.seed)

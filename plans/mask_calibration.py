@@ -10,7 +10,8 @@ The start document has ``technique: "mask_calibration"`` and the entry::
       "frames": {"stream": "frames", "image": key, "number": key},     # as of every series of frames
       "shape": [H, W],                      # of a frame
       "darks": "darks" or None, "flats": "flats" or None,              # streams of the same run; flats without the plate
-      "positions": {"stream": "positions", "mask_index": key, "offset": [key y, key x]},  # an event a mask, in that order; um
+      "positions": {"stream": "positions", "mask_index": key, "offset": [key y, key x], "monitor": key or None},
+                                            # an event a mask, in that order; offset in um, counts of the incident-beam monitor
       "rate_hz": 10.0, "exposure_s": 0.1, "pixel_um": 10.0, "saturation_counts": int or None
     }
 
@@ -20,7 +21,7 @@ A frame that was lost leaves a gap in the numbers and shifts no other. A run tha
 # Annotations stay objects here: queueserver reads parameter types from them and cannot use strings.
 import typing
 
-from bluesky.protocols import Flyable, Movable
+from bluesky.protocols import Flyable, Movable, Readable
 from bluesky.utils import MsgGenerator
 
 from plans.mask_calibration_request import check_mask_calibration
@@ -44,6 +45,7 @@ def mask_calibration(
     darks: int = 20,
     flats: int = 20,
     out_um: tuple[float, float] | None = None,
+    monitor: Readable | None = None,
     shutter: Movable | None = None,
     md: dict[str, typing.Any] | None = None,
 ) -> MsgGenerator[str]:
@@ -75,6 +77,9 @@ def mask_calibration(
         Frames of the light alone, without the plate, taken next.
     out_um : tuple, optional
         Where the mask stage takes the plate out of the light for flats, (y, x) in um. It is brought back.
+    monitor : device, optional
+        A bucket detector with an incident-beam monitor, such as the diode. It counts before the frames of each mask, for as long
+        as they take, and the frames are divided by its counts. Without it the beam must be steady.
     shutter : device, optional
         Opened for masks and flats, closed for darks and at the end. A session has its own as the default.
     md : dict, optional
@@ -104,6 +109,7 @@ def mask_calibration(
         darks=darks,
         flats=flats,
         out_um=out_um,
+        monitor=monitor,
         shutter=shutter,
     )
     plan_args = {
@@ -112,6 +118,7 @@ def mask_calibration(
         "masks": request.mask_stage.plate.name,
         "indices": None if indices is None else request.order,
         "exposures": request.exposures,
+        "monitor": getattr(request.monitor, "name", None),
         **frame_arguments(request.series, exposure_s),
     }
     return mask_calibration_run(request, mask_calibration_metadata(request, plan_args, user_md))

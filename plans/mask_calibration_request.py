@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from plans.protocols import MaskPositioner, PairCamera, Plate
+from plans.protocols import BucketDetector, MaskPositioner, PairCamera, Plate
 from plans.refusal import PlanRequestError
 from plans.request import check_count, check_device, check_masks, choose_indices
 from plans.series_request import SeriesRequest, check_series
@@ -28,12 +28,20 @@ class MaskCalibrationRequest:
         The masks, as they come.
     exposures : int
         Frames of each.
+    monitor : BucketDetector, optional
+        Counts the incident light before the frames of each mask.
     """
 
     series: SeriesRequest
     mask_stage: MaskPositioner
     order: list[int]
     exposures: int
+    monitor: BucketDetector | None
+
+    @property
+    def monitor_s(self) -> float:
+        """Time for which the monitor counts: that of the frames of a mask."""
+        return self.exposures / self.series.rate_hz
 
 
 def check_mask_calibration(
@@ -48,6 +56,7 @@ def check_mask_calibration(
     darks: Any,
     flats: Any,
     out_um: Any,
+    monitor: Any,
     shutter: Any,
 ) -> MaskCalibrationRequest:
     """Check all that a calibration is asked for; see `plans.mask_calibration.mask_calibration`.
@@ -97,7 +106,14 @@ def check_mask_calibration(
             f"out_um: with {mask_stage.name} at (y, x) = ({series.out_um[0]:g}, {series.out_um[1]:g}) um mask {mask} is in the "
             "light: choose a position at which the whole plate is out"
         )
-    return MaskCalibrationRequest(series, mask_stage, order, each)
+    request = MaskCalibrationRequest(series, mask_stage, order, each, monitor)
+    if monitor is not None:
+        check_device(monitor, BucketDetector, "monitor")
+        if monitor.monitor_key is None:
+            raise PlanRequestError(f"monitor: {monitor.name} has no incident-beam monitor")
+        if why := monitor.why_impossible(request.monitor_s):
+            raise PlanRequestError(f"monitor: {why}")
+    return request
 
 
 def _mask_in_light(plate: Plate, out_um: tuple[float, float]) -> int | None:

@@ -250,6 +250,7 @@ def mask_calibration_metadata(request: MaskCalibrationRequest, plan_args: dict[s
             "stream": "positions",
             "mask_index": stage.index.name,
             "offset": [stage.offset_y_um.name, stage.offset_x_um.name],
+            "monitor": None if request.monitor is None else request.monitor.monitor_key,
         },
     }
     num = request.series.num

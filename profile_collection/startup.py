@@ -133,7 +133,13 @@ with_devices_named(
     angle_box=["angle_box"],
     shutter=["shutter"],
 )
-with_devices_named(mask_calibration, camera=["xray_camera", "dual_camera"], mask_stage=["mask_stage"], shutter=["shutter"])
+with_devices_named(
+    mask_calibration,
+    camera=["xray_camera", "dual_camera"],
+    mask_stage=["mask_stage"],
+    monitor=bucket_names,
+    shutter=["shutter"],
+)
 with_devices_named(
     raster_scan, lists={"detectors": bucket_names}, sample_stage=["sample_stage"], pinhole=["pinhole"], shutter=["shutter"]
 )

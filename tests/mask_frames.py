@@ -67,9 +67,13 @@ def calibration(
     lost: tuple[int, ...] = (),
     design: np.ndarray | None = None,
     portions: int = 20,
+    beam: np.ndarray | None = None,
     **entry: Any,
 ) -> Documents:
-    """Documents of a calibration of these masks; the plate, as designed, is put into the store."""
+    """Documents of a calibration of these masks; the plate, as designed, is put into the store.
+
+    With a `beam`, one for each mask, there is an event with the monitor's counts for each mask, which is NaN where the beam is 0.
+    """
     rng = np.random.default_rng(5)
     camera = camera or Geometry(22.3, 21.8, 2.51, 0.01)
 
@@ -81,7 +85,7 @@ def calibration(
     streams = {
         "darks": counted(np.zeros((4, *shape))),
         "flats": counted(np.ones((10, *shape))),
-        "frames": counted(np.repeat(seen, repeats, axis=0)),
+        "frames": counted(np.repeat(seen if beam is None else seen * beam[:, None, None], repeats, axis=0)),
     }
     plate = plate_of(masks if design is None else design)
     MaskStore(state_dir).save(plate)
@@ -101,4 +105,24 @@ def calibration(
         "saturation_counts": 60_000,
         **entry,
     }
+    if beam is not None:
+        start["masks"].setdefault("positions", {"stream": "positions", "monitor": "monitor"})
+        documents[1:1] = _positions(start["uid"], beam)
     return documents
+
+
+def _positions(uid: str, beam: np.ndarray) -> Documents:
+    descriptor = {
+        "uid": f"{uid}-positions",
+        "run_start": uid,
+        "name": "positions",
+        "time": 1000.0,
+        "hints": {},
+        "configuration": {},
+    }
+    descriptor |= {"data_keys": {"monitor": {"source": "made", "dtype": "number", "shape": []}}, "object_keys": {}}
+    events: Documents = [("descriptor", descriptor)]
+    for number, light in enumerate(beam.tolist(), start=1):
+        event = {"uid": f"{uid}-{number}", "descriptor": descriptor["uid"], "seq_num": number, "time": 1000.0 + number}
+        events.append(("event", {**event, "data": {"monitor": 1e5 * light}, "timestamps": {"monitor": 1000.0}}))
+    return events

@@ -158,7 +158,7 @@ def test_a_pause_with_two_ctrl_c_loses_no_angle_and_an_abort_leaves_a_valid_scan
 
 def test_masks_are_recorded_in_order_with_their_places_and_a_foam_is_none(session, tmp_path):
     stage = session.devices.mask_stage
-    asked = {"indices": [5, 2, 9], "exposures": 3, "darks": 2, "flats": 2, "out_um": (-500, 0)}
+    asked = {"indices": [5, 2, 9], "exposures": 3, "darks": 2, "flats": 2, "out_um": (-500, 0), "monitor": session.devices.diode}
     session.engine(mask_calibration(session.devices.xray_camera, stage, "small", shutter=session.devices.shutter, **asked))
     (start,) = session.of("start")
     entry = start["masks"]
@@ -169,6 +169,8 @@ def test_masks_are_recorded_in_order_with_their_places_and_a_foam_is_none(sessio
     (positions,) = [doc["uid"] for doc in session.of("descriptor") if doc["name"] == "positions"]
     seen = [doc["data"]["mask_stage_index"] for doc in session.of("event") if doc["descriptor"] == positions]
     assert seen == [5, 2, 9]
+    monitored = [doc["data"][entry["positions"]["monitor"]] for doc in session.of("event") if doc["descriptor"] == positions]
+    assert min(monitored) > 1000
 
     (folder,) = {path.parent for path in session.files()}
     allow_frames(tmp_path, folder)
@@ -200,6 +202,8 @@ def test_masks_are_recorded_in_order_with_their_places_and_a_foam_is_none(sessio
         ({"out_um": 5}, "out_um"),
         ({"camera": "diode"}, "camera"),
         ({"masks": None}, "masks"),
+        ({"monitor": "diode"}, "monitor: 'diode' is a name"),
+        ({"monitor": True}, "monitor: xrf_spectrometer has no incident-beam monitor"),
         ({"out_um": None}, "out_um must say where mask_stage takes the plate out of the light"),
         ({"camera": "dual_camera"}, 'pairing = "consecutive"'),
     ],
@@ -208,6 +212,8 @@ def test_a_calibration_that_cannot_be_is_refused_where_it_is_called(session, cha
     here = session.devices
     asked = {"camera": "xray_camera", "masks": "small", "out_um": (-500, 0)} | changes
     camera = getattr(here, asked.pop("camera"))
+    if asked.get("monitor") is True:
+        asked["monitor"] = here.xrf_spectrometer
     with pytest.raises(ValueError, match=says):
         mask_calibration(camera, here.mask_stage, asked.pop("masks"), shutter=here.shutter, **asked)
 

@@ -26,12 +26,15 @@ class Layout:
         Frames per mask: frame number n, from 1, shows mask `order[(n - 1) // exposures]`.
     pixel_um : float
         Size of a camera pixel in the plane of the masks.
+    light : (str, str) or None
+        Stream and data key of the incident-beam monitor's counts, one event for each mask, in order.
     """
 
     design: str
     order: tuple[int, ...]
     exposures: int
     pixel_um: float
+    light: tuple[str, str] | None
 
     @classmethod
     def of(cls, start: Mapping[str, Any]) -> Layout:
@@ -61,12 +64,26 @@ class Layout:
         pixel_um = entry.get("pixel_um")
         if isinstance(pixel_um, bool) or not isinstance(pixel_um, int | float) or not pixel_um > 0:
             raise RunRefused(f'{ENTRY}["pixel_um"] must be the size of a camera pixel in um, not {pixel_um!r:.80}')
-        return cls(design, tuple(order), exposures, float(pixel_um))
+        return cls(design, tuple(order), exposures, float(pixel_um), _light(entry.get("positions")))
+
+    def event_of(self, number: int) -> int:
+        """Return the sequence number of the event that belongs to a frame."""
+        return (number - 1) // self.exposures + 1
 
     def mask_of(self, number: int) -> int | None:
         """Return the mask that a frame shows; None if the frame does not belong to the calibration."""
         place = (number - 1) // self.exposures
         return self.order[place] if 0 <= place < len(self.order) else None
+
+
+def _light(positions: Any) -> tuple[str, str] | None:
+    if positions is None or (isinstance(positions, Mapping) and positions.get("monitor") is None):
+        return None
+    if isinstance(positions, Mapping):
+        stream, monitor = positions.get("stream"), positions["monitor"]
+        if isinstance(stream, str) and isinstance(monitor, str):
+            return stream, monitor
+    raise RunRefused(f'{ENTRY}["positions"] must name a stream, and the data key of a monitor or None, not {positions!r:.80}')
 
 
 def as_radiographs(start: Mapping[str, Any]) -> dict[str, Any]:

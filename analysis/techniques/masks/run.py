@@ -13,6 +13,7 @@ from analysis.documents.ledger import Ledger
 from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.documents.refusal import RunRefused
+from analysis.documents.streams import Streams, column, whole_numbers
 from analysis.estimate import Estimate, Quantity, image_quantity
 from analysis.masks.calibration import REGISTRATION, MaskCalibration, out_of_tolerance, registration_figures
 from analysis.radiographs.correlation import Correlation, correlation_by_differences
@@ -29,19 +30,54 @@ _WHITE_PERCENT = 20.0  # summed correlation between neighbouring pixels up to wh
 
 
 class MaskIntake(RadiographIntake):
-    """Reads frames of masks, and names the masks without a usable frame."""
+    """Reads frames of masks, with the incident light of each, and names the masks without a usable frame.
+
+    A batch has the further column "light", float64 (B,): counts of the incident-beam monitor for the mask, NaN if unknown.
+    """
 
     def __init__(self, start: Mapping[str, Any], store: ReferenceStore, *, wait_for_end: bool) -> None:
         super().__init__(as_radiographs(start), frame_folders(store.state_dir), wait_for_end=wait_for_end)
         self._calibration = Layout.of(start)
         self._unseen = set(self._calibration.order)
+        light = self._calibration.light
+        self._positions = None if light is None else Streams(str(start["uid"]), [light[0]])
+        self._light: dict[int, float] = {}
+        self._held: Batch | None = None  # frames of a mask whose light has not arrived
+        self._unlit: set[int] = set()
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Take one document."""
+        super().__call__(name, doc)
+        if self._positions is not None:
+            self._positions(name, doc)
 
     def take(self) -> Batch | None:
         """Return some of the frames that are ready, in order of their numbers."""
-        batch = super().take()
-        if batch is not None:
-            self._unseen -= {self._calibration.mask_of(number) for number in batch.number.tolist()}
-        return batch
+        batch, self._held = self._held or super().take(), None
+        if batch is None:
+            return None
+        self._read_light()
+        numbers = batch.number.tolist()
+        events = [self._calibration.event_of(number) for number in numbers]
+        if self._positions is not None and not self._ended and not self._light.keys() >= set(events):
+            self._held = batch
+            return None
+        light = np.array([self._light.get(event, np.nan) for event in events])
+        masks = [self._calibration.mask_of(number) for number in numbers]
+        self._unseen -= set(masks)
+        self._unlit |= {mask for mask, counts in zip(masks, light, strict=True) if mask is not None and np.isnan(counts)}
+        return Batch(batch.number, {**batch.columns, "light": light}, batch.received)
+
+    def _read_light(self) -> None:
+        if self._positions is None or self._calibration.light is None:
+            return
+        stream, key = self._calibration.light
+        for page in self._positions.pages(stream):
+            numbers, good = whole_numbers(page["seq_num"], len(page["seq_num"]))
+            counts = column(page["data"].get(key), len(numbers))
+            counts = np.where(np.isfinite(counts) & (counts > 0), counts, np.nan)
+            for number, count in zip(numbers[good].tolist(), counts[good].tolist(), strict=True):
+                self._light.setdefault(number, count)
 
     def ledger(self) -> Ledger:
         """Return what happened to every frame so far."""
@@ -50,6 +86,10 @@ class MaskIntake(RadiographIntake):
             ledger.remarks.append(
                 f"the calibration is incomplete: {_named(self._unseen)} of {len(self._calibration.order)} were not measured; the "
                 "new mask set contains their designs"
+            )
+        if self._positions is not None and self._unlit:
+            ledger.remarks.append(
+                f"the incident-beam monitor is missing or zero for {_named(self._unlit)}: their frames are not corrected"
             )
         return ledger
 
@@ -146,10 +186,15 @@ class CalibrationOfMasks:
         self._kernel: np.ndarray | None = None
         self._first: list[tuple[int, np.ndarray]] = []
         self._of_mask: tuple[int, list[np.ndarray]] | None = None
+        self._first_light = np.nan
 
     def update(self, batch: Batch) -> None:
-        """Take further frames; a mask is measured when the frames of the next one arrive."""
-        for number, counts in zip(batch.number.tolist(), batch.columns["counts"], strict=True):
+        """Take further frames; a mask is measured when the frames of the next one arrive.
+
+        Frames are divided by their incident light relative to that of the first one; a common factor does not matter.
+        """
+        columns = batch.columns
+        for number, counts, light in zip(batch.number.tolist(), columns["counts"], columns["light"], strict=True):
             index = self._layout.mask_of(number)
             if index is None:
                 continue
@@ -157,7 +202,9 @@ class CalibrationOfMasks:
                 self._measure()
             if self._of_mask is None:
                 self._of_mask = index, []
-            self._of_mask[1].append(counts)
+            if np.isnan(self._first_light):
+                self._first_light = light
+            self._of_mask[1].append(counts if np.isnan(light) else counts * np.float32(self._first_light / light))
 
     def result(self) -> Estimate:
         """Return the estimate from the masks whose frames are complete."""

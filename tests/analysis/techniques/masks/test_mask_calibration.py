@@ -44,6 +44,26 @@ def test_a_calibration_makes_a_mask_set_linked_to_its_run_and_its_design(tmp_pat
     assert "the calibration is incomplete: mask 2 of 18 were not measured" in " ".join(drive.ledger.remarks)
 
 
+@pytest.mark.parametrize("monitored", [True, False])
+def test_frames_are_divided_by_the_incident_light_if_it_was_measured(tmp_path: Path, monitored: bool) -> None:
+    beam = np.random.default_rng(2).normal(1.0, 0.05, len(PLATE))
+    options = {} if monitored else {"positions": {"stream": "positions", "monitor": None}}
+    drive = measured(tmp_path, beam=beam, **options)
+    levels = stored(tmp_path, drive).patterns.mean(axis=(1, 2)) / PLATE.mean(axis=(1, 2))
+    assert (np.std(levels) / np.mean(levels) < 0.005) == monitored
+
+
+def test_a_missing_monitor_is_said_and_holds_up_nothing(tmp_path: Path) -> None:
+    beam = np.ones(len(PLATE))
+    documents = calibration(tmp_path / "frames" / "masks.h5", tmp_path, PLATE, beam=beam)
+    absent = [doc for name, doc in documents if name == "event" and doc["seq_num"] == 3]
+    run = technique_of(documents[0][1]).open(documents[0][1], ReferenceStore(tmp_path))
+    kept = [(name, doc) for name, doc in documents[1:] if doc not in absent]
+    drive = Drive(run, Recipe("mask_calibration"), lambda: iter(kept), Points())
+    assert list(drive.estimates())[-1].estimate.figures["measured"] == len(PLATE)
+    assert "the incident-beam monitor is missing or zero for mask 2" in " ".join(drive.ledger.remarks)
+
+
 def test_an_overexposed_calibration_is_said(tmp_path: Path) -> None:
     with pytest.raises(NothingUsable, match="overexposed"):
         measured(tmp_path, light=64_000.0)
@@ -63,6 +83,7 @@ def test_another_plate_is_said(tmp_path: Path) -> None:
         ({"flats": None}, "frames without a mask"),
         ({"pixel_um": "4"}, "size of a camera pixel"),
         ({"mask_set": None}, "identity of the mask set"),
+        ({"positions": {"stream": 1, "monitor": "monitor"}}, "must name a stream"),
     ],
 )
 def test_a_malformed_entry_is_refused(tmp_path: Path, entry: dict[str, Any], words: str) -> None:
