@@ -171,7 +171,7 @@ class MaskPlate:
         Raises
         ------
         MaskPlateError
-            If the file is absent, is no NPZ file, lacks an array, or describes an impossible plate.
+            If the file is absent, is not an NPZ file, lacks an array, or describes an impossible plate.
         """
         try:
             # Opened here, because np.load leaves a file open whose end is damaged.

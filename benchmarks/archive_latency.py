@@ -72,11 +72,11 @@ def main() -> None:
     readers = found[2:]
     reads, wrong, gone = (sum(reader[key] for reader in readers) for key in ("reads", "wrong", "gone"))
     details = [
-        f"{num} events at {RATE:g}/s; verified by the archiver: {'no' if unsettled else 'yes'}; runs written anew: {rewritten}",
+        f"{num} events at {RATE:g}/s; verified by the archiver: {'no' if unsettled else 'yes'}; runs written again: {rewritten}",
         f"at the subscriber {len(pushed)} rows: {_summary(pushed)}",
         f"at the one that polls {len(polled)} rows: {_summary(polled)}",
         f"{READERS} readers read the table {reads} times; torn or out of order {wrong} times; gone {gone} times",
-        f"one append to Tiled before the run {appends[0]:.0f} ms, behind it {appends[1]:.0f} ms (medians)",
+        f"one append to Tiled before the run {appends[0]:.0f} ms, after it {appends[1]:.0f} ms (medians)",
     ]
     report(CLAIMS, figures, details, arguments.json)
 

@@ -63,7 +63,7 @@ def main() -> None:
     details = [
         f"{short} frames at {RATE_HZ:g}/s: {len(seen)} maps",
         f"median {percentile(latency, 0.5):.0f} ms, longest {max(latency):.0f} ms",
-        f"one append to Tiled before the scan {appends[0]:.0f} ms, behind it {appends[1]:.0f} ms (medians)",
+        f"one append to Tiled before the scan {appends[0]:.0f} ms, after it {appends[1]:.0f} ms (medians)",
         *(f"{name}: {first_peak[name]:.0f} MB, with ten times as many frames {second_peak[name]:.0f} MB" for name in first_peak),
     ]
     report(CLAIMS, figures, details, arguments.json)

@@ -63,7 +63,7 @@ def main() -> None:
         figures["p95_ms"] = max(figures["p95_ms"], percentile(latency, 0.95))
         figures["first_image_s"] = max(figures["first_image_s"], first)
     figures["p95_appends"] = figures["p95_ms"] / statistics.mean(appends)
-    details.append(f"one append to Tiled before the scan {appends[0]:.0f} ms, behind it {appends[1]:.0f} ms (medians)")
+    details.append(f"one append to Tiled before the scan {appends[0]:.0f} ms, after it {appends[1]:.0f} ms (medians)")
     report(CLAIMS, figures, details, arguments.json)
 
 

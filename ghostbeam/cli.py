@@ -335,7 +335,7 @@ def ingest(
     ] = None,
     half: Annotated[
         list[str] | None,
-        typer.Option(help="Window of a half, given twice: first row, row behind the last one, first column, column behind it."),
+        typer.Option(help="Window of a half, given twice: first row, row after the last one, first column, column after it."),
     ] = None,
     masks: _MasksName = None,
     buckets: _BucketsName = None,

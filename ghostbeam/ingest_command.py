@@ -115,7 +115,7 @@ def _left_out(ended: list[LiveRun]) -> list[str]:
 def _pairing(kind: str | None, halves: list[str]) -> Pairing | None:
     if kind is None:
         if halves:
-            raise IngestError("--half is of use with --pairs halves alone: add that, or leave --half out")
+            raise IngestError("--half needs --pairs halves: add that, or leave --half out")
         return None
     try:
         return Pairing(kind, [[int(number) for number in half.split(",")] for half in halves])

@@ -182,7 +182,7 @@ def _other_masks(config: GhostbeamConfig, catalog: Catalog, start: Mapping[str, 
         If there is none, or more than one, or the run knows no masks.
     """
     if technique_of(start) is not ghost.TECHNIQUE:
-        raise CatalogError(f"run {start['uid'][:8]} is no ghost-imaging run: leave --masks out")
+        raise CatalogError(f"run {start['uid'][:8]} is not a ghost-imaging run: leave --masks out")
     folder = FOLDERS[KIND]
     identity = whole_identity(config.state_dir, beginning, catalog.root.get(folder, ()))
     store = ReferenceStore(config.state_dir)

@@ -205,6 +205,6 @@ def check_span(value: Any, parameter: str, *, least: int, most: int) -> tuple[fl
 
 def _check_position(value: Any, parameter: str, example: str) -> None:
     if not is_number(value):
-        raise PlanRequestError(f"{example}; {value!r} is no finite number")
+        raise PlanRequestError(f"{example}; {value!r} is not a finite number")
     if abs(value) > FARTHEST_UM:
         raise PlanRequestError(f"{parameter}: {value!r} um is {abs(value) / 1e6:g} m away: positions are in um")

@@ -96,7 +96,7 @@ def fly_lines(request: FlyScanRequest) -> MsgGenerator[None]:
     """Scan all lines.
 
     A pause that is asked for (Ctrl-C once) comes at the end of a line. One that cannot wait (Ctrl-C twice, or a beam that
-    is lost) cuts the line short; it is then scanned anew, under numbers that go on.
+    is lost) cuts the line short; it is then scanned again, with continuing numbers.
     """
     for line in request.scan.lines():
         yield Msg("checkpoint")

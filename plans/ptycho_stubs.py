@@ -17,7 +17,7 @@ def visit_places(request: PtychoScanRequest) -> MsgGenerator[None]:
     """Take a frame at each place.
 
     A pause that is asked for (Ctrl-C once) comes before the next place. One that cannot wait (Ctrl-C twice, or a beam that is
-    lost) spoils the exposure; the place is then exposed anew, under a number that goes on.
+    lost) spoils the exposure; the place is then exposed again, with the next number.
     """
     yield from bps.prepare(request.trigger_box, request.trigger(), wait=True)
     for y_um, x_um in request.places_um.tolist():

@@ -32,7 +32,7 @@ def check_recipes(recipes: Any, methods: Methods | None = None, check_recipe: Ch
     Raises
     ------
     PlanRequestError
-        If an entry is no recipe, its method or an option doesn't exist, or an option has an impossible value.
+        If an entry is not a recipe, its method or an option doesn't exist, or an option has an impossible value.
     """
     if recipes is not None and not isinstance(recipes, (list, tuple)):
         raise PlanRequestError(f"recipes must be a list such as ['tv'] or [{{'method': 'tv', 'options': {{}}}}], not {recipes!r}")

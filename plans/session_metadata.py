@@ -30,7 +30,7 @@ class SessionMetadata(MutableMapping[str, Any]):
     path : Path
         The file; it need not exist yet.
     of_this_session : mapping, optional
-        What describes this session alone, such as who is logged in and where: never stored, unless it is set anew.
+        What describes this session alone, such as who is logged in and where: never stored, unless it is set again.
 
     Raises
     ------

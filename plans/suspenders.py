@@ -82,7 +82,7 @@ class MonitorSuspender(SuspenderBase):
     """Repeats an exposure in which the incident-beam monitor counted too little.
 
     Only counting shows whether the beam is back, so the suspension ends by itself after a while and the repeated
-    exposure decides anew.
+    exposure decides again.
 
     Parameters
     ----------

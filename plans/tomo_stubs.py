@@ -74,7 +74,7 @@ def _visit_angles(request: TomoRequest, angles: np.ndarray) -> MsgGenerator[None
     """Take a frame at each angle while the sample stands still.
 
     A pause that is asked for (Ctrl-C once) comes before the next angle. One that cannot wait spoils the exposure; the angle is
-    then exposed anew, under a number that goes on.
+    then exposed again, with the next number.
     """
     yield from bps.prepare(request.trigger_box, request.triggers(), wait=True)
     for angle in angles.tolist():
@@ -105,7 +105,7 @@ def _pass_angles(request: TomoRequest, angles: np.ndarray) -> MsgGenerator[None]
     """Take a frame at each angle while the sample turns.
 
     A pause that is asked for (Ctrl-C once) comes at the end of the turn. One that cannot wait cuts it short; it is then made
-    anew, under numbers that go on.
+    again, with continuing numbers.
     """
     yield Msg("checkpoint")
     complete = False

@@ -58,7 +58,7 @@ class FrameOptions:
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
-            raise ValueError(f"there is no way {self.mode!r} to make frames: choose one of {', '.join(MODES)}")
+            raise ValueError(f"there is no mode {self.mode!r} of making frames: choose one of {', '.join(MODES)}")
         if self.sample not in PHASE_SAMPLES:
             raise ValueError(f"there is no coherent sample {self.sample!r}: choose one of {', '.join(PHASE_SAMPLES)}")
         if not 0 < self.flux < 1e12:

@@ -313,7 +313,7 @@ class MotorRecord(PVGroup):
         dial = self._stage + self._error
         await fields.dial_readback_value.write(dial)
         status = AlarmStatus.STATE if self._severity else AlarmStatus.NO_ALARM
-        # Without verification, because caproto would determine the alarm anew.
+        # Without verification, or caproto would determine the alarm again.
         await fields.user_readback_value.write(dial + offset, verify_value=False, severity=self._severity, status=status)
 
 

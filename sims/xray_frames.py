@@ -66,7 +66,7 @@ class XrayOptions:
 
     @property
     def frames_per_chunk(self) -> int:
-        """Frames in one chunk of the file; one, because more would be written anew with each frame that comes."""
+        """Frames in one chunk of the file; one, because more would be written again with each frame that comes."""
         return 1
 
     def source(self) -> XraySource:

@@ -1,8 +1,8 @@
 """Trains the network of the method ch_mwcnn and writes its weights, with a card that says how they were made.
 
-Objects, plates, their flaws and noise are drawn by program, each example anew. The same seed, number of steps and versions of
-the libraries give the same weights on one thread. Nothing that a benchmark reports on is looked at: what is judged are
-objects of another seed.
+A program draws new objects, plates, flaws and noise for each example. The same seed, number of steps and versions of the
+libraries give the same weights on one thread. It sees no object that a benchmark reports on, and is judged on objects of
+another seed.
 """
 
 from __future__ import annotations

@@ -108,8 +108,8 @@ class Archiver:
         if time.monotonic() < self._next_chores:
             return
         self._next_chores = time.monotonic() + _CHORES_EVERY_S
-        self._raw.bring_in_anew()
-        self._processed.bring_in_anew()
+        self._raw.bring_in_again()
+        self._processed.bring_in_again()
         close_orphans(self._paths.raw)
         # A live reconstruction is continued by the next worker; other reconstructions are not continued by anyone.
         close_orphans(self._paths.processed, which=lambda start: start.get("purpose") != "live")

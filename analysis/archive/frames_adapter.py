@@ -64,7 +64,7 @@ class FramesAdapter(Adapter[ArrayStructure]):
         size = (high - low) * math.prod(structure.shape[1:]) * structure.data_type.to_numpy_dtype().itemsize
         if size > _LARGEST_ANSWER:
             raise ShapeMismatchError(
-                f"that is {size / 1e6:.0f} MB at once, at most {_LARGEST_ANSWER / 1e6:.0f} go: ask for fewer"
+                f"that is {size / 1e6:.0f} MB at once, and at most {_LARGEST_ANSWER / 1e6:.0f} MB are sent: ask for fewer"
             )
         try:
             array = self._entries(low, high)

@@ -120,7 +120,7 @@ class LogArchiver:
             records = self._waiting.pop(uid, [])
             began = self._written[uid] = time.monotonic()
             self._stored[uid] += len(records)
-            with self._written_anew_if_it_fails(uid):
+            with self._written_again_if_it_fails(uid):
                 self._advance(container, uid, records)
             ended = time.monotonic()
             self._rests_until[uid] = ended + (ended - began)
@@ -140,9 +140,9 @@ class LogArchiver:
         uid = next(iter(self._whole), None)
         if uid is None or (busy and time.monotonic() < self._whole[uid] + _VERIFIED_WITHIN_S):
             return False
-        with self._written_anew_if_it_fails(uid):
+        with self._written_again_if_it_fails(uid):
             archive = self._archives[uid]
-            assert archive is not None, "a run that must be written anew isn't whole"
+            assert archive is not None, "a run that must be written again isn't whole"
             comparison = archive.compare(self.reader.documents(uid))
             if comparison.differences:
                 self._blame(uid, comparison.failed)
@@ -152,7 +152,7 @@ class LogArchiver:
         self._beat()
         return True
 
-    def bring_in_anew(self) -> None:
+    def bring_in_again(self) -> None:
         """Resume settled runs that somebody has removed from the ledger since then."""
         for uid in self._settled - self._ledger.settled():
             self._settled.discard(uid)
@@ -207,7 +207,7 @@ class LogArchiver:
             self._failures.pop(uid, None)  # only consecutive failures show that it cannot be stored
 
     @contextmanager
-    def _written_anew_if_it_fails(self, uid: str) -> Iterator[None]:
+    def _written_again_if_it_fails(self, uid: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
@@ -216,7 +216,7 @@ class LogArchiver:
             if server_is_gone(error):
                 raise ServerGone(str(error)) from error
             if isinstance(error, ColumnUnfit):
-                logger.info("run %s is written anew, a column of it otherwise: %s", uid, error)
+                logger.info("run %s is written again, a column of it otherwise: %s", uid, error)
                 return
             if isinstance(error, ColumnFailed):
                 self._blame(uid, [(error.stream, error.key, error.problem)])
@@ -235,7 +235,7 @@ class LogArchiver:
             logger.error("run %s is given up: %s", uid, error)
             self._settle(uid, f"{type(error).__name__}: {error}")
         else:
-            logger.warning("run %s will be written anew: %s", uid, error, exc_info=error)
+            logger.warning("run %s will be written again: %s", uid, error, exc_info=error)
             self._not_before[uid] = time.monotonic() + 0.25 * 2 ** self._failures[uid]
 
     def _settle(self, uid: str, problem: str | None = None, *, lost: dict[str, str] | None = None) -> None:

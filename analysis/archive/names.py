@@ -35,7 +35,9 @@ def checked_uid(uid: str) -> str:
             return uid
     except ValueError:
         pass
-    raise BadName(f"the run's uid {uid!r:.80} is no UUID, and stands for no place in the catalogue. Let Bluesky make the uids")
+    raise BadName(
+        f"the run's uid {uid!r:.80} is not a UUID, so it cannot name a place in the catalogue. Let Bluesky make the uids"
+    )
 
 
 def stored_names(keys: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:

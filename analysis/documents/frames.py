@@ -176,7 +176,7 @@ class FrameFile:
                 f"the file has no {error.args[0]}. Is it the detector's, and was it opened for this run?"
             ) from error
         except TypeError as error:
-            raise FramesRefused(f"{self}: that is no data set. Name the data set with the frames") from error
+            raise FramesRefused(f"{self}: that is not a data set. Name the data set with the frames") from error
         except DataElsewhere as error:
             raise FramesRefused(f"{self}: {error}. Name the file that holds the frames") from error
         if data.dtype.kind not in "biuf" or data.ndim == 0:
@@ -219,7 +219,7 @@ class FrameFile:
         if any(offset is None for offset, _ in places) and last > first:
             raise FramesUnreadable(f"some of frames {first} to {last - 1} were announced, but never written")
         if any(offset + length > size for offset, length in places if offset is not None):
-            raise FramesUnreadable(f"its end is missing: frames {first} to {last - 1} lie behind it. Copy the whole file")
+            raise FramesUnreadable(f"its end is missing: frames {first} to {last - 1} would come after it. Copy the whole file")
 
     def __str__(self) -> str:
         return f"frames of {self.dataset} in {self.path} cannot be read"

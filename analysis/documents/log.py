@@ -223,7 +223,7 @@ class LogWriter:
         if name in ("event", "event_page", "stream_datum"):
             parent = self._parent("descriptor", name, doc)
             if parent.keys is None:
-                raise LogError(f"a {name} document names {doc['descriptor']!r} as its descriptor, which is none")
+                raise LogError(f"a {name} document names {doc['descriptor']!r} as its descriptor, which does not exist")
             if name == "stream_datum":
                 self._parent("stream_resource", name, doc)
             else:

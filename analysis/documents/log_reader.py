@@ -364,7 +364,7 @@ def _in_its_run(record: Record, run: RunRow | None) -> Record:
     if run is None:
         return replace(record, damage="its run is not in the table of runs (is the disk faulty?)")
     if run.stop is not None and record.position > run.stop:
-        return replace(record, damage=f"it was written behind the stop document of its run, at position {run.stop}")
+        return replace(record, damage=f"it was written after the stop document of its run, at position {run.stop}")
     return record
 
 

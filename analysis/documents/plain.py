@@ -170,7 +170,9 @@ def _text(value: str) -> str:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise NotPlain(f"is the text {value!a:.80}, which is no valid Unicode: write it without its odd characters") from None
+            raise NotPlain(
+                f"is the text {value!a:.80}, which is not valid Unicode: write it without its odd characters"
+            ) from None
     return value
 
 
@@ -191,7 +193,7 @@ def _array(value: np.ndarray, depth: int) -> Any:
         try:
             "".join(value.ravel().tolist()).encode()
         except (UnicodeEncodeError, ValueError):
-            raise NotPlain("is an array with text that is no valid Unicode: write it without its odd characters") from None
+            raise NotPlain("is an array with text that is not valid Unicode: write it without its odd characters") from None
     return value
 
 

@@ -140,7 +140,7 @@ class ReferenceStore:
         except Exception as error:  # a damaged file may raise any error in zipfile, zlib or numpy
             raise ReferenceDiffers(f"{called} file {path} cannot be read ({error}): delete it and save it again") from error
         if differs:
-            raise ReferenceDiffers(f"{called} file {path} holds another content than its name says: delete it and save it again")
+            raise ReferenceDiffers(f"{called} file {path} has other content than its name says: delete it and save it again")
         return reference
 
     def path(self, name: ReferenceName) -> Path:

@@ -74,14 +74,14 @@ def reconstruct(
     if buckets.ndim not in (1, 2):
         raise ValueError(f"buckets must have the shape (realizations,) or (channels, realizations), not {buckets.shape}")
     if len(buckets) == 0 and buckets.ndim == 2:
-        raise ValueError("buckets of no channel: give (realizations,) or (channels, realizations)")
+        raise ValueError("buckets hold no channel: give (realizations,) or (channels, realizations)")
     if buckets.shape[-1] != len(masks):
         turned = "; turn them, .T" if buckets.ndim == 2 and len(buckets) == len(masks) else ""
         raise ValueError(
             f"{len(masks)} masks but {buckets.shape[-1]} buckets: every realization is one mask and its bucket{turned}"
         )
     if len(masks) == 0:
-        raise ValueError("masks and buckets of no realization: give one mask and its bucket at least")
+        raise ValueError("there are no realizations: give at least one mask and its bucket")
     if not (errors is None or isinstance(errors, str)):
         errors = real("errors", errors)
         if errors.shape != buckets.shape:

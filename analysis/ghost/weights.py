@@ -50,9 +50,9 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], str]:
     try:
         unpacked = sum(member.file_size for member in zipfile.ZipFile(io.BytesIO(content)).infolist())
     except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is no NPZ file ({error}): {_CURE}") from error
+        raise ValueError(f"{path} is not an NPZ file ({error}): {_CURE}") from error
     if unpacked > LARGEST_FILE:
-        raise ValueError(f"the weights in {path} unpack to {unpacked:,} bytes; {LARGEST_FILE:,} is the most: {_CURE}")
+        raise ValueError(f"the weights in {path} unpack to {unpacked:,} bytes; at most {LARGEST_FILE:,} are allowed: {_CURE}")
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         return {name: file[name].astype(np.float32) for name in file.files}, sha256
 
@@ -63,7 +63,7 @@ def _content(path: Path) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path} is not a regular file")
     if status.st_size > LARGEST_FILE:
-        raise ValueError(f"{path} has {status.st_size:,} bytes; {LARGEST_FILE:,} is the most")
+        raise ValueError(f"{path} has {status.st_size:,} bytes; at most {LARGEST_FILE:,} are allowed")
     return path.read_bytes()
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-_KEPT_BYTES = 2**29  # matrices that are kept; what is beyond is made anew for each product
+_KEPT_BYTES = 2**29  # matrices that are kept; further ones are made again for each product
 _ENTRIES = 2**23  # of a block of views, made at once
 
 

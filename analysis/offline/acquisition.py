@@ -208,7 +208,9 @@ def _measured(
     _, first = next(documents)
     start = dict(first)
     if start.get(ghost.TECHNIQUE.entry) is None:
-        raise RunRefused(f"run {start['uid'][:8]} is no ghost-imaging run: `ghostbeam replay {start['uid'][:8]}` reconstructs it")
+        raise RunRefused(
+            f"run {start['uid'][:8]} is not a ghost-imaging run: `ghostbeam replay {start['uid'][:8]}` reconstructs it"
+        )
     run = ghost.open_run(start, ReferenceStore(state_dir))
     return start, run, *_used(run, documents)
 

@@ -36,7 +36,7 @@ class Pairing:
     ----------
     kind : {"halves", "consecutive"}
         The two halves of a frame, or frames 1 and 2, 3 and 4, and so on.
-    windows : sequence of (first row, row behind the last one, first column, column behind the last one)
+    windows : sequence of (first row, row after the last one, first column, column after the last one)
         The two halves; by default the left and the right half of a frame.
     """
 
@@ -47,11 +47,11 @@ class Pairing:
         if self.kind not in PAIRINGS:
             raise IngestError(f"there is no pairing {self.kind!r}: say {' or '.join(PAIRINGS)}")
         if self.windows and self.kind != "halves":
-            raise IngestError(f"windows of halves are of no use where pairs are {self.kind}: leave either out")
+            raise IngestError(f"windows of halves have no meaning where pairs are {self.kind}: leave either out")
         if self.windows and (len(self.windows) != 2 or any(len(window) != 4 for window in self.windows)):
             raise IngestError(
-                "the halves are two windows of four whole numbers each: first row, row behind the last one, first column, column "
-                f"behind the last one, not {[list(window) for window in self.windows]}"
+                "the halves are two windows of four whole numbers each: first row, row after the last one, first column, column "
+                f"after the last one, not {[list(window) for window in self.windows]}"
             )
 
     def halves(self, shape: tuple[int, int]) -> list[list[int]] | None:

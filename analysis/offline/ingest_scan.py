@@ -103,7 +103,7 @@ def _remarks(in_file: int, places: np.ndarray, frames: CopiedFrames, scan: Scan)
     if taken < len(places):
         remarks.append(f"there are {len(places)} positions and {taken} frames: the first {taken} are taken to belong together")
     if in_file > len(scan.positions_um):
-        remarks.append(f"the file has room for {in_file} frames; those behind the {len(places)} positions are left out")
+        remarks.append(f"the file has room for {in_file} frames; those after the {len(places)} positions are left out")
     if dark := int(np.count_nonzero(~frames.lit)):
         remarks.append(f"{dark} frames hold no count at all: they are not used")
     largest = f"{np.iinfo(frames.dtype).max}, the largest value of their type"

@@ -256,7 +256,7 @@ def _unpacked(masks: np.ndarray, shape: tuple[int, int], remarks: list[str]) -> 
     height, width = shape
     flat = masks.reshape(len(masks), -1)
     if flat.shape[1] not in (height * -(-width // 8), -(-height * width // 8)):
-        raise ValueError(f"{flat.shape[1]} bytes are no mask of {height}x{width} bits")
+        raise ValueError(f"{flat.shape[1]} bytes are not a mask of {height}x{width} bits")
     remarks.append(
         f"`masks` holds bits, {masks.shape} bytes for masks of {height}x{width} pixels: the highest bit of a byte is taken as "
         "the first pixel (else --mend lowest-bit-first)"

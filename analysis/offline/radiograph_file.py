@@ -156,7 +156,7 @@ def _angles(file: ArrayFile, name: str, rows: np.ndarray | None, num: int, unit:
     if said in _RADIANS:
         return np.rad2deg(angles)
     if said is not None and said.lower() not in _DEGREES:
-        raise IngestError(f"{file.path}: {name} is in {said!r}, which is no unit of angles: name it, --unit deg or --unit rad")
+        raise IngestError(f"{file.path}: {name} is in {said!r}, which is not a unit of angles: name it, --unit deg or --unit rad")
     span = float(np.ptp(angles[np.isfinite(angles)]))
     if said is None and num > 8 and any(abs(span * num / (num - 1) - turn) < 0.03 * turn for turn in (np.pi, 2 * np.pi)):
         raise IngestError(

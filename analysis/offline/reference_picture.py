@@ -24,7 +24,7 @@ def read_reference(path: Path | str, shape: tuple[int, int]) -> np.ndarray:
     Raises
     ------
     IngestError
-        If it is no picture, can't be binned to the masks' pixels, or shows nothing.
+        If it is not a picture, can't be binned to the masks' pixels, or shows nothing.
     """
     path = Path(path)
     if not path.is_file():

@@ -238,7 +238,7 @@ def verify(derived: Documents, raw: Documents, state_dir: Path | str, *, referen
     stream = iter(derived)
     start = _start_of(stream)
     if start.get("plan_name") != PLAN_NAME:
-        raise RunRefused(f"run {start['uid']} is no reconstruction: give the uid of a derived run")
+        raise RunRefused(f"run {start['uid']} is not a reconstruction: give the uid of a derived run")
     events: list[dict[str, Any]] = []
     stop: dict[str, Any] = {}
     data_keys: dict[str, Any] = {}

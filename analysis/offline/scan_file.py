@@ -170,7 +170,7 @@ def _positions(
 ) -> np.ndarray:
     """Positions (N, 2), y and x, in um, of frames of this shape."""
     if unit is not None and unit not in MICROMETRES:
-        raise IngestError(f"{unit!r} is no length that is known: give --unit as m, mm, um or nm")
+        raise IngestError(f"{unit!r} is not a known unit of length: give --unit as m, mm, um or nm")
     scanned = shape[:-2]
     names = list(named) or _known_positions(file, scanned)
     columns, said = _columns(file, names, scanned)
@@ -188,8 +188,8 @@ def _positions(
         scales = [MICROMETRES[str(one)] for one in said]
     else:
         raise IngestError(
-            f"{file.path}: {called} are in {said[0]}, {said[1]}, which are no lengths. Name others with --positions, or their "
-            "unit with --unit"
+            f"{file.path}: {called} are in {said[0]}, {said[1]}, which are not units of length. Name others with --positions, or "
+            "their unit with --unit"
         )
     places = np.stack(columns, axis=1) * scales
     _check_positions(f"{file.path}: {called}", places, remarks)

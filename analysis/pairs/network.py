@@ -44,8 +44,8 @@ class Trained:
         What images are normalised with.
     steps : int
         Steps of the training.
-    by_heart : bool
-        The training was ended since the network began to know the noise by heart.
+    memorised : bool
+        The training was ended because the network began to memorise the noise.
     above_floor : float
         Loss of the last hundred steps above that of the scene without noise.
     """
@@ -54,7 +54,7 @@ class Trained:
     centre: float
     scale: float
     steps: int
-    by_heart: bool
+    memorised: bool
     above_floor: float
 
     def __call__(self, image: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ class Trust:
     heldout_loss : float
         1 - correlation of what was made of either image with the other one, where that was not learned.
     above_floor : float
-        The same above the loss of the scene without noise: 0 is perfect, below 0 is noise known by heart.
+        The same above the loss of the scene without noise: 0 is perfect, below 0 the network has memorised noise.
     residual_correlation : float
         By how much what was removed is correlated with its neighbours beyond the noise itself: 0 if it is noise alone.
     residual_mean : float

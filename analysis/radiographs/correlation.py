@@ -70,7 +70,7 @@ def correlation_by_differences(frames: np.ndarray) -> Correlation:
         If there are fewer than 2 frames, or the scene moves.
     """
     if len(frames) < 2:
-        raise ValueError(f"{len(frames)} static frames are too few to tell noise from scene: take 2 or more, better 20")
+        raise ValueError(f"{len(frames)} static frames are too few to tell noise from scene: take at least 2, better 20")
     known = np.isfinite(frames).all(axis=0)
     totals = np.array([frame[known].sum(dtype=np.float64) for frame in frames])
     if not (totals > 0).all():
@@ -96,7 +96,7 @@ def correlation_by_mean(frames: np.ndarray) -> Correlation:
         If there are fewer than 2 frames.
     """
     if len(frames) < 2:
-        raise ValueError(f"{len(frames)} static frames are too few to tell noise from scene: take 2 or more, better 20")
+        raise ValueError(f"{len(frames)} static frames are too few to tell noise from scene: take at least 2, better 20")
     known = np.isfinite(frames).all(axis=0)
     mean = frames.mean(axis=0, dtype=np.float64)
     return _correlation((frame - mean for frame in frames), known)

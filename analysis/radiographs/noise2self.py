@@ -91,7 +91,7 @@ def logarithms(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     known = np.isfinite(image) & (image > 0)
     if not known.any():
-        raise ValueError("a radiograph holds no positive value, of which there would be a logarithm")
+        raise ValueError("a radiograph holds no positive value, so that it has no logarithm")
     values = np.log(np.where(known, image, 1.0)).astype(np.float32)
     return values if known.all() else filled(values, ~known), known
 

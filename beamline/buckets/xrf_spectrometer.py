@@ -212,7 +212,7 @@ def why_not_seen(elements: Sequence[str], energy_kev: float) -> str | None:
     for element in elements:
         symbol, _, series = element.partition("_")
         if symbol not in known or series not in ("", "K", "L", "M"):
-            return f"[xrf_spectrometer] elements: {element!r} is no chemical element; write symbols such as Cu, or Pb_L"
+            return f"[xrf_spectrometer] elements: {element!r} is not a chemical element; write symbols such as Cu, or Pb_L"
         if not any(0.1 < edge < energy_kev for edge in _edges(known[symbol], series or "KLM")):
             return f"[xrf_spectrometer] elements: a beam of {energy_kev:g} keV excites no line of {element}; leave it out"
     return None

@@ -27,7 +27,7 @@ def http_uri(uri: str) -> str:
     if not uri.startswith(("http://", "https://")):
         raise ValueError("must begin with http:// or https://")
     parts = urlsplit(uri)
-    if not parts.hostname or parts.port == 0:  # a port that is no number is a ValueError of its own
+    if not parts.hostname or parts.port == 0:  # a port that is not a number is a ValueError of its own
         raise ValueError("must name a host, as in http://tiled.example.org:8000")
     return uri
 

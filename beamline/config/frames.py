@@ -49,7 +49,7 @@ class DualCameraSection(Section):
     )
     halves: tuple[Window, Window] | None = Field(
         None,
-        description="Where the scene is on the sensor, twice: first row, row behind the last one, first column, column behind "
+        description="Where the scene is on the sensor, twice: first row, row after the last one, first column, column after "
         "the last one. Default: the left and the right half.",
     )
     max_rate_hz: float = Field(120.0, gt=0, description="Most frames a second that the camera can take, in Hz.")
@@ -68,7 +68,7 @@ class DualCameraSection(Section):
         if rows < 1 or columns < 2:
             raise ValueError(f"sensor must be at least 1 row and 2 columns, not {rows} and {columns}")
         if self.pairing == "consecutive" and self.halves is not None:
-            raise ValueError('halves are of no use with pairing = "consecutive": leave either out')
+            raise ValueError('halves have no meaning with pairing = "consecutive": leave either out')
         if self.windows is not None and (why := why_impossible(self.sensor, self.windows)) is not None:
             raise ValueError(why)
         return self

@@ -15,9 +15,9 @@ class XrfSpectrometerSection(Section):
     pv: str = Field("XRF:", description="Text before EraseStart, mca1 and dxp1:; empty: there is none.")
     detector_elements: int = Field(4, ge=1, le=64, description="How many detector elements it has.")
     bins: int = Field(4096, ge=64, le=16_384, description="Bins of each spectrum; NUSE of the MCA records must say the same.")
-    offset_kev: float = Field(0.0, ge=-10, le=10, description="Energy of bin 0, in keV; the reconstruction fits it anew.")
+    offset_kev: float = Field(0.0, ge=-10, le=10, description="Energy of bin 0, in keV; the reconstruction fits it again.")
     slope_kev: float = Field(
-        0.005, gt=0, le=1, description="Energy of one bin, in keV, within 3 %; the reconstruction fits it anew."
+        0.005, gt=0, le=1, description="Energy of one bin, in keV, within 3 %; the reconstruction fits it again."
     )
     lowest_kev: float = Field(1.0, ge=0, description="Lowest energy that is looked at, in keV.")
     elements: list[str] = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 Window = tuple[int, int, int, int]
-"""First row, row behind the last one, first column, column behind the last one."""
+"""First row, row after the last one, first column, column after the last one."""
 
 
 def side_by_side(sensor: tuple[int, int]) -> tuple[Window, Window]:
@@ -21,7 +21,7 @@ def why_impossible(sensor: tuple[int, int], halves: tuple[Window, Window]) -> st
         if not (0 <= y0 < y1 <= rows and 0 <= x0 < x1 <= columns):
             return (
                 f"the half {list(window)} is not on the sensor, which has {rows} rows and {columns} columns: write its first "
-                "row, the row behind its last one, its first column and the column behind its last one"
+                "row, the row after its last one, its first column and the column after its last one"
             )
     sizes = [(y1 - y0, x1 - x0) for y0, y1, x0, x1 in halves]
     if sizes[0] != sizes[1]:

@@ -32,7 +32,7 @@ class SeriesCamera(FrameCamera):
         See `FrameCamera`.
     """
 
-    # Frames come so slowly that a chunk of several would be written anew each time that it is flushed.
+    # Frames come so slowly that a chunk of several would be written again each time that it is flushed.
     hdf1 = Cpt(FrameFile, "HDF1:", kind="omitted", frames_per_chunk=1)
     interrupted = Cpt(Signal, value=0, kind="omitted", doc="1 since a pause has stopped the camera")
 

@@ -95,7 +95,7 @@ class Sweep:
 
     @property
     def stop_deg(self) -> float:
-        """Where it comes to a standstill behind the last exposure."""
+        """Where it comes to a standstill after the last exposure."""
         return self.angles_deg[-1] + self.step_deg * self.rate_hz * self.exposure_s / 2 + self._run_up_deg
 
     @property

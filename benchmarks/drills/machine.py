@@ -39,9 +39,7 @@ class Machine:
 
         with chain.meanwhile(moment, jump):
             uid = chain.scan()
-        return (
-            f"clock shifted by {step:+d} s {moment:.1f} s after the scan had begun, {restarted} started anew; {chain.settle(uid)}"
-        )
+        return f"clock shifted by {step:+d} s {moment:.1f} s after the scan had begun, {restarted} restarted; {chain.settle(uid)}"
 
     def disk_full(self, chain: Chain) -> str:
         """No space for three seconds of a scan: it is aborted, and the documents logged before are kept."""

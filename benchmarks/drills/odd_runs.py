@@ -144,7 +144,7 @@ def _without_descriptor(documents: Documents) -> Documents:
     return [documents[0], *documents[2:]]
 
 
-def _behind_the_stop(documents: Documents) -> Documents:
+def _after_the_stop(documents: Documents) -> Documents:
     return [*documents[:10], documents[-1], *documents[10:-1]]
 
 
@@ -195,7 +195,7 @@ def _files_nowhere(documents: Documents) -> Documents:
 
 DOCUMENTS: dict[str, Callable[[Documents], Documents]] = {
     "no descriptor": _without_descriptor,
-    "events behind the stop": _behind_the_stop,
+    "events after the stop": _after_the_stop,
     "the start twice, events again": _twice,
     "an event lacks a key": _without_a_key,
     "an event has a key too many": _with_a_key_too_many,

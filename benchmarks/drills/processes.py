@@ -84,7 +84,7 @@ def down(chain: Chain) -> str:
     with chain.meanwhile(moment, lambda: _ghostbeam(chain, "down")):
         uid = chain.scan()
     chain.services.start(*SERVICES)
-    return f"`down` {moment:.1f} s after the scan had begun, services started again behind it; {chain.settle(uid)}"
+    return f"`down` {moment:.1f} s after the scan had begun, services started again after it; {chain.settle(uid)}"
 
 
 def _service_gone(

@@ -188,7 +188,7 @@ def test_a_count_whose_readings_can_no_longer_be_fetched_is_lost_but_ends(beamli
 
 
 @pytest.mark.parametrize("way", ["pause", "unstage", "stop"])
-def test_a_count_can_be_stopped_and_begun_anew(way):
+def test_a_count_can_be_stopped_and_begun_again(way):
     diode = SoftDiode("", name="diode")
     diode.exposure.put(10.0)
     diode.stage()

@@ -45,7 +45,7 @@ def test_it_is_reconstructed_stored_replayed_and_verified(tiled_server: TiledSer
     frames = [doc["data"]["camera"] for name, doc in documents if name == "event"]
     assert (
         stored.start["method"] == "mean" and stored.start["rows"] == "exposures"
-    )  # its own default, since tv is no method of it
+    )  # its own default, since tv is not a method of it
     assert stored.stop is not None and (stored.stop["ledger"]["used"], stored.stop["ledger"]["missing"]) == (149, 1)
     np.testing.assert_allclose(stored.events[-1]["data"]["mean"], np.mean(frames, axis=0), rtol=1e-6)
     with connect(tiled_server.uri, tiled_server.key) as catalog:

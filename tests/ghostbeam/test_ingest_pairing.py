@@ -17,7 +17,7 @@ def test_halves_are_named_by_their_windows():
     ("kind", "halves", "says"),
     [
         ("thirds", [], "say halves or consecutive"),
-        (None, ["0,8,0,8"], "--half is of use with --pairs halves alone"),
+        (None, ["0,8,0,8"], "--half needs --pairs halves"),
         ("halves", ["0,8,0,half", "0,8,8,16"], "four whole numbers such as 0,512,0,512"),
         ("halves", ["0,8,0,8"], "two windows of four whole numbers"),
     ],

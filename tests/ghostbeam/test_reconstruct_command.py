@@ -225,7 +225,7 @@ def test_options_of_the_configuration_are_kept(file: str, monkeypatch: pytest.Mo
         (["maskless.npz"], "has no `masks`: it must hold"),
         (["abcdef"], "begins with 'abcdef': 'last' is the newest"),
         (["abc"], "'abc' is too short"),
-        (["dddddddd"], "is no ghost-imaging run"),
+        (["dddddddd"], "is not a ghost-imaging run"),
         (["eeeeeeee"], "is not in"),
         (["last", "-m", "tvv"], "unknown method 'tvv'; the methods are correlation"),
         (["last", "-m", "tv", "-c", "diferential"], "did you mean differential?"),

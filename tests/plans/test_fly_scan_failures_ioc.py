@@ -146,14 +146,19 @@ def test_a_scan_that_is_ended_in_a_pause_is_a_valid_scan_of_fewer_lines(session,
     assert session.stop["exit_status"] == ("success" if ending == "stop" else "abort")
 
 
-def test_a_pause_that_cannot_wait_cuts_the_line_short_which_is_then_scanned_anew(session):
-    session.at_line(1, lambda: session.pause(defer=False))
-    with pytest.raises(RunEngineInterrupted):
-        session.scan(rate_hz=20)
-    session.engine.resume()
-    session.check_valid()
-    x, y = session.position("x"), session.position("y")
-    assert POINTS < len(x) < POINTS + 10
+def test_a_pause_that_cannot_wait_cuts_the_line_short_which_is_then_scanned_again(session):
+    for rate_hz in (20, 5, 1):  # a busy machine may learn of the pause only after the line: then the next one is slower
+        session.documents.clear()
+        session.at_line(1, lambda: session.pause(defer=False))
+        with pytest.raises(RunEngineInterrupted):
+            session.scan(rate_hz=rate_hz)
+        session.engine.resume()
+        session.check_valid()
+        x, y = session.position("x"), session.position("y")
+        if POINTS < len(x) < POINTS + 10:
+            break
+    else:
+        raise AssertionError(f"the line that was paused was not cut short: {len(x)} points")
     assert session.announced() == len(x)
     # Whole lines before and after the one that was cut short.
     np.testing.assert_allclose(x[-20:], np.concatenate([np.linspace(1, -1, 10), np.linspace(-1, 1, 10)]), atol=1e-6)

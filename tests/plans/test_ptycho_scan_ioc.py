@@ -99,7 +99,7 @@ def test_a_pause_comes_before_the_next_place_with_the_shutter_closed_and_the_sca
     assert len(session.position("number")) == session.announced() == NUM
 
 
-def test_a_pause_that_cannot_wait_spoils_one_exposure_whose_place_is_exposed_anew(session):
+def test_a_pause_that_cannot_wait_spoils_one_exposure_whose_place_is_exposed_again(session):
     session.at_place(3, lambda: session.pause(defer=False))
     with pytest.raises(RunEngineInterrupted):
         session.scan(exposure_s=0.2)

@@ -152,7 +152,7 @@ def test_given_indices_are_kept_as_they_are(indices):
 
 
 def test_a_device_that_the_beamline_does_not_have_is_named_as_missing():
-    with pytest.raises(PlanRequestError, match="detectors: None is no device: the configuration of this beamline has none"):
+    with pytest.raises(PlanRequestError, match="detectors: None is not a device: the configuration of this beamline has none"):
         ghost_scan([None], beamline.mask_stage, PLATE)
 
 

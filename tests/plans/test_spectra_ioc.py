@@ -102,7 +102,7 @@ def test_faults_of_the_detector_are_said(beamline, tmp_path):
     assert any("live time is missing or zero" in remark for remark in ledger.remarks)
 
 
-@pytest.mark.parametrize(("elements", "said"), [(("Xx",), "no chemical element"), (("Zr_K",), "excites no line of Zr_K")])
+@pytest.mark.parametrize(("elements", "said"), [(("Xx",), "not a chemical element"), (("Zr_K",), "excites no line of Zr_K")])
 def test_elements_that_cannot_be_seen_are_refused_before_anything_moves(beamline, elements, said):
     _, devices = beamline
     usual, devices.xrf_spectrometer.elements = devices.xrf_spectrometer.elements, elements

@@ -88,7 +88,7 @@ class Layout:
         entry = start.get(ENTRY)
         if not isinstance(entry, Mapping):
             raise RunRefused(
-                f'the start document has no "{ENTRY}" entry: it is no series of pairs (take one with frame_pair_series)'
+                f'the start document has no "{ENTRY}" entry: it is not a series of pairs (take one with frame_pair_series)'
             )
         if entry.get("kind") == "dark_flat":
             raise RunRefused("the run holds dark and flat frames alone: there are no pairs to denoise")

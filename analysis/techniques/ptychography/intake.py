@@ -195,7 +195,9 @@ class Triggers:
     def _micrometres(self, key: str) -> float:
         units = self._streams.data_key(self.layout.positions, key).get("units") or "um"
         if units not in _MICROMETRES:
-            raise RunRefused(f"positions {key} are in {units!r}, which is no length that is known: use {', '.join(_MICROMETRES)}")
+            raise RunRefused(
+                f"positions {key} are in {units!r}, which is not a known unit of length: use {', '.join(_MICROMETRES)}"
+            )
         return _MICROMETRES[units]
 
     def _take_numbers(self) -> None:

@@ -56,7 +56,7 @@ def first_probe(reference: Reference, geometry: Geometry, counts: float) -> np.n
     if not abs(pixel / geometry.pixel_um - 1) < _SAME_PIXEL:
         raise ValueError(
             f"{name} has pixels of {1e3 * pixel:.4g} nm, the object of this scan has {1e3 * geometry.pixel_um:.4g} nm: energy, "
-            "distance or detector are others"
+            "distance or detector differ"
         )
     power = float((np.abs(probe) ** 2).sum())
     if not 0 < power < np.inf:

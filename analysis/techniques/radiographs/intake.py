@@ -4,7 +4,7 @@ Frames, and angles, are known by the number of the trigger: one that was lost sh
 file in windows, so that memory does not grow with the series.
 
 Dark, flat and static frames may come before, after or in between. Nothing is handed out before those that are announced have
-come, or the run has ended; what comes later is used for the final estimate, which is then made from all documents anew. The first
+come, or the run has ended; what comes later is used for the final estimate, which is then made again from all documents. The first
 half of a series in which nothing moves are its static frames.
 """
 
@@ -164,7 +164,7 @@ class RadiographIntake:
     def _degrees(self, stream: str, key: str) -> float:
         units = self._streams.data_key(stream, key).get("units") or "deg"
         if units not in _DEGREES:
-            raise RunRefused(f"angles {key} are in {units!r}, which is no unit of angles that is known: use deg or rad")
+            raise RunRefused(f"angles {key} are in {units!r}, which is not a known unit of angles: use deg or rad")
         return _DEGREES[units]
 
     def _take_corrections(self) -> None:

@@ -71,7 +71,7 @@ class Layout:
         """
         entry = start.get(ENTRY)
         if not isinstance(entry, Mapping):
-            raise RunRefused(f'the start document has no "{ENTRY}" entry: it is no series of radiographs')
+            raise RunRefused(f'the start document has no "{ENTRY}" entry: it is not a series of radiographs')
         frames = _part(entry, "frames")
         expected = start.get("num_points")
         return cls(

@@ -27,7 +27,7 @@ TRUST = {
     "heldout_loss": Quantity(
         "error of guessed logarithms where not learned, over their variance", lower_is_better=True, useless_from=1.0
     ),
-    "learned_loss": Quantity("the same where it was learned; well below: noise known by heart", lower_is_better=True),
+    "learned_loss": Quantity("the same where it was learned; well below: memorised noise", lower_is_better=True),
     "residual_correlation": Quantity("correlation of neighbours in what was removed"),
     "residual_mean": Quantity("mean of what was removed, in deviations of the noise"),
     "null_structure": Quantity("what is made of noise alone, over that noise", lower_is_better=True),

@@ -1,4 +1,4 @@
-"""Arrays above 1 MB: in files that Tiled serves, exact, held against the log, and written anew where they are damaged."""
+"""Arrays above 1 MB: in files that Tiled serves, exact, held against the log, and written again where they are damaged."""
 
 from __future__ import annotations
 

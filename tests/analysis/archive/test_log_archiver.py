@@ -25,7 +25,7 @@ class Scans:
 
             def __init__(self, container, uid, layout, folders):
                 self.uid = uid
-                written.append((self.uid, "anew"))
+                written.append((self.uid, "again"))
 
             def write(self, name, doc):
                 if scans.fails_with is not None:
@@ -139,10 +139,10 @@ def test_no_more_is_read_while_much_waits(scans, monkeypatch):
         waiting.append(sum(map(len, scans.archiver._waiting.values())))
     assert max(waiting) < 20
     for uid, _ in runs:
-        assert [what for one, what in scans.written if one == uid] == ["anew", "start", "descriptor", *range(1, 41)]
+        assert [what for one, what in scans.written if one == uid] == ["again", "start", "descriptor", *range(1, 41)]
 
 
-def test_after_an_outage_every_run_is_written_anew_and_whole(scans):
+def test_after_an_outage_every_run_is_written_again_and_whole(scans):
     runs = [scans.begin() for _ in range(2)]
     scans.settle_down()
     for _, descriptor in runs:
@@ -161,7 +161,14 @@ def test_after_an_outage_every_run_is_written_anew_and_whole(scans):
         pass
     assert scans.archiver.unsettled == 0
     for (uid, _), events in zip(runs, ([1, 2], [1]), strict=True):
-        assert [what for one, what in scans.written if one == uid] == ["anew", "start", "descriptor", *events, "stop", "verified"]
+        assert [what for one, what in scans.written if one == uid] == [
+            "again",
+            "start",
+            "descriptor",
+            *events,
+            "stop",
+            "verified",
+        ]
 
 
 def test_while_much_is_to_be_written_runs_are_verified_later_but_not_too_late(scans, monkeypatch):
@@ -178,7 +185,7 @@ def test_while_much_is_to_be_written_runs_are_verified_later_but_not_too_late(sc
     assert scans.archiver.unsettled == 0 and not scans.archiver.verify(busy=False)
 
 
-def test_what_is_stored_differently_is_written_anew(scans, monkeypatch):
+def test_what_is_stored_differently_is_written_again(scans, monkeypatch):
     uid, descriptor = scans.begin()
     scans.event(descriptor, 1)
     scans.stop(uid)
@@ -191,4 +198,4 @@ def test_what_is_stored_differently_is_written_anew(scans, monkeypatch):
     monkeypatch.setattr(scans.archiver, "_not_before", {})  # it would wait a moment
     scans.settle_down()
     assert scans.archiver.verify(busy=False)
-    assert [what for _, what in scans.written] == ["anew", "start", "descriptor", 1, "stop", "verified"]
+    assert [what for _, what in scans.written] == ["again", "start", "descriptor", 1, "stop", "verified"]

@@ -131,7 +131,7 @@ def test_what_cannot_be_stored_is_left_out_and_named_in_run_and_ledger(tiled_ser
     assert "bytes" not in run["primary"]
 
 
-def test_a_value_that_is_odd_late_makes_the_run_be_written_anew(tiled_server, catalog):
+def test_a_value_that_is_odd_late_makes_the_run_be_written_again(tiled_server, catalog):
     values = [np.arange(4.0)] * 700 + [np.arange(6.0)]
     _, documents = odd_run({"wave": (array(4), values)})
     run = stored(tiled_server, catalog, documents)
@@ -193,5 +193,5 @@ def test_a_uid_that_is_no_uuid_never_reaches_the_catalogue(tiled_server, catalog
     archive(tiled_server.state_dir, catalog.raw)
     assert [sorted(container) for container in (catalog.raw, catalog.masks, catalog.processed)] == before
     ledger = ArchiveLedger(tiled_server.state_dir)
-    assert "is no UUID" in ledger.problems()[uid]
+    assert "is not a UUID" in ledger.problems()[uid]
     ledger.close()

@@ -158,7 +158,7 @@ def test_what_was_given_up_is_tried_again_when_it_is_struck_from_the_ledger_and_
         ledger.acknowledge(uid)
         assert ledger.problems() == {} and ledger.acknowledged() == {uid: "ValueError: odd"}
         ledger.forget(uid)
-        archiver.bring_in_anew()
+        archiver.bring_in_again()
         assert archiver.unsettled == 1
 
 

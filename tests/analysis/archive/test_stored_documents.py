@@ -48,7 +48,7 @@ def odd_values(number: int) -> dict[str, Any]:
 
 
 def a_run(num: int) -> list[tuple[str, dict[str, Any]]]:
-    """Two streams at the same time, one of them configured anew halfway."""
+    """Two streams at the same time, one of them configured again halfway."""
     uid = str(uuid.uuid4())
     documents = [("start", {"uid": uid, "time": 0.0, "plan_name": "count", "nested": {"a": [1, 2.5, None, "x"]}})]
     descriptors = {}

@@ -231,14 +231,14 @@ def test_a_run_of_version_1_is_gone_on_with_by_whoever_adopts_it(tmp_path):
     assert [record.doc.get("seq_num") for record in LogReader(path).documents(RUN)] == [None, None, 1, 2, None]
 
 
-def test_what_a_writer_of_version_1_logged_behind_a_stop_is_told(tmp_path):
+def test_what_a_writer_of_version_1_logged_after_a_stop_is_told(tmp_path):
     path = tmp_path / "raw.db"
     documents = [(RUN, "start", start(RUN)), (RUN, "descriptor", descriptor("d", RUN)), (RUN, "stop", stop(RUN))]
     version_1(path, [*documents, (RUN, "event", event("d", 1))])
     for run in (None, RUN):
         *before, last = LogReader(path).documents(run)
         assert not any(record.damage for record in before)
-        assert "behind the stop document" in last.damage
+        assert "after the stop document" in last.damage
 
 
 def test_a_document_of_version_1_that_cannot_be_decoded_is_given_up_alone(tmp_path):

@@ -127,7 +127,7 @@ def test_a_poisonous_descriptor_in_the_log_hurts_nobody_else(path, writer):
     second.close()
 
 
-def test_nothing_is_written_behind_a_stop_that_another_process_wrote(path, writer):
+def test_nothing_is_written_after_a_stop_that_another_process_wrote(path, writer):
     begin(writer)
     begin(writer, B)
     abandon(path, A)
@@ -147,7 +147,7 @@ def test_a_run_ends_once(path, writer):
         writer("stop", stop(A))
 
 
-def test_a_stop_behind_a_stop_is_told(path, writer):
+def test_a_stop_after_a_stop_is_told(path, writer):
     begin(writer)
     abandon(path, A)
     close_orphans(path)

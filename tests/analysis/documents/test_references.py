@@ -45,7 +45,7 @@ def test_a_missing_set_is_told_from_one_that_differs(tmp_path, masks):
     identity = store.save(masks)
     other = store.save(MaskSet("few", masks.patterns + 1, masks.positions_mm, 10.0))
     store.path(identity).write_bytes(store.path(other).read_bytes())
-    with pytest.raises(ReferenceDiffers, match="holds another content"):
+    with pytest.raises(ReferenceDiffers, match="has other content"):
         store.load(identity)
     store.path(identity).write_bytes(b"no archive")
     with pytest.raises(ReferenceDiffers, match="cannot be read"):

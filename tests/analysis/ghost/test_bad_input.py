@@ -197,7 +197,7 @@ SENSELESS = {
     "masks of several sizes": ({"masks": [[[1.0, 2.0]], [[3.0]]]}, "masks must be an array of numbers with rows of one length"),
     "masks without pixels": ({"masks": np.ones((40, 0, 5))}, "at least one pixel"),
     "too few masks": ({"masks": np.ones((39, 7, 5))}, "39 masks but 40 buckets"),
-    "no masks at all": ({"masks": np.ones((0, 7, 5)), "buckets": []}, "of no realization"),
+    "no masks at all": ({"masks": np.ones((0, 7, 5)), "buckets": []}, "there are no realizations"),
     "NaN in a mask": ({"masks": changed(np.ones((40, 7, 5)), (3, 1, 1), np.nan)}, "mask must be finite; leave out realization 3"),
     "infinite mask": ({"masks": changed(np.ones((40, 7, 5)), (39, 0, 0), -np.inf)}, "leave out realization 39"),
     "enormous mask": ({"masks": changed(np.ones((40, 7, 5)), (5, 0, 0), 1e300)}, r"from -1e\+15 to 1e\+15.* realization 5 "),

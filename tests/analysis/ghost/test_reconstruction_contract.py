@@ -247,7 +247,7 @@ def with_value(array, index, value):
         ({"masks": np.ones((20, 2, 2), dtype=complex)}, "masks must be real numbers"),
         ({"errors": np.ones(19)}, "errors must have"),
         ({"errors": with_value(np.ones(20), 2, 0.0)}, "every error must be positive and finite; leave out realization 2"),
-        ({"masks": np.ones((0, 2, 2)), "buckets": np.ones(0)}, "of no realization"),
+        ({"masks": np.ones((0, 2, 2)), "buckets": np.ones(0)}, "there are no realizations"),
         ({"time_budget_s": 0}, "time_budget_s must be"),
         ({"method": "n2g", "splits": 1}, "splits must be"),
         ({"method": "n2g", "steps": 2.0}, "steps must be"),

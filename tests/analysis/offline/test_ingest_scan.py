@@ -285,7 +285,7 @@ def test_a_data_set_that_is_longer_than_frames_were_taken(tmp_path: Path, longer
     found = stored(tmp_path, uid)
     assert len(found["pixel_detector_image"]) == NUM
     assert found["start"]["ptychography"]["remarks"] == [
-        f"the file has room for {NUM + 58} frames; those behind the {NUM} positions are left out"
+        f"the file has room for {NUM + 58} frames; those after the {NUM} positions are left out"
     ]
 
 

@@ -103,8 +103,8 @@ def test_estimates_after_a_restart_are_verified_without_what_came_before(tmp_pat
     log_run(tmp_path, run)
     made = replay(run.documents(), tmp_path, Recipe("tv"), update_points=[64, 90])
     documents = next(stored for stored in derived_runs(tmp_path) if stored.start["uid"] == made.uid).documents
-    anew = replay(run.documents(), tmp_path, Recipe("tv"), update_points=[90])
-    other = next(stored for stored in derived_runs(tmp_path) if stored.start["uid"] == anew.uid).events[0]
+    again = replay(run.documents(), tmp_path, Recipe("tv"), update_points=[90])
+    other = next(stored for stored in derived_runs(tmp_path) if stored.start["uid"] == again.uid).events[0]
     second = [doc for name, doc in documents if name == "event"][1]
     second["data"] = {**other["data"], "restart": 1}
     assert verify(documents, run.documents(), tmp_path).identical
@@ -114,7 +114,7 @@ def test_estimates_after_a_restart_are_verified_without_what_came_before(tmp_pat
     ("derived", "raw", "words"),
     [
         ([], RUN.documents(), "begin with a start document"),
-        (RUN.documents(), RUN.documents(), "is no reconstruction"),
+        (RUN.documents(), RUN.documents(), "is not a reconstruction"),
         (None, MadeRun(MASKS, seed=9).documents(), "was made from run"),
         (None, RUN.documents()[:5], "no usable realization"),
     ],

@@ -37,7 +37,7 @@ def test_the_network_comes_near_the_floor_and_keeps_scale_and_offset(learned):
     truth, pair, denoiser, tested = learned
     denoised = denoiser.pair(pair)
     judged = trust(denoiser, pair, denoised, tested)
-    assert not denoiser.trained.by_heart and abs(judged.above_floor) < 0.02
+    assert not denoiser.trained.memorised and abs(judged.above_floor) < 0.02
     assert denoised.mean() == pytest.approx(100, rel=0.01)
     slope = np.polyfit(100 * truth.ravel(), denoised.ravel(), 1)[0]
     assert slope == pytest.approx(1, abs=0.05)
@@ -63,13 +63,13 @@ def test_noise_alone_becomes_nearly_flat():
     assert trust(denoiser, pair, denoised, tested).null_structure < 0.3
 
 
-def test_noise_known_by_heart_ends_the_training():
+def test_memorised_noise_ends_the_training():
     rng = np.random.default_rng(0)
     a, b = (scene(32) * 100 + 30 * rng.standard_normal((2, 32, 32))).astype(np.float32)
     same = np.tile(a, (1, 1)), np.tile(b, (1, 1))
     pair = Pair(*same, np.ones(a.shape, dtype=bool))
     denoiser, _ = train_network([pair], 0, loss="pearson", steps=3000)
-    assert denoiser.trained.by_heart and denoiser.trained.steps < 3000 and denoiser.trained.above_floor < 0
+    assert denoiser.trained.memorised and denoiser.trained.steps < 3000 and denoiser.trained.above_floor < 0
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_one_others():

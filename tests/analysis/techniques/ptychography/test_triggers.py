@@ -168,7 +168,7 @@ def test_an_unknown_unit_is_refused(tmp_path: Path) -> None:
     for name, doc in documents:
         if name == "descriptor" and doc["name"] == "positions":
             doc["data_keys"]["trigger_box_y"]["units"] = "deg"
-    with pytest.raises(RunRefused, match="'deg', which is no length"):
+    with pytest.raises(RunRefused, match="'deg', which is not a known unit of length"):
         taken(documents, tmp_path)
 
 

@@ -106,7 +106,7 @@ REFUSED: dict[str, Any] = {
     "needs the angle of each radiograph": {"told": None},
     "needs flat fields": {"streams": {"flats": None}},
     "the flat field is not brighter than the dark field": {"streams": {"flats": np.full((2, 2, SIZE), 90, "<u2")}},
-    "which is no unit of angles that is known": {"units": "grad"},
+    "which is not a known unit of angles": {"units": "grad"},
 }
 
 
