@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from bluesky_tiled_plugins import subscribe_to_streams
 
-from analysis.archive.catalog import API_KEY_VARIABLE, connect
+from analysis.archive.catalog import connect
+from analysis.archive.server_settings import API_KEY_VARIABLE
 
 _READING_S = 60.0  # to read all images at the end
 _LARGEST_MESSAGE = 10_000_000  # bytes

@@ -16,7 +16,8 @@ from typing import Any
 
 import httpx
 
-from analysis.archive.catalog import api_key, connect
+from analysis.archive.catalog import connect
+from analysis.archive.server_settings import api_key
 from analysis.archive.stored_documents import stored_documents
 from analysis.documents.recipe import Recipe
 from analysis.offline.replay import replay

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from analysis.archive.catalog import Catalog, api_key, connect
+from analysis.archive.catalog import Catalog, connect
+from analysis.archive.server_settings import api_key
 from analysis.documents.log import LogPaths, log_paths
 from beamline.config import load_config
 from ghostbeam.services import Service, services, tiled_uri

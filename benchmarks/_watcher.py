@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from tiled.client.utils import ClientError
 
-from analysis.archive.catalog import API_KEY_VARIABLE, Catalog, connect
+from analysis.archive.catalog import Catalog, connect
+from analysis.archive.server_settings import API_KEY_VARIABLE
 
 POLL_S = 0.15
 READ_S = 0.5

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from analysis.archive.catalog import api_key, profile_folder
+from analysis.archive.server_settings import api_key, profile_folder
 from analysis.documents.private import private_file, private_folder
 from analysis.documents.status import is_running, read_status
 from beamline.config import GhostbeamConfig

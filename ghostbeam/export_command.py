@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis.archive.catalog import CatalogError
+from analysis.archive.server_settings import CatalogError
 from analysis.documents.log import LogReader, log_paths
 from analysis.offline.acquisition import RunUnknown, whole_uid
 from analysis.offline.export import export_run

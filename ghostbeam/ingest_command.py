@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from analysis.archive.catalog import CatalogError
+from analysis.archive.server_settings import CatalogError
 from analysis.documents.ledger import Ledger
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe

@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from analysis.archive.catalog import Catalog, CatalogError, connect
+from analysis.archive.catalog import Catalog, connect
+from analysis.archive.server_settings import CatalogError
 from analysis.archive.stored_documents import stored_documents
 from analysis.archive.stored_references import stored_reference
 from analysis.documents.log import LogReader, RunState, log_paths

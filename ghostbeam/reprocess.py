@@ -17,11 +17,12 @@ from tiled.client.container import Container
 from tiled.queries import Eq, KeyPresent
 
 from analysis.archive.archive_ledger import ArchiveLedger
-from analysis.archive.catalog import Catalog, CatalogError, connect
+from analysis.archive.catalog import Catalog, connect
 from analysis.archive.repeats import few_repeats
 from analysis.archive.run_archive import read_back
+from analysis.archive.server_settings import CatalogError
 from analysis.archive.stored_references import stored_reference
-from analysis.documents.frames import frame_folders
+from analysis.documents.frame_folders import frame_folders
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.references import FOLDERS, Reference, ReferenceStore
 from analysis.techniques import technique_of

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.archive.catalog import ServerStorage, is_healthy, write_client_profile, write_server_configuration
-from analysis.archive.read_key import read_key
-from analysis.documents.frames import allow_frames
+from analysis.archive.server_settings import ServerStorage, is_healthy, write_client_profile, write_server_configuration
+from analysis.documents.frame_folders import allow_frames
 from analysis.documents.private import private_folder
 from analysis.documents.status import read_status
 from beamline.config import GhostbeamConfig, epics_environment
@@ -63,6 +62,8 @@ def tiled_uri(config: GhostbeamConfig) -> str:
 
 def page_link(config: GhostbeamConfig) -> str:
     """Where the live page is, with a new read-only key. What stands behind the # is sent to no server and gets into no log."""
+    from analysis.archive.read_key import read_key
+
     return f"{tiled_uri(config)}/custom/page/#key={read_key(config.state_dir)}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis.archive.catalog import connect
+from analysis.archive.server_settings import check_key
 from beamline.config import GhostbeamConfig
 from ghostbeam.control import ensure_up
 
@@ -46,7 +46,7 @@ def run_session(config: GhostbeamConfig, profile: Path | None, console: Console)
     startup = profile_folder(profile) / STARTUP
     with console.status("starting") as spinner:
         running = ensure_up(config, progress=spinner.update)
-    connect(running.uri, running.key).close()  # a wrong key is told here, in one line
+    check_key(running.uri, running.key)  # told here, in one line
     if running.started:
         console.print("The services keep running after this session; `ghostbeam down` stops them.")
     for number in (signal.SIGTERM, signal.SIGHUP):

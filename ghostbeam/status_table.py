@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from analysis.archive.catalog import is_healthy
+from analysis.archive.server_settings import is_healthy
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.status import read_status, service_state
 from beamline.config import GhostbeamConfig

@@ -10,7 +10,7 @@ from typing import Any
 
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.archive.log_archiver import LogArchiver
-from analysis.documents.frames import frame_folders
+from analysis.documents.frame_folders import frame_folders
 from analysis.documents.log import LogReader, LogWriter, log_paths
 
 Documents = list[tuple[str, dict[str, Any]]]

@@ -29,7 +29,7 @@ class TiledServer:
 
     @property
     def key(self) -> str:
-        from analysis.archive.catalog import api_key
+        from analysis.archive.server_settings import api_key
 
         return api_key(self.state_dir)
 
@@ -38,7 +38,7 @@ class TiledServer:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        from analysis.archive.catalog import is_healthy, write_server_configuration
+        from analysis.archive.server_settings import is_healthy, write_server_configuration
 
         write_server_configuration(self.state_dir)
         command = [sys.executable, "-m", "analysis.archive.tiled_server", "--state-dir", str(self.state_dir)]

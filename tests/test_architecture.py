@@ -20,6 +20,7 @@ print(json.dumps({
     "children": len(process.children()),
     "threads": [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()],
     "torch": "torch" in sys.modules,
+    "tiled": "tiled" in sys.modules,
     "libca": getattr(sys.modules.get("epics.ca"), "libca", None) is not None,
     "made": os.listdir("."),
 }))
@@ -48,7 +49,13 @@ MODULES = ["beamline.config", "beamline.plates", "analysis.views.live", "analysi
 @pytest.mark.parametrize("module", PACKAGES + MODULES)
 def test_importing_opens_nothing_and_loads_no_torch(module, tmp_path):
     found = probe(module, tmp_path)
+    assert not found.pop("tiled")  # its client alone takes more than a second
     assert found == {"files": [], "sockets": 0, "children": 0, "threads": [], "torch": False, "libca": False, "made": []}
+
+
+@pytest.mark.parametrize("module", ["ghostbeam.supervisor", "ghostbeam.status_table", "ghostbeam.session", "analysis.views.runs"])
+def test_commands_that_need_no_client_of_tiled_do_not_load_it(module, tmp_path):
+    assert not probe(module, tmp_path)["tiled"]
 
 
 def test_no_torch_in_the_interpreter_of_a_session(tmp_path):

@@ -21,11 +21,12 @@ from typing import Any
 import httpx
 
 from analysis.archive.archive_ledger import ArchiveLedger
-from analysis.archive.catalog import Catalog, CatalogError, api_key, connect
+from analysis.archive.catalog import Catalog, connect
 from analysis.archive.log_archiver import LogArchiver, ServerGone, server_is_gone
 from analysis.archive.reference_archive import ReferenceArchive
 from analysis.archive.repeats import few_repeats
-from analysis.documents.frames import frame_folders
+from analysis.archive.server_settings import CatalogError, api_key
+from analysis.documents.frame_folders import frame_folders
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.orphans import close_orphans
 from analysis.documents.references import ReferenceStore

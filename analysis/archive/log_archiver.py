@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 
 from analysis.archive.archive_ledger import ArchiveLedger
-from analysis.archive.catalog import CatalogError
 from analysis.archive.columns import ColumnFailed, ColumnUnfit, Layout
 from analysis.archive.names import BadName
 from analysis.archive.run_archive import RunArchive
+from analysis.archive.server_settings import CatalogError
 from analysis.documents.log import LogDamage, LogReader, Record, RunState
 
 logger = logging.getLogger("ghostbeam.archiver")

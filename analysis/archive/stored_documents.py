@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 from tiled.client.utils import ClientError
 
-from analysis.archive.catalog import CatalogError
+from analysis.archive.server_settings import CatalogError
 
 _ROWS_AT_ONCE = 1000
 _BYTES_AT_ONCE = 16_000_000  # of arrays, in one page

@@ -20,11 +20,11 @@ from tiled.config import Config, parse_configs
 from tiled.server.app import build_app_from_config
 from tiled.utils import path_from_uri
 
-from analysis.archive.catalog import STATE_VARIABLE, api_key, server_configuration_path
 from analysis.archive.dependency_cache import read_signatures_once
 from analysis.archive.frame_entries import MIMETYPE
 from analysis.archive.frames_adapter import frames_adapter
 from analysis.archive.read_key import token_secret
+from analysis.archive.server_settings import STATE_VARIABLE, api_key, server_configuration_path
 
 _NICENESS = 10
 """While several methods produce images, the server would use all it can get of a core. The computation of the images has

@@ -18,9 +18,6 @@ from tiled.utils import safe_json_dump
 
 from analysis.archive.columns import Column, ColumnFailed
 
-ROUTER = "analysis.archive.write_route:router"
-"""The entry `routers:` in the server's configuration."""
-
 _LARGEST_CHUNK = 100_000_000  # bytes; Tiled sends no more than 300 MB at once
 
 Node = tuple[str, ...]

@@ -10,7 +10,6 @@ The files come from outside: they must be in an allowed folder, and constructs t
 from __future__ import annotations
 
 import ctypes
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +27,6 @@ T = TypeVar("T")
 PATIENCE_S = 5.0
 """How long a file, or announced frames, may take to appear: file servers show new data late."""
 
-_FOLDERS_FILE = "frame_folders.json"
 _POLL_S = 0.05
 _LARGEST_CHUNK = 2**28  # bytes, unpacked: one chunk is in memory, however few frames are requested
 # HDF5 retries to read an index that is being rewritten, and doubles the pause each time: 25 attempts take 0.03 s. Its own
@@ -223,31 +221,6 @@ class FrameFile:
 
     def __str__(self) -> str:
         return f"frames of {self.dataset} in {self.path} cannot be read"
-
-
-def frame_folders(state_dir: Path | str) -> list[Path]:
-    """The folders in which a detector's files may be: `frames` in the state directory, and those given to `allow_frames`."""
-    state_dir = Path(state_dir)
-    try:
-        named = json.loads((state_dir / _FOLDERS_FILE).read_text())
-    except (OSError, json.JSONDecodeError):
-        named = []
-    return [state_dir / "frames", *(Path(folder) for folder in named)]
-
-
-def row_folder(state_dir: Path | str) -> Path:
-    """The folder in which reconstructions store their results for single rows; readers of frames may read it too."""
-    return frame_folders(state_dir)[0] / "derived"
-
-
-def allow_frames(state_dir: Path | str, folder: Path | str) -> None:
-    """Allow the readers of a state directory to read frames in another folder too."""
-    state_dir, folder = Path(state_dir), Path(folder).absolute()
-    if folder not in frame_folders(state_dir):
-        named = [str(known) for known in (*frame_folders(state_dir)[1:], folder)]
-        draft = state_dir / f"{_FOLDERS_FILE}.part"
-        draft.write_text(json.dumps(named))
-        draft.replace(state_dir / _FOLDERS_FILE)
 
 
 def checked_path(path: Path, folders: Sequence[Path | str]) -> Path:

@@ -17,7 +17,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from analysis.documents.frames import FrameFile, FramesUnreadable, frame_folders
+from analysis.documents.frame_folders import frame_folders
+from analysis.documents.frames import FrameFile, FramesUnreadable
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.quantity_keys import array_keys
 from analysis.documents.references import ReferenceDiffers, ReferenceMissing

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.frames import frame_folders
+from analysis.documents.frame_folders import frame_folders
 from analysis.documents.refusal import RunRefused
 from analysis.offline.array_file import ArrayFile, Entry, listing
 from analysis.offline.frames_copy import CopiedFrames, copy_frames

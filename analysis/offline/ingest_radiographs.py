@@ -14,7 +14,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 
-from analysis.documents.frames import frame_folders
+from analysis.documents.frame_folders import frame_folders
 from analysis.offline.array_file import ArrayFile
 from analysis.offline.frames_copy import FRAMES, NUMBERS, new_file
 from analysis.offline.ingest_documents import PLAN_NAME, data_key, descriptor, pages, stop

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.documents.frames import frame_folders
+from analysis.documents.frame_folders import frame_folders
 from analysis.offline.array_file import ArrayFile
 from analysis.offline.frames_copy import BAD_PIXELS, CopiedFrames, copy_frames
 from analysis.offline.ingest_documents import PLAN_NAME, data_key, descriptor, frames_stream, pages, stop

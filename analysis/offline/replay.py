@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from analysis.documents.derived import PLAN_NAME, DerivedRun, derived_start
-from analysis.documents.frames import row_folder
+from analysis.documents.frame_folders import row_folder
 from analysis.documents.ledger import Ledger
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.quantity_keys import array_keys

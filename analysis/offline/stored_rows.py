@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from analysis.documents.batch import Batch
-from analysis.documents.frames import FrameFile, FramesUnreadable, frame_folders, path_of
+from analysis.documents.frame_folders import frame_folders
+from analysis.documents.frames import FrameFile, FramesUnreadable, path_of
 from analysis.documents.row_file import NUMBER
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.archive.catalog import CatalogError
+from analysis.archive.server_settings import CatalogError
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.references import ReferenceDiffers, ReferenceMissing
 from analysis.masks import calibration

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.documents.derived import DerivedRun, Progress, derived_start
-from analysis.documents.frames import row_folder
+from analysis.documents.frame_folders import row_folder
 from analysis.documents.log import LogReader, LogWriter, log_paths
 from analysis.documents.log_reader import LogDamage
 from analysis.documents.private import private_folder

@@ -12,7 +12,7 @@ import numpy as np
 
 from analysis.archive.archive_ledger import ArchiveLedger
 from analysis.documents.encoding import encode
-from analysis.documents.frames import allow_frames
+from analysis.documents.frame_folders import allow_frames
 from analysis.documents.log import LogReader, LogWriter, log_paths
 from analysis.techniques.ghost.mask_sets import MaskStore
 from beamline.plates import make_plate

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from analysis.archive.archive_ledger import ArchiveLedger
-from analysis.archive.catalog import CatalogError
 from analysis.archive.client_classes import with_own_classes
+from analysis.archive.server_settings import CatalogError
 from analysis.documents.log import LogReader
 from analysis.documents.log_reader import RunInfo
 from analysis.documents.status import is_running, read_status

@@ -12,7 +12,7 @@ from logged import derived_runs, log_run, raw_documents
 from made_runs import MadeRun, mask_set
 from typer.testing import CliRunner
 
-from analysis.archive.catalog import CatalogError
+from analysis.archive.server_settings import CatalogError
 from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceStore
 from analysis.documents.refusal import RunRefused

@@ -13,7 +13,7 @@ from fly_session import FlySession
 from logged import derived_runs
 from soft_ioc import soft_ioc
 
-from analysis.documents.frames import allow_frames
+from analysis.documents.frame_folders import allow_frames
 from analysis.documents.log import LogWriter, log_paths
 from analysis.techniques.ptychography import OPTIONS
 from beamline.config import GhostbeamConfig

@@ -9,7 +9,7 @@ from fly_session import IMAGES, NUMBERS
 from radiograph_session import IMAGE, NUMBER, RadiographSession
 from soft_ioc import soft_ioc
 
-from analysis.documents.frames import allow_frames
+from analysis.documents.frame_folders import allow_frames
 from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceStore
 from analysis.documents.refusal import RunRefused

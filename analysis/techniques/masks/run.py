@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.documents.batch import Batch
-from analysis.documents.frames import frame_folders
+from analysis.documents.frame_folders import frame_folders
 from analysis.documents.ledger import Ledger
 from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceName, ReferenceStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.documents.frames import frame_folders
+from analysis.documents.frame_folders import frame_folders
 from analysis.documents.references import ReferenceName, ReferenceStore
 from analysis.techniques.pairs.intake import REASONS
 from analysis.techniques.pairs.layout import ENTRY

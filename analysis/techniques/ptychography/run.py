@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.documents.frames import frame_folders
+from analysis.documents.frame_folders import frame_folders
 from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceStore
 from analysis.estimate import Quantity

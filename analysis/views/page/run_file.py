@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.archive.catalog import STATE_VARIABLE
+from analysis.archive.server_settings import STATE_VARIABLE
 from analysis.documents.log import LogError
 from analysis.offline.export import export_run
 

@@ -15,7 +15,7 @@ from analysis.archive.catalog import connect
 from analysis.archive.repeats import few_repeats
 from analysis.archive.run_archive import read_back
 from analysis.archive.stored_documents import stored_documents
-from analysis.documents.frames import frame_folders
+from analysis.documents.frame_folders import frame_folders
 from analysis.documents.log import LogReader, log_paths
 
 pytestmark = pytest.mark.e2e

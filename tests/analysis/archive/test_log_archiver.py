@@ -6,9 +6,9 @@ import pytest
 
 from analysis.archive import log_archiver
 from analysis.archive.archive_ledger import ArchiveLedger
-from analysis.archive.catalog import CatalogError
 from analysis.archive.comparison import Comparison
 from analysis.archive.log_archiver import LogArchiver, ServerGone
+from analysis.archive.server_settings import CatalogError
 from analysis.documents.log import LogReader, LogWriter, log_paths
 
 

@@ -13,8 +13,9 @@ from fly_runs import IMAGE, NUMBER, fly_run
 from made_runs import MadeRun, mask_set
 
 from analysis.archive import stored_documents as module
-from analysis.archive.catalog import CatalogError, connect
+from analysis.archive.catalog import connect
 from analysis.archive.run_archive import RunArchive
+from analysis.archive.server_settings import CatalogError
 from analysis.archive.stored_documents import stored_documents
 
 pytestmark = pytest.mark.e2e

@@ -11,7 +11,8 @@ import pytest
 import tifffile
 from logged import check_documents, derived_runs, raw_documents
 
-from analysis.documents.frames import FrameFile, frame_folders
+from analysis.documents.frame_folders import frame_folders
+from analysis.documents.frames import FrameFile
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe
 from analysis.offline.ingest import ingest

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fly_runs import DetectorFile, Documents, FlyRun
 
-from analysis.documents.frames import allow_frames
+from analysis.documents.frame_folders import allow_frames
 from analysis.documents.recipe import Recipe
 from analysis.documents.references import ReferenceStore
 from analysis.techniques import technique_of
