@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ophyd import Component as Cpt
-from ophyd import Device, SignalRO
+from ophyd import Device, Signal, SignalRO
 from ophyd import FormattedComponent as FCpt
 from ophyd.status import StatusBase
 from ophyd.utils import LimitError
@@ -70,6 +70,7 @@ class MaskStage(NumpyTyped, Device):
     index = Cpt(PlateSignal, quantity=0, kind="hinted")
     offset_y_um = Cpt(PlateSignal, quantity=1, units="um", kind="normal")
     offset_x_um = Cpt(PlateSignal, quantity=2, units="um", kind="normal")
+    user_offset = Cpt(Signal, value=0, kind="omitted", doc="An index has none; bluesky's %wa shows the one of each positioner")
 
     def __init__(
         self,

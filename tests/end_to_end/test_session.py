@@ -102,7 +102,8 @@ def test_it_says_what_it_is_and_helps(config, session):
     table = session("runs()")
     assert "ghost_scan" in table and "success" in table
     assert "Reconstruct a stored run again" in session("print(replay.__doc__)")
-    assert "sample_stage_x" in session("%wa")
+    listed = session("%wa")
+    assert "sample_stage_x" in listed and "rotation_stage_angle" in listed and "Error" not in listed
     assert "diode_monitor" in session("%ct")
     session("%mov sample_stage.x 0.25")
     assert "0.25" in session("print(sample_stage.x.position)")
