@@ -190,7 +190,7 @@ def test_data_sets_that_are_no_frames_are_refused(path):
     for dataset, message in [
         ("text", "not a row of numbers"),
         ("number", "not a row"),
-        ("group", "no data set"),
+        ("group", "not a data set"),
         ("huge", "chunk"),
     ]:
         with pytest.raises(FramesRefused, match=message):

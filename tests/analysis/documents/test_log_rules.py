@@ -173,7 +173,7 @@ print("adopted")
 
 def test_a_run_whose_stop_document_is_refused_ends_all_the_same(path, writer):
     begin(writer)
-    with pytest.raises(LogError, match="no valid Unicode"):
+    with pytest.raises(LogError, match="not valid Unicode"):
         writer("stop", {**stop(A), "reason": "no such file \udcff"})
     last = list(LogReader(path).documents(A))[-1].doc
     assert last["exit_status"] == "fail" and 'stop["reason"] is the text' in last["reason"]
