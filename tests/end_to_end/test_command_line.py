@@ -17,11 +17,13 @@ import psutil
 import pytest
 from servers import free_port
 
-from analysis.archive.catalog import api_key, connect
+from analysis.archive.catalog import connect
+from analysis.archive.server_settings import api_key
 from analysis.documents.log import LogReader, RunState, log_paths
 from analysis.documents.status import read_status
 from analysis.views.live import Live
-from beamline.config import load_config
+from beamline.config import CONFIG_VARIABLE, load_config
+from ghostbeam.cli import main
 from ghostbeam.control import ensure_up
 from ghostbeam.services import tiled_uri
 
@@ -79,17 +81,55 @@ def services(config):
 
 
 @pytest.fixture
-def measured(config, services, tmp_path, state_dir):
+def at_prompt(config, monkeypatch, capsys):
+    """The command in this process, for tests of what it says: returns its exit status, standard output and error."""
+    monkeypatch.chdir(config.parent)
+    monkeypatch.setenv(CONFIG_VARIABLE, str(config))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ghostbeam", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, *capsys.readouterr()
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def answer(at_prompt):
+    """What it prints; it must succeed."""
+
+    def run(*arguments: str) -> str:
+        code, out, err = at_prompt(*arguments)
+        assert code == 0, out + err
+        return out
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def ingested(config, tmp_path_factory):
     """Uid of an ingested run whose reconstructions are in Tiled."""
+    folder = tmp_path_factory.mktemp("measured")
     rng = np.random.default_rng(0)
     masks = rng.random((120, 8, 8)).astype(np.float32)
     image = np.zeros((8, 8), np.float32)
     image[2:6, 3:5] = 1
-    np.savez(tmp_path / "block.npz", masks=masks, buckets=np.tensordot(masks, image, 2) + rng.normal(0, 0.01, 120))
-    out = succeed(config, "ingest", str(tmp_path / "block.npz"), "--output", str(tmp_path / "pictures"))
-    assert list((tmp_path / "pictures").glob("*.png"))
+    np.savez(folder / "block.npz", masks=masks, buckets=np.tensordot(masks, image, 2) + rng.normal(0, 0.01, 120))
+    succeed(config, "up")
+    out = succeed(config, "ingest", str(folder / "block.npz"), "--output", str(folder / "pictures"), timeout=180)
+    assert list((folder / "pictures").glob("*.png"))
     (uid,) = re.findall(r"as run (\S{36})", out)
     return uid
+
+
+@pytest.fixture
+def measured(services, ingested):
+    """The same, with the services up."""
+    return ingested
 
 
 def processes_of(state_dir: Path) -> list[psutil.Process]:
@@ -229,10 +269,12 @@ def test_verify_notices_a_single_changed_bit(config, measured, state_dir):
     with connect(running.uri, running.key) as catalog:
         uid = Live(state_dir)[measured].uid
         stored = catalog.processed[uid]["primary"].base["image"]
-        image = stored.read()
+        sound = stored.read()
+        image = sound.copy()
         image[-1, 0, 0] = np.nextafter(image[-1, 0, 0], np.float32(np.inf))
         stored.write(image)
-    done = ghostbeam(config, "replay", uid, "--verify")
+        done = ghostbeam(config, "replay", uid, "--verify")
+        stored.write(sound)
     assert done.returncode == 1
     assert "image differs" in done.stdout
 
@@ -247,11 +289,11 @@ def test_verify_notices_a_single_changed_bit(config, measured, state_dir):
         (["{uid}", "--method", "tv", "--options", '{"wieght": 1}'], "wieght"),
     ],
 )
-def test_a_replay_that_makes_no_sense_says_so(config, measured, arguments, message):
-    done = ghostbeam(config, "replay", *[part.replace("{uid}", measured) for part in arguments])
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_replay_that_makes_no_sense_says_so(at_prompt, measured, arguments, message):
+    code, _, err = at_prompt("replay", *[part.replace("{uid}", measured) for part in arguments])
+    assert code == 1
+    assert message in err
+    assert "Traceback" not in err
 
 
 def test_methods_are_compared_on_a_stored_run_without_services(config, measured, state_dir, tmp_path):
@@ -350,29 +392,30 @@ def test_a_session_that_is_killed_leaves_a_run_that_ends_and_is_reconstructed(co
     assert "cut short" in stop["reason"]
 
 
-def test_results_as_json_for_other_programs(config, measured):
-    up = json.loads(succeed(config, "up", "--json"))
+def test_results_as_json_for_other_programs(measured, answer, state_dir):
+    up = json.loads(answer("up", "--json"))
     assert up["started"] is False and up["uri"].startswith("http://127.0.0.1:") and Path(up["key_file"]).is_file()
-    status = json.loads(succeed(config, "status", "--json"))
+    status = json.loads(answer("status", "--json"))
     assert status["healthy"] and {"tiled", "archiver", "worker"} <= set(status["services"])
     assert all(service["well"] for service in status["services"].values())
-    last = json.loads(succeed(config, "runs", "--json", "--num", "1"))["runs"]
-    assert [run["uid"] for run in last] == [measured]
-    assert measured[:8] in succeed(config, "runs")
-    recovered = json.loads(succeed(config, "recover", "--json"))
+    last = json.loads(answer("runs", "--json", "--num", "1"))["runs"]
+    newest = LogReader(log_paths(state_dir).raw).runs()[-1]
+    assert [run["uid"] for run in last] == [newest.uid]
+    assert measured[:8] in answer("runs")
+    recovered = json.loads(answer("recover", "--json"))
     assert recovered["still_missing"] == [] and recovered["damaged"] == {}
 
 
-def test_verification_names_method_and_scan(config, measured):
-    succeed(config, "replay", measured, "--method", "differential")
-    assert re.search(r"differential of (scan|run) \w+: ", succeed(config, "replay", measured, "--verify"))
+def test_verification_names_method_and_scan(measured, answer):
+    answer("replay", measured, "--method", "differential")
+    assert re.search(r"differential of (scan|run) \w+: ", answer("replay", measured, "--verify"))
 
 
-def test_a_uid_that_is_too_short_is_refused_before_services_start(tmp_path):
+def test_a_uid_that_is_too_short_is_refused_before_services_start(tmp_path, at_prompt):
     (tmp_path / "beamline.toml").write_text("")
     for arguments in (("replay", "abc"), ("replay", "abc", "--verify")):
-        done = ghostbeam(tmp_path / "beamline.toml", *arguments)
-        assert done.returncode == 1 and "'abc' is too short: give 5 or more" in done.stderr
+        code, _, err = at_prompt("--config", str(tmp_path / "beamline.toml"), *arguments)
+        assert code == 1 and "'abc' is too short: give 5 or more" in err
     assert not (tmp_path / ".ghostbeam" / "services").exists()
 
 

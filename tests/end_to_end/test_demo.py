@@ -10,8 +10,10 @@ import hdf5plugin  # noqa: F401 - the filter that frames are compressed with
 import numpy as np
 import psutil
 import pytest
+from servers import TiledServer
 
-from analysis.archive.catalog import api_key, connect
+from analysis.archive.catalog import connect
+from analysis.archive.server_settings import api_key
 from analysis.documents.frames import path_of
 from analysis.documents.log import LogReader, log_paths
 from beamline.config import load_config
@@ -33,18 +35,17 @@ def test_a_series_of_frame_pairs_from_the_photons_to_the_picture(tmp_path):
     assert (tmp_path / "shown" / "ghostbeam_demo.png").stat().st_size > 10_000
     (uid,) = re.findall(r"Run (\S{36})", told)
     assert f'cat["{uid[:8]}"]["frames"]["dual_camera_image"][71]' in told
-    state_dir = tmp_path / "shown" / "state"
-    command = ("--config", "shown/beamline.toml")
-    ghostbeam(tmp_path, *command, "up")
+    server = TiledServer(tmp_path / "shown" / "state", load_config(tmp_path / "shown" / "beamline.toml").tiled.port)
+    server.start()
     try:
-        with connect(tiled_uri(load_config(tmp_path / "shown" / "beamline.toml")), api_key(state_dir)) as catalog:
+        with connect(server.uri, server.key) as catalog:
             run = catalog.raw[uid]
             assert run.metadata["verified_against_log"]
             assert np.shape(run["frames"]["dual_camera_image"][71]) == (1, 256, 512)
             denoised = [one for one in catalog.processed.values() if one.metadata["start"]["method"] == "pair_network"]
             assert len(denoised) == 1 and denoised[0]["series"].base["row_number"].shape[0] == 72
     finally:
-        ghostbeam(tmp_path, *command, "down")
+        server.kill()
 
 
 def test_a_fly_scan_from_the_photons_to_the_picture_and_all_that_is_proposed_then(tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from made_runs import MadeRun, mask_set
 from servers import free_port
 
-from analysis.archive.catalog import is_healthy
+from analysis.archive.server_settings import is_healthy
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.status import read_status
 
@@ -42,7 +42,19 @@ def config(tmp_path):
     path = tmp_path / "beamline.toml"
     write(path, "state")
     yield path
-    subprocess.run([COMMAND, "--config", str(path), "down"], capture_output=True, timeout=60, check=False)
+    ghostbeam(path, "down")
+
+
+@pytest.fixture(scope="module")
+def beamline(tmp_path_factory):
+    """A configuration that several tests share, since services take long to start; modules of the user are beside it."""
+    path = tmp_path_factory.mktemp("beamline") / "beamline.toml"
+    for name in ("analysis", "beamline", "plans", "sims", "ghostbeam", "tiled", "bluesky", "secrets"):
+        (path.parent / f"{name}.py").write_text(f"raise SystemExit('{name}.py was executed')\n")
+    (path.parent / "mine.py").write_text("found = 'a module of mine'\n")
+    write(path, "state")
+    yield path
+    ghostbeam(path, "down")
 
 
 def write(path: Path, state: str) -> int:
@@ -88,40 +100,6 @@ def test_up_that_is_interrupted_leaves_nothing(config, moment):
     assert "No services" in ghostbeam(config, "down").stdout
 
 
-def test_files_of_the_user_in_the_working_folder_are_none_of_ours(config):
-    for name in ("analysis", "beamline", "plans", "sims", "ghostbeam", "tiled", "bluesky", "secrets"):
-        (config.parent / f"{name}.py").write_text(f"raise SystemExit('{name}.py was executed')\n")
-    done = ghostbeam(config, "up")
-    assert done.returncode == 0, done.stdout + done.stderr
-    (config.parent / "mine.py").write_text("found = 'a module of mine'\n")
-    session = ghostbeam(config, "session", input="import mine\nprint(mine.found, len(RE.md))\nexit\n")
-    assert "a module of mine" in session.stdout, session.stdout + session.stderr
-    assert "was executed" not in session.stdout + session.stderr
-
-
-def test_what_services_make_is_their_owners_alone(config):
-    assert ghostbeam(config, "up").returncode == 0
-    state = config.parent / "state"
-    assert state.stat().st_mode & 0o077 == 0
-    for name in ("services", "tiled", "simulation"):
-        assert (state / name).stat().st_mode & 0o077 == 0
-    for path in [*state.glob("services/*.log"), *state.glob("tiled/*.db")]:
-        assert path.stat().st_mode & 0o077 == 0, path
-    state.chmod(0o755)
-    assert "chmod 700" in ghostbeam(config, "up").stdout
-
-
-def test_down_during_a_scan_says_what_becomes_of_it(config):
-    assert ghostbeam(config, "up").returncode == 0
-    writer = LogWriter(log_paths(config.parent / "state").raw)
-    for item in MadeRun(mask_set(), num=10).documents()[:-1]:
-        writer(*item)
-    said = ghostbeam(config, "down").stdout
-    writer.close()
-    assert "A scan was running: it ends with the simulated beamline" in said
-    assert "No services were running." in ghostbeam(config, "down").stdout
-
-
 def test_too_few_files_are_named_with_the_cure(config):
     done = subprocess.run(
         ["bash", "-c", f"ulimit -n 64; exec {COMMAND} --config {config} up"],
@@ -146,23 +124,57 @@ def test_a_state_folder_that_nobody_may_write_to_is_named(config):
     assert "/proc/ghostbeam" in ghostbeam(config, "up").stderr
 
 
-def test_eight_that_start_the_services_at_once_share_them(config):
-    command = [COMMAND, "--config", str(config), "up"]
+def test_eight_that_start_the_services_at_once_share_them(beamline):
+    ghostbeam(beamline, "down")
+    command = [COMMAND, "--config", str(beamline), "up"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    all_of_them = [subprocess.Popen(command, text=True, cwd=config.parent, **pipes) for _ in range(8)]
+    all_of_them = [subprocess.Popen(command, text=True, cwd=beamline.parent, **pipes) for _ in range(8)]
     said = [one.communicate(timeout=300)[0] for one in all_of_them]
     assert [one.returncode for one in all_of_them] == [0] * 8, said
     assert sum("The services are up." in text for text in said) == 1
-    started = [process for process in processes_of(config) if "ghostbeam.supervisor" in process.cmdline()]
+    started = [process for process in processes_of(beamline) if "ghostbeam.supervisor" in process.cmdline()]
     assert len(started) == 1
 
 
-def test_the_catalogue_yields_to_others_only_once_it_serves(config):
-    port = write(config, "state")
-    up = subprocess.Popen([COMMAND, "--config", str(config), "up"], cwd=config.parent, stdout=subprocess.DEVNULL)
+def test_files_of_the_user_in_the_working_folder_are_none_of_ours(beamline):
+    done = ghostbeam(beamline, "up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    session = ghostbeam(beamline, "session", input="import mine\nprint(mine.found, len(RE.md))\nexit\n")
+    assert "a module of mine" in session.stdout, session.stdout + session.stderr
+    assert "was executed" not in session.stdout + session.stderr
+
+
+def test_what_services_make_is_their_owners_alone(beamline):
+    assert ghostbeam(beamline, "up").returncode == 0
+    state = beamline.parent / "state"
+    assert state.stat().st_mode & 0o077 == 0
+    for name in ("services", "tiled", "simulation"):
+        assert (state / name).stat().st_mode & 0o077 == 0
+    for path in [*state.glob("services/*.log"), *state.glob("tiled/*.db")]:
+        assert path.stat().st_mode & 0o077 == 0, path
+    state.chmod(0o755)
+    assert "chmod 700" in ghostbeam(beamline, "up").stdout
+    state.chmod(0o700)
+
+
+def test_down_during_a_scan_says_what_becomes_of_it(beamline):
+    assert ghostbeam(beamline, "up").returncode == 0
+    writer = LogWriter(log_paths(beamline.parent / "state").raw)
+    for item in MadeRun(mask_set(), num=10).documents()[:-1]:
+        writer(*item)
+    said = ghostbeam(beamline, "down").stdout
+    writer.close()
+    assert "A scan was running: it ends with the simulated beamline" in said
+    assert "No services were running." in ghostbeam(beamline, "down").stdout
+
+
+def test_the_catalogue_yields_to_others_only_once_it_serves(beamline):
+    ghostbeam(beamline, "down")
+    port = write(beamline, "state")
+    up = subprocess.Popen([COMMAND, "--config", str(beamline), "up"], cwd=beamline.parent, stdout=subprocess.DEVNULL)
 
     def tiled() -> psutil.Process | None:
-        pid = ((read_status(config.parent / "state", "supervisor") or {}).get("services", {}).get("tiled") or {}).get("pid")
+        pid = ((read_status(beamline.parent / "state", "supervisor") or {}).get("services", {}).get("tiled") or {}).get("pid")
         return psutil.Process(pid) if pid else None
 
     until(tiled)

@@ -14,7 +14,8 @@ import pyarrow
 import pytest
 
 from analysis.archive.archive_ledger import ArchiveLedger
-from analysis.archive.catalog import CatalogError, connect
+from analysis.archive.catalog import connect
+from analysis.archive.server_settings import CatalogError
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.status import read_status
 from analysis.techniques.ghost.mask_sets import MaskSet, MaskStore
@@ -53,7 +54,7 @@ def documents(uid: str, num: int):
 class ArchiverProcess:
     def __init__(self, server) -> None:
         self.server = server
-        self.start()
+        self.process = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", "analysis.archive.archiver", "--uri", self.server.uri]
@@ -62,15 +63,24 @@ class ArchiverProcess:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def _archiver(_module_server):
+    archiver = ArchiverProcess(_module_server)
+    yield archiver
+    archiver.kill()
 
 
 @pytest.fixture
-def archiver(tiled_server):
-    archiver = ArchiverProcess(tiled_server)
-    yield archiver
-    archiver.kill()
+def archiver(tiled_server, _archiver):
+    """An archiver that the tests share, since each takes seconds to start; running."""
+    if _archiver.process is None or _archiver.process.poll() is not None:
+        _archiver.start()
+    return _archiver
 
 
 def wait_until_verified(state_dir: Path, uids: list[str], seconds: float = 60) -> None:
@@ -181,7 +191,8 @@ def test_an_archiver_killed_while_it_writes_files_of_arrays_leaves_no_half_file(
 
 def test_a_run_that_somebody_damaged_before_it_was_verified_is_repaired(tiled_server, archiver):
     writer = LogWriter(log_paths(tiled_server.state_dir).raw)
-
+    told = tiled_server.state_dir / "archiver.log"
+    before = len(told.read_text())
     uid = str(uuid.uuid4())
 
     def damage() -> None:
@@ -192,7 +203,7 @@ def test_a_run_that_somebody_damaged_before_it_was_verified_is_repaired(tiled_se
     log_run(writer, 30, pause_s=0.005, at={20: damage}, uid=uid)
     wait_until_verified(tiled_server.state_dir, [uid])
     check_stored(tiled_server, uid, 30)
-    assert "stored and logged differ" in (tiled_server.state_dir / "archiver.log").read_text()
+    assert "stored and logged differ" in told.read_text()[before:]
 
 
 def test_a_run_that_cannot_be_stored_does_not_hold_up_the_others(tiled_server, archiver):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,19 +21,49 @@ from analysis.offline.replay import verify
 from analysis.techniques import TECHNIQUES, technique_of
 from analysis.worker.drive import Drive, Timed
 from analysis.worker.job import Job, Outcome, run_job
+from analysis.worker.job_process import run_in_process, start_fork_server
 from analysis.worker.pace import Never, Pace, Points
 
-CASE = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
-
-@pytest.fixture(autouse=True)
-def third_technique(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True)
+def third_technique() -> Iterator[None]:
     from mean_of_frames import register
 
     register()
-    monkeypatch.setenv("PYTHONPATH", str(THIRD))
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(THIRD))
+        yield
     del TECHNIQUES["mean"]
+
+
+@pytest.fixture(scope="module")
+def fork_server(third_technique: None) -> Any:
+    """What the worker starts its jobs with: each is forked from a process that has the modules."""
+    return start_fork_server(threads=1)
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    made: Case = request.param
+    return made
+
+
+@dataclass(frozen=True)
+class Made:
+    """A case's run, and what is made of it when nothing disturbs."""
+
+    state_dir: Path
+    documents: Documents
+    whole: dict[str, bytes]
+    drive: Drive
+
+
+@pytest.fixture(scope="module")
+def made(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    state_dir = tmp_path_factory.mktemp("case")
+    documents = case.make(state_dir)
+    (estimate,), drive = driven(case, state_dir, documents, Points())
+    return Made(state_dir, documents, bits(estimate), drive)
 
 
 class Eager(Never):
@@ -64,62 +92,62 @@ def bits(timed: Timed) -> dict[str, bytes]:
     return {name: np.asarray(value).tobytes() for name, value in values.items()}
 
 
-@CASE
-def test_estimates_are_as_they_were_declared(case: Case, tmp_path: Path) -> None:
-    documents = case.make(tmp_path)
-    run = technique_of(documents[0][1]).open(documents[0][1], ReferenceStore(tmp_path))
+def test_estimates_are_as_they_were_declared(case: Case, made: Made) -> None:
+    run = technique_of(made.documents[0][1]).open(made.documents[0][1], ReferenceStore(made.state_dir))
     assert next(iter(run.quantities(case.recipe).values())).is_array  # the one to look at
-    made, drive = driven(case, tmp_path, documents, Points([[70]]))
-    assert [one.final for one in made] == [False, True]
-    for one in made:
+    estimates, drive = driven(case, made.state_dir, made.documents, Points([[70]]))
+    assert [one.final for one in estimates] == [False, True]
+    for one in estimates:
         assert next(iter(one.estimate.arrays)) == next(iter(run.quantities(case.recipe)))
         for name, value in {**one.estimate.arrays, **one.estimate.figures}.items():
             quantity = run.quantities(case.recipe)[name]
             assert np.shape(value) == quantity.shape and quantity.meaning
             assert np.ndim(value) == 0 or np.asarray(value).dtype == np.dtype(quantity.dtype)
     assert drive.ledger.received == drive.ledger.used + drive.ledger.rejected.total()
-    assert made[-1].standing.used == drive.ledger.used
+    assert estimates[-1].standing.used == drive.ledger.used
 
 
-@CASE
-def test_neither_pauses_nor_looks_nor_order_change_the_final_bits(case: Case, tmp_path: Path) -> None:
-    documents = case.make(tmp_path)
-    whole, drive = driven(case, tmp_path, documents, Points())
-    in_pieces, eager = driven(case, tmp_path, documents, Eager(), pauses=len(documents) // 4)
+def test_neither_pauses_nor_looks_nor_order_change_the_final_bits(case: Case, made: Made) -> None:
+    documents = made.documents
+    in_pieces, eager = driven(case, made.state_dir, documents, Eager(), pauses=len(documents) // 4)
     assert len(in_pieces) > 2
-    assert bits(in_pieces[-1]) == bits(whole[-1]) and eager.ledger == drive.ledger
+    assert bits(in_pieces[-1]) == made.whole and eager.ledger == made.drive.ledger
     body = documents[1:]
     random.Random(5).shuffle(body)
-    shuffled, other = driven(case, tmp_path, [documents[0], *body], Eager(), pauses=len(documents) // 3)
-    assert bits(shuffled[-1]) == bits(whole[-1])
-    assert other.ledger.used == drive.ledger.used
+    shuffled, other = driven(case, made.state_dir, [documents[0], *body], Eager(), pauses=len(documents) // 3)
+    assert bits(shuffled[-1]) == made.whole
+    assert other.ledger.used == made.drive.ledger.used
 
 
-@CASE
-def test_a_late_document_counts_in_the_final_estimate(case: Case, tmp_path: Path) -> None:
-    documents = case.make(tmp_path)
-    whole, _ = driven(case, tmp_path, documents, Points())
+def test_a_late_document_counts_in_the_final_estimate(case: Case, made: Made) -> None:
+    documents = made.documents
     rows = [item for item in documents if case.is_row(*item)]
     late = [item for item in documents if item is not rows[1]]
     late.insert(-1, rows[1])
-    made, _ = driven(case, tmp_path, late, Eager(), pauses=len(documents) // 3)
-    assert bits(made[-1]) == bits(whole[-1])
+    estimates, _ = driven(case, made.state_dir, late, Eager(), pauses=len(documents) // 3)
+    assert bits(estimates[-1]) == made.whole
 
 
-@CASE
-def test_through_the_log_killed_resumed_and_verified(case: Case, tmp_path: Path) -> None:
+def test_through_the_log_killed_resumed_and_verified(case: Case, fork_server: Any, tmp_path: Path) -> None:
     documents = case.make(tmp_path)
     uid = documents[0][1]["uid"]
     job = Job(tmp_path, uid, case.recipe, (case.recipe,))
     cut = len(documents) * 4 // 5
     write_raw(tmp_path, documents[:cut])
-    process = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path), uid, *_told(case)])
+    lifeline, held = fork_server.Pipe(duplex=False)
+    heard, speaks = fork_server.Pipe(duplex=False)
+    process = fork_server.Process(target=run_in_process, args=(job, speaks, lifeline, 0))
+    process.start()
+    speaks.close()
     deadline = time.monotonic() + 60
     while not (derived_runs(tmp_path) and derived_runs(tmp_path)[0].events):
-        assert time.monotonic() < deadline and process.poll() is None
+        assert time.monotonic() < deadline and process.is_alive()
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
+    for end in (heard, lifeline, held):
+        end.close()
+    process.close()
     writer = LogWriter(log_paths(tmp_path).raw)
     writer.adopt(uid)
     for name, doc in documents[cut:]:
@@ -138,7 +166,6 @@ def test_through_the_log_killed_resumed_and_verified(case: Case, tmp_path: Path)
     assert len(result.arrays) == len(undisturbed[-1].estimate.arrays) * len(stored.events)
 
 
-@CASE
 def test_a_run_without_rows_is_refused_in_words(case: Case, tmp_path: Path) -> None:
     documents = [item for item in case.make(tmp_path) if item[0] in ("start", "descriptor", "stop")]
     write_raw(tmp_path, documents)
@@ -154,19 +181,3 @@ def test_a_run_of_two_techniques_or_of_none_is_refused(tmp_path: Path) -> None:
         technique_of({**start, "ptychography": {}})
     with pytest.raises(RunRefused, match="no entry that a reconstruction could go by"):
         technique_of({"uid": "x", "plan_name": "count"})
-
-
-RUN = """
-import json, sys
-from pathlib import Path
-from analysis.documents.recipe import Recipe
-from analysis.worker.job import Job, run_job
-recipe = Recipe(sys.argv[3], json.loads(sys.argv[4]))
-run_job(Job(Path(sys.argv[1]), sys.argv[2], recipe, (recipe,)))
-"""
-
-
-def _told(case: Case) -> list[str]:
-    import json
-
-    return [case.recipe.method, json.dumps(dict(case.recipe.options))]
