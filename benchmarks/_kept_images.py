@@ -20,7 +20,7 @@ def kept_image(directory: Path, name: str, masks: np.ndarray, buckets: np.ndarra
     """Return the image of a method, from the directory if the same reconstruction has been done before.
 
     The file's name ends with a hash of the masks, the buckets, the options and the source code of the methods: if one of them
-    changes, the image is reconstructed anew.
+    changes, the image is reconstructed again.
 
     Parameters
     ----------

@@ -4,8 +4,8 @@ Frames, and angles, are known by the number of the trigger: one that was lost sh
 file in windows, so that memory does not grow with the series.
 
 Dark, flat and static frames may come before, after or in between. Nothing is handed out before those that are announced have
-come, or the run has ended; what comes later is used for the final estimate, which is then made again from all documents. The first
-half of a series in which nothing moves are its static frames.
+come, or the run has ended; what comes later is used for the final estimate, which is then made again from all documents. The
+first half of a series in which nothing moves are its static frames.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from analysis.tomography.sirt import Sirt
 from analysis.tomography.tv import TotalVariation, best_weight
 
 _LIVE_ITERATIONS = 10  # from the last estimate on
-_MOVED = 0.25  # bins by which the centre may be better known before a live slice is begun anew with it
+_MOVED = 0.25  # bins by which the centre may be better known before a live slice is begun again with it
 _FEWEST = 3  # views that tell a centre
 
 
