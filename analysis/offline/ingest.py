@@ -98,7 +98,8 @@ def ingest(
         elif not (of_masks or holds_masks(file, hints)):
             raise IngestError(
                 f"{path} holds neither masks and buckets nor frames under a known name. Name them with --masks and --buckets, or "
-                "with --frames and --positions, or say with --pairs which frames are pairs; the file holds "
+                "with --frames and --positions, or say with --pairs which frames are pairs; radiographs must be called "
+                "projections, with darks, flats and theta_deg. The file holds "
                 f"{listing(file)}"
             )
     if scan is None and series is None:

@@ -103,6 +103,10 @@ def find_series(file: ArrayFile, unit: str | None = None) -> Series | None:
     if angles_name is not None:
         rows = parts["frames"].rows
         angles_deg = _angles(file, angles_name, rows, num, unit, remarks)
+    elif parts["frames"].rows is not None or parts["frames"].name.startswith("exchange/"):
+        remarks.append("the file holds no angles: there are no slices of it")
+    if left_out := _unmarked(file, parts):
+        remarks.append(f"{left_out} images are neither radiographs nor flat or dark fields (image_key): they are left out")
     for purpose in ("darks", "flats"):
         if purpose not in parts:
             remarks.append(f"the file holds no {purpose}")
@@ -114,7 +118,13 @@ def _by_image_key(file: ArrayFile) -> tuple[dict[str, Part], str | None] | None:
     keys = [name for name in file.entries if name.split("/")[-1] == "image_key"]
     for key_name in sorted(keys, key=len):
         entry = file.entries[key_name]
-        images = [one for one, other in file.entries.items() if len(other.shape) == 3 and other.shape[:1] == entry.shape]
+        stacks = [one for one, other in file.entries.items() if len(other.shape) == 3]
+        images = [one for one in stacks if file.entries[one].shape[:1] == entry.shape]
+        if not images and stacks:
+            raise IngestError(
+                f"{file.path}: {key_name} is {entry} and no images are as many: there must be one mark an image. It holds "
+                f"{listing(file)}"
+            )
         if not images:
             continue
         marks = file.array(key_name)
@@ -127,11 +137,19 @@ def _by_image_key(file: ArrayFile) -> tuple[dict[str, Part], str | None] | None:
     return None
 
 
+def _unmarked(file: ArrayFile, parts: Mapping[str, Part]) -> int:
+    """Images that the `image_key` gives no purpose."""
+    marked = [part.rows for part in parts.values() if part.rows is not None]
+    return file.entries[parts["frames"].name].shape[0] - sum(map(len, marked)) if marked else 0
+
+
 def _shape(file: ArrayFile, part: Part) -> tuple[int, int, int]:
     entry = file.find(part.name)
     assert entry is not None
     if len(entry.shape) != 3 or 0 in entry.shape:
-        raise IngestError(f"{file.path}: {part.name} is {entry.shape}: radiographs must be (N, H, W). It holds {listing(file)}")
+        raise IngestError(
+            f"{file.path}: {part.name} is {entry.shape}: images must be (N, H, W), one alone (1, H, W). It holds {listing(file)}"
+        )
     if entry.dtype.kind not in "biuf":
         raise IngestError(f"{file.path}: {part.name} is of type {entry.dtype}: radiographs must be numbers")
     number, height, width = entry.shape
@@ -151,14 +169,14 @@ def _angles(file: ArrayFile, name: str, rows: np.ndarray | None, num: int, unit:
     if not np.isfinite(angles).any():
         raise IngestError(f"{file.path}: {name} holds no finite value: give an angle for each radiograph")
     if missing := int(np.count_nonzero(~np.isfinite(angles))):
-        remarks.append(f"{missing} angles are NaN: their radiographs are not used")
+        remarks.append(f"{missing} angles are no finite numbers: their radiographs are not used")
     said = entry.units if unit is None else unit
     if said in _RADIANS:
         return np.rad2deg(angles)
     if said is not None and said.lower() not in _DEGREES:
         raise IngestError(f"{file.path}: {name} is in {said!r}, which is not a unit of angles: name it, --unit deg or --unit rad")
     span = float(np.ptp(angles[np.isfinite(angles)]))
-    if said is None and num > 8 and any(abs(span * num / (num - 1) - turn) < 0.03 * turn for turn in (np.pi, 2 * np.pi)):
+    if said is None and num > 8 and any(abs(span * num / (num - 1) - turn) < 0.03 * turn for turn in np.pi * np.arange(1, 5)):
         raise IngestError(
             f"{file.path}: {name} spans {span:.3g}, as half or whole turns in radians do, and the file says no unit: name it, "
             "--unit rad, or --unit deg if it is right"

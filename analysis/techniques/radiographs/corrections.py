@@ -34,6 +34,7 @@ class Corrections:
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._sums = {purpose: np.zeros(shape) for purpose in ("darks", "flats")}
+        self._known = {purpose: np.zeros(shape) for purpose in self._sums}  # frames in which a pixel is not NaN
         self._numbers = {"darks": 0, "flats": 0, "static": 0}
         self.static: list[np.ndarray] = []
         self._flats: list[np.ndarray] = []
@@ -50,7 +51,8 @@ class Corrections:
             return
         if purpose == "flats":
             self._flats += list(frames[: max(0, _KEPT - len(self._flats))])
-        self._sums[purpose] += frames.sum(axis=0, dtype=np.float64)
+        self._sums[purpose] += np.nansum(frames, axis=0, dtype=np.float64)
+        self._known[purpose] += np.count_nonzero(~np.isnan(frames), axis=0)
 
     def has(self, purpose: str) -> bool:
         """Whether such a frame has come."""
@@ -68,11 +70,15 @@ class Corrections:
             return
         self.closed = True
         if self.has("darks"):
-            self.dark = (self._sums["darks"] / self._numbers["darks"]).astype(np.float32)
+            self.dark = self._mean("darks")
         if not self.has("flats"):
             return
-        flat = (self._sums["flats"] / self._numbers["flats"]).astype(np.float32) - self.dark
-        typical = float(np.median(flat))
+        flat = self._mean("flats") - self.dark
+        if np.isnan(flat).all():
+            raise RunRefused(
+                "dark and flat frames hold no numbers: every pixel is NaN in all of one or the other. Take both again"
+            )
+        typical = float(np.nanmedian(flat))
         if not typical > 0:
             raise RunRefused(
                 f"the flat field is not brighter than the dark field (by {typical:.3g} counts): was the shutter open for the "
@@ -80,6 +86,10 @@ class Corrections:
             )
         self.dead = ~(flat > _DEAD * typical) | ~(flat < typical / _DEAD)
         self.flat = flat
+
+    def _mean(self, purpose: str) -> np.ndarray:
+        known = self._known[purpose]
+        return np.where(known > 0, self._sums[purpose] / np.maximum(known, 1), np.nan).astype(np.float32)
 
     def above_dark(self, frames: np.ndarray) -> np.ndarray:
         """Counts above dark of frames (B, H, W), float32; NaN at dead pixels."""

@@ -233,7 +233,7 @@ class RadiographIntake:
         if not good:
             return None
         counts = self.corrections.above_dark(frames[[place[chosen[index][1]] for index in good]])
-        light = np.array([np.nanmean(one) > 0 for one in counts])
+        light = np.asarray(np.nansum(counts, axis=(1, 2), dtype=np.float64) > 0)
         for index in np.flatnonzero(~light).tolist():
             self._counts.reject(chosen[good[index]][0], "no_transmission")
         if not light.any():
@@ -263,7 +263,7 @@ class _Turn:
             return []
         remarks = []
         span = float(np.ptp(angles))
-        if any(abs(span - turn) < 0.05 * turn for turn in (np.pi, 2 * np.pi)):
+        if any(abs(span - turn) < 0.05 * turn for turn in np.pi * np.arange(1, 5)):
             remarks.append(f"the angles span {span:.3g} degrees: are they radians? Then the run should say so (units rad)")
         elif span < 90:
             remarks.append(f"the angles span {span:.3g} degrees: of a wedge that was not seen, slices show streaks")

@@ -140,15 +140,15 @@ class Tomography:
         """Where the axis lies, as it was given, or found with these views."""
         if self._given_centre is not None:
             return float(self._given_centre)
-        return centre_of_rotation(measured.sinograms[len(measured.sinograms) // 2], measured.angles)
+        return centre_of_rotation(measured.sinograms[measured.best], measured.angles)
 
     def _chosen_weight(self, measured: _Measured, centre: float) -> float:
         """Weight of the total variation, as it was given, or found with these views; 0 without one."""
         if self._method != "tv" or self._given_weight is not None:
             return self._given_weight or 0.0
-        middle = len(measured.sinograms) // 2
+        best = measured.best
         projector = self._projector(measured, centre)
-        return best_weight(projector, measured.sinograms[middle], measured.known[middle], self._seed, **self._bounds)
+        return best_weight(projector, measured.sinograms[best], measured.known[best], self._seed, **self._bounds)
 
     @property
     def _bounds(self) -> dict[str, float | None]:
@@ -187,3 +187,18 @@ class _Measured:
     def __init__(self, transmission: np.ndarray, angles: list[float]) -> None:
         self.sinograms, self.known = attenuation(np.ascontiguousarray(transmission.swapaxes(0, 1)))
         self.angles = np.array(angles)
+
+    @property
+    def best(self) -> int:
+        """The slice of which most was measured; of several the one in the middle.
+
+        Raises ValueError if nothing was.
+        """
+        number = self.known.sum(axis=(1, 2))
+        if not number.any():
+            raise ValueError(
+                "nothing was measured in the rows of the detector that become slices, all their pixels are dead or dark: choose "
+                "more of them by the option slices"
+            )
+        most = np.flatnonzero(number == number.max())
+        return int(most[len(most) // 2])

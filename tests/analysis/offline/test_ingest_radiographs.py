@@ -120,7 +120,11 @@ REFUSED: dict[str, Any] = {
     "as half or whole turns in radians do": {"exchange/theta": np.deg2rad(ANGLES)},
     "all angles in exchange/theta are 3: did the sample turn": {"exchange/theta": np.full(30, 3.0)},
     "holds no finite value": {"exchange/theta": np.full(30, np.nan)},
-    r"radiographs must be \(N, H, W\)": {"exchange/data": STREAMS["frames"][0]},
+    r"exchange/data is \(2, 24\): images must be \(N, H, W\)": {"exchange/data": STREAMS["frames"][0]},
+    r"exchange/data_white is \(2, 24\): .* one alone \(1, H, W\)": {"exchange/data_white": STREAMS["flats"][0]},
+    "spans 12.1, as half or whole turns in radians do": {"exchange/theta": np.arange(30) * 4 * np.pi / 30},
+    r"image_key is int64 \(29,\) and no images are as many": {"image_key": np.zeros(29, dtype=int)},
+    r"there must be one angle a radiograph": {"exchange/theta": ANGLES[:, None]},
 }
 
 
@@ -131,6 +135,45 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_written(tmp_path: Path, r
         ingest(path, tmp_path)
     frames = tmp_path / "frames"
     assert not (frames.exists() and list(frames.iterdir())) and LogReader(log_paths(tmp_path).raw).runs() == []
+
+
+ASSUMED: dict[str, Any] = {
+    "1 images are neither radiographs nor flat or dark fields (image_key): they are left out": {
+        "exchange/theta": None,
+        "entry/images": np.concatenate([STREAMS["flats"], STREAMS["frames"]]),
+        "entry/image_key": np.repeat([1, 3, 0], [5, 1, 29]),
+        "entry/rotation_angle": np.concatenate([np.zeros(5), ANGLES]),
+    },
+    "the file holds no angles: there are no slices of it": {"exchange/theta": None},
+    "2 angles are no finite numbers: their radiographs are not used": {
+        "exchange/theta": np.where(np.arange(30) == 4, np.nan, np.where(np.arange(30) == 5, np.inf, ANGLES))
+    },
+}
+
+
+@pytest.mark.parametrize("remark", ASSUMED)
+def test_what_is_left_out_is_said(tmp_path: Path, remark: str) -> None:
+    uid = ingest(hdf5(tmp_path / "scan.h5", EXCHANGE | ASSUMED[remark]), tmp_path)
+    assert remark in raw_documents(tmp_path, uid)[0][1]["radiographs"]["remarks"]
+
+
+TURNS: dict[str, Any] = {
+    "backwards": ANGLES[::-1],
+    "whole turn": 2 * ANGLES,
+    "two turns, from one degree on": 4 * ANGLES + 1,
+    "below zero": ANGLES - 400,
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_sample_may_turn_as_it_likes(tmp_path: Path, turn: str) -> None:
+    change = {"exchange/data": tomography_streams(TURNS[turn])["frames"], "exchange/theta": TURNS[turn]}
+    uid = ingest(hdf5(tmp_path / "scan.h5", EXCHANGE | change), tmp_path)
+    run_job(Job(tmp_path, uid, Recipe("fbp")))
+    (run,) = derived_runs(tmp_path)
+    data = run.events[-1]["data"]
+    assert data["slice"][11:13, 15:17].mean() == pytest.approx(0.05, rel=0.1)
+    assert data["centre"] == pytest.approx(11.5, abs=0.2)
 
 
 @pytest.mark.skipif(not TOOTH.exists(), reason="the tooth of TomoPy's example data is not here")

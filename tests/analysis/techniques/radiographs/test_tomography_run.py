@@ -96,6 +96,19 @@ def test_pixels_that_measure_nothing_are_left_out(tmp_path: Path) -> None:
     assert estimate.arrays["slice"][11:13, 15:17].mean() == pytest.approx(0.05, rel=0.1)
 
 
+def test_pixels_that_are_no_number_in_some_flat_frames_are_known_from_the_others(tmp_path: Path) -> None:
+    streams = {name: frames.astype("<f4") for name, frames in tomography_streams(ANGLES).items()}
+    streams["flats"][2] = np.nan
+    streams["flats"][:, :, 5] = np.nan
+    streams["frames"][8] = np.nan
+    streams["frames"][:, 1] = np.nan  # the row of the middle slice
+    estimate, drive = final(tmp_path, scan(tmp_path, streams=streams), Recipe("sirt", {"slices": 2}))
+    assert drive.ledger.normalisation["dead_pixels"] == 2 and drive.ledger.rejected == {"no_transmission": 1}
+    assert estimate.arrays["volume"][0, 11:13, 15:17].mean() == pytest.approx(0.05, rel=0.1)
+    with pytest.raises(RunRefused, match="nothing was measured in the rows of the detector that become slices"):
+        final(tmp_path, scan(tmp_path, streams=streams), Recipe("sirt"))
+
+
 def test_a_wrong_centre_shows_in_the_residual(tmp_path: Path) -> None:
     documents = scan(tmp_path)
     right, wrong = (final(tmp_path, documents, Recipe("sirt", {"centre": c}))[0].figures["residual"] for c in (11.5, 14.5))
@@ -107,6 +120,11 @@ REFUSED: dict[str, Any] = {
     "needs flat fields": {"streams": {"flats": None}},
     "the flat field is not brighter than the dark field": {"streams": {"flats": np.full((2, 2, SIZE), 90, "<u2")}},
     "which is not a known unit of angles": {"units": "grad"},
+    "dark and flat frames hold no numbers": {"streams": {"flats": np.full((2, 2, SIZE), np.nan, "<f4")}},
+    "not found without a sample in 3 views or more": {
+        "streams": {"frames": tomography_streams(ANGLES)["frames"][:2]},
+        "told": ANGLES[:2],
+    },
 }
 
 
