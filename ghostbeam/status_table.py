@@ -90,6 +90,8 @@ def _remark(said: dict[str, Any]) -> str:
             parts += [f"{count} {name}" for name, count in value.items()]
         elif key == "jobs":
             parts += [f"{job['method']} of {job['run'][:8]} at {job['used']}" for job in value]
+            doubted = {(job["run"], doubt): None for job in value for doubt in job.get("doubts") or ()}
+            parts += [f"ATTENTION, {run[:8]}: {doubt}" for run, doubt in doubted]
         elif key not in _NOT_COUNTERS:
             parts.append(f"{value} {key.replace('_', ' ')}")
     if said.get("last_error"):

@@ -57,6 +57,12 @@ def status_path(state_dir: Path | str, name: str) -> Path:
     return Path(state_dir) / "services" / f"{name}.json"
 
 
+def doubts_so_far(state_dir: Path | str) -> dict[str, list[str]]:
+    """What seems wrong with the data of running reconstructions, by their uids, as the worker last reported it."""
+    jobs = (read_status(state_dir, "worker") or {}).get("jobs") or []
+    return {str(job["derived"]): list(job.get("doubts") or ()) for job in jobs}
+
+
 def read_status(state_dir: Path | str, name: str) -> dict[str, Any] | None:
     """The last report of a service; None if there is none."""
     try:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from analysis.documents.log import LogReader, log_paths
+from analysis.documents.status import doubts_so_far
 from analysis.views.live_run import LiveRun, reconstructions_table
 from analysis.views.runs import exit_status
 from analysis.views.signal import FirstRows
@@ -54,9 +55,11 @@ class Live:
             self._last = info.first
             if "derived_from" in info.start and (info.stop is None or number >= len(new) - SHOWN):
                 self._runs.append(LiveRun(info.start, position=info.first, time=info.start["time"]))
+        doubts = doubts_so_far(self._state_dir) if any(run.stop is None for run in self._runs) else {}
         for run in self._runs:
             if run.stop is None:
                 run._take(self._reader)
+                run.doubts_so_far = doubts.get(run.uid, [])
             if run.scan_status == "running":
                 run.scan_status = exit_status(self._raw, run.raw_uid)[0]
         # Older finished ones are released: their images would fill the session's memory.
@@ -120,7 +123,7 @@ class Live:
         """Reasons not to trust a run, or its estimates, in sentences."""
         first = self._first_rows.doubt(raw_uid)
         later = [doubt for run in self.runs() if run.raw_uid == raw_uid for doubt in run.doubts]
-        return later if first is None else [first, *later]
+        return list(dict.fromkeys(later if first is None else [first, *later]))
 
     def plot(self, key: int | str | None = None) -> Any:
         """Draw the newest estimate of every method of a run and return the figure. For a single method all arrays are drawn.

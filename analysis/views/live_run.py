@@ -37,6 +37,8 @@ class LiveRun:
         When the newest document was logged (s since the epoch).
     scan_status : str
         How the run that is reconstructed ended ("success", "abort", "fail"), or "running".
+    doubts_so_far : list of str
+        Suspected problems of the data that are known before the end.
     """
 
     start: dict[str, Any]
@@ -47,6 +49,7 @@ class LiveRun:
     time: float = 0.0
     position: int = 0
     scan_status: str = "running"
+    doubts_so_far: list[str] = field(default_factory=list)
 
     @property
     def uid(self) -> str:
@@ -153,14 +156,14 @@ class LiveRun:
         """Reasons not to trust the newest estimate, in sentences.
 
         The first estimates of a good scan may be no better than a flat image: while the scan is running, three in a row are
-        required. At the end of the scan the ledger lists suspected problems of its data.
+        required. Suspected problems of its data are looked for after a quarter and half of it, and at its end.
         """
         return [*self._unlike_flat, *self.data_doubts]
 
     @property
     def data_doubts(self) -> list[str]:
-        """Suspected problems of the reconstructed data, in sentences; known at the end."""
-        return list(((self.stop or {}).get("ledger") or {}).get("doubts") or ())
+        """Suspected problems of the reconstructed data, in sentences; from a quarter of the scan on."""
+        return self.doubts_so_far if self.stop is None else list((self.stop.get("ledger") or {}).get("doubts") or ())
 
     @property
     def _unlike_flat(self) -> list[str]:

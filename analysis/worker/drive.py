@@ -18,6 +18,7 @@ from analysis.techniques.protocol import Intake, Reconstruction, RowSink, Run, S
 from analysis.worker.pace import Pace
 
 Document = tuple[str, dict[str, Any]]
+_LOOKED_AT = (0.25, 0.5)  # of the expected rows: there the ledger tells of mistakes while the run can still be ended
 _TAKE_EVERY = 64  # documents, and after each page: an intake stores rows more compactly than documents
 
 
@@ -64,7 +65,7 @@ class Drive:
     standing : Standing
         The rows that the last reconstruction has taken.
     ledger : Ledger
-        What happened to every row; complete after the final estimate.
+        What happened to every row, as of a quarter and of half of the run; complete after the final estimate.
     rows : RowSink or None
         Receives the results of the last reconstruction for single rows; set it before the first estimate.
 
@@ -83,6 +84,7 @@ class Drive:
         self._makers = [_Maker(run, recipe) for _ in range(pace.segments)]
         self.options = dict(self._makers[-1].reconstruction.options)
         self.ledger = Ledger(expected=run.expected)
+        self._looked_at = [part * run.expected for part in _LOOKED_AT] if run.expected else []
 
     @property
     def standing(self) -> Standing:
@@ -138,8 +140,17 @@ class Drive:
                 intake(*document)
             if document is None or document[0] == "event_page" or number % _TAKE_EVERY == 0:
                 yield from self._taken(intake, live=live and not intake.stopped)
+                if live and not intake.stopped:
+                    self._look(intake)
         intake.end()
         yield from self._taken(intake, live=live and self._pace.waits_for_end)
+
+    def _look(self, intake: Intake) -> None:
+        """Ask for the ledger once after each part of the run that is due."""
+        due = [rows for rows in self._looked_at if self.standing.received >= rows]
+        if due:
+            self.ledger = intake.ledger()
+            self._looked_at = self._looked_at[len(due) :]
 
     def _taken(self, intake: Intake, *, live: bool) -> Iterator[Timed]:
         while (batch := intake.take()) is not None:

@@ -100,7 +100,7 @@ def run_job(job: Job, report: Report = lambda message: None) -> tuple[Outcome, s
         The task.
     report : callable
         Called from time to time with a dict: "position" in the raw log up to which everything was taken, rows "used", number
-        of "estimates" in the derived run, and "made", the number of those made by this job.
+        of "estimates" in the derived run, "made", the number of those made by this job, and "doubts" about the data so far.
 
     Raises
     ------
@@ -228,7 +228,16 @@ class _Told:
         if now or time.monotonic() - self._reported >= REPORT_EVERY_S:
             self._reported = time.monotonic()
             estimates, used = self._progress.events, self.drive.standing.used if self.drive is not None else 0
-            self._report({"position": position, "made": estimates - self._found, "used": used, "estimates": estimates})
+            doubts = self.drive.ledger.doubts if self.drive is not None else []
+            self._report(
+                {
+                    "position": position,
+                    "made": estimates - self._found,
+                    "used": used,
+                    "estimates": estimates,
+                    "doubts": doubts,
+                }
+            )
 
 
 @contextmanager

@@ -63,6 +63,7 @@ class _Task:
     position: int = 0
     used: int = 0
     estimates: int = 0
+    doubts: list[str] = field(default_factory=list)  # what seems wrong with the data so far
     made: int = 0  # estimates by the present process
     heard: float = 0.0  # time of the last message of the present process (monotonic, s)
     progressed: float = 0.0  # time of its last progress
@@ -157,6 +158,7 @@ class Scheduler:
                     "pid": task.process.pid,
                     "used": task.used,
                     "estimates": task.estimates,
+                    "doubts": task.doubts,
                 }
                 for task in running
             ],
@@ -328,7 +330,7 @@ class Scheduler:
                 self._counters["estimates"] += message["made"] - task.made
                 task.made = message["made"]
                 task.position = message["position"]
-                task.used, task.estimates = message["used"], message["estimates"]
+                task.used, task.estimates, task.doubts = message["used"], message["estimates"], message["doubts"]
 
     def _ended(self, task: _Task) -> None:
         assert task.connection is not None

@@ -60,7 +60,7 @@ class Realizations:
     wait_for_end : bool
         Release nothing before `end()`: then nothing at all depends on the order of the documents.
     doubts : callable, optional
-        Called with all used realizations at the end; returns sentences about suspected mistakes in them.
+        Called with the realizations used so far when the ledger is wanted; returns sentences about suspected mistakes in them.
 
     Raises
     ------
@@ -136,7 +136,7 @@ class Realizations:
         return batch
 
     def ledger(self) -> Ledger:
-        """What happened to every realization so far; complete when everything has been taken after `end()`."""
+        """What happened to every realization so far, and what seems wrong; complete when all has been taken after `end()`."""
         ledger = copy.deepcopy(self._counts)
         ledger.received = self._count + ledger.rejected["bad_seq_num"]
         ledger.duplicates, ledger.conflicts = self._rows.duplicates, self._rows.conflicts
@@ -155,9 +155,9 @@ class Realizations:
         if self._spectra is not None:
             ledger.normalisation["calibration"] = self._spectra.calibration
             ledger.remarks += self._spectra.remarks()
+        ledger.doubts = self._doubted()
         if self._ended:
             self._note_gaps(ledger)
-            ledger.doubts = self._doubted()
             if self.spec.dark_stream is not None and not dark.events:
                 ledger.remarks.append(
                     "dark counts are not subtracted: the start document announces dark readings (stream "

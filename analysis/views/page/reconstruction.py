@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgpack
@@ -68,9 +69,9 @@ class Reconstruction:
             if record.name == "stop":
                 self._ended_at = record.position
 
-    def told(self) -> dict[str, Any]:
-        """All that the page shows of it."""
-        stop = self._stop or {}
+    def told(self, doubts_so_far: Sequence[str] = ()) -> dict[str, Any]:
+        """All that the page shows of it; before the end, with what seems wrong with the data so far."""
+        stop = self._stop or {"ledger": {"doubts": doubts_so_far}}
         arrays = array_keys(self._data_keys)
         return {
             "uid": self.uid,

@@ -12,7 +12,7 @@ import orjson
 
 from analysis.documents.log import LogReader, log_paths
 from analysis.documents.log_reader import RunInfo
-from analysis.documents.status import read_status
+from analysis.documents.status import doubts_so_far, read_status
 from analysis.views.page.health import health
 from analysis.views.page.reconstruction import Reconstruction
 from analysis.views.page.scan import Scan
@@ -68,10 +68,11 @@ class Told:
         shown = self._scans.get(chosen or "") or self._older.get(chosen or "") or self._newest()
         for one in self._reconstructions.values():
             one.follow(self._processed, whole=shown is not None and one.raw_uid == shown.uid)
+        doubts = doubts_so_far(self._state_dir)
         return {
             "runs": self._summaries(self._scans.values()),
             "scan": None if shown is None else self._told(shown),
-            "reconstructions": [] if shown is None else [one.told() for one in self._of(shown.uid)],
+            "reconstructions": [] if shown is None else [one.told(doubts.get(one.uid, ())) for one in self._of(shown.uid)],
             "health": health(self._state_dir),
         }
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import pywt
 from logged import derived_runs
 from made_runs import mask_set, picture
+from scipy.io import savemat
 
 from analysis.documents.recipe import Recipe
 from analysis.ghost import reconstruct
@@ -137,3 +139,73 @@ def test_frames_and_positions_come_back_from_an_export(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "again.h5") as file:
         assert file["entry/instrument/beam/incident_energy"][()] == pytest.approx(11.1)
         assert file["entry/data/data"].shape == (30, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Oscilloscope\nChannel,1\n\nnumber,Signal (V)\n{rows:,}",
+        "number;buckets;\r\n{rows:;d}",
+        "buckets\n{rows:d}",
+        "{rows:d}",
+        "{rows:,}",
+        '"number","buckets"\n{rows:"}',
+    ],
+)
+def test_tables_of_text_are_read_as_programs_and_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
+    masks = mask_set(60).patterns
+    buckets = np.round(np.tensordot(masks, picture(), 2) + np.random.default_rng(0).random(60), 6)
+    decimal = [f"{value:.6f}".replace(".", ",") for value in buckets]
+    rows = {
+        "{rows:,}": [f"{number},{value:.6f}" for number, value in enumerate(buckets)],
+        "{rows:;d}": [f"{number};{value};" for number, value in enumerate(decimal)],
+        "{rows:d}": decimal,
+        '{rows:"}': [f'"{number}","{value:.6f}"' for number, value in enumerate(buckets)],
+    }
+    for form, lines in rows.items():
+        text = text.replace(form, "\n".join(lines))
+    (tmp_path / "buckets.csv").write_bytes(text.encode("utf-8-sig"))
+    np.save(tmp_path / "masks.npy", masks)
+    assert np.array_equal(read_measurement(tmp_path).buckets, buckets)
+
+
+@pytest.mark.parametrize("said", [None, "apd[2]"])
+def test_a_number_or_time_beside_the_signal_is_no_complement(tmp_path: Path, said: str | None) -> None:
+    masks, signal = mask_set(60).patterns, np.random.default_rng(0).random(60)
+    columns = [np.arange(60.0), signal] if said is None else [np.arange(60.0), 1 - signal, signal]
+    np.savez(tmp_path / "data.npz", masks=masks, apd=np.stack(columns, axis=1))
+    read = read_measurement(tmp_path / "data.npz", Hints(buckets=said or "apd"))
+    assert np.array_equal(read.buckets, signal)
+
+
+def test_arrays_in_a_structure_of_matlab_and_bits_of_all_masks_in_a_row_are_read(tmp_path: Path) -> None:
+    masks, buckets = mask_set(60, (8, 12)).patterns > 0, np.random.default_rng(0).random(60)
+    content = {"masks": np.moveaxis(masks, 0, -1), "buckets": buckets[:, None]}
+    savemat(tmp_path / "data.mat", {"run": content})
+    np.savez(tmp_path / "data.npz", masks=np.packbits(masks), buckets=buckets, shape=(8, 12))
+    for name in ("data.mat", "data.npz"):
+        read = read_measurement(tmp_path / name)
+        assert np.array_equal(read.masks, masks) and np.array_equal(read.buckets, buckets) and read.remarks
+
+
+@pytest.mark.parametrize(("transform", "sign"), [("haar:4", -1), ("db1:4", 1), ("db2:2", 1)])
+def test_coefficients_of_wavelets_may_have_any_number_of_levels(tmp_path: Path, transform: str, sign: int) -> None:
+    wavelet, _, levels = transform.replace("haar", "db1").partition(":")
+    image = np.kron(picture(), np.ones((4, 4)))
+    mean, *details = pywt.wavedec2(image, wavelet, mode="periodization", level=int(levels))
+    coefficients, _ = pywt.coeffs_to_array([mean, *((sign * y, sign * x, both) for y, x, both in details)])
+    np.savez(path := tmp_path / "data.npz", coefficients=coefficients)
+    if wavelet == "db1":
+        with pytest.raises(IngestError, match=f"--transform {transform}"):
+            read_measurement(path)
+    read = read_measurement(path, Hints(transform=transform))
+    assert np.allclose(np.tensordot(read.masks, image, 2), read.buckets, atol=1e-4)
+
+
+def test_a_shift_is_named_in_large_masks_whose_pixels_are_noisy() -> None:
+    rng = np.random.default_rng(0)
+    masks = rng.random((1500, 96, 128)) < 0.5
+    buckets = np.tensordot(masks, np.kron(picture(), np.ones((12, 16))), 2)
+    buckets += rng.normal(0, 0.1 * buckets.std(), 1500)
+    assert mistakes(masks, buckets) == []
+    assert [one.mend for one in mistakes(masks[:-1], buckets[1:])] == ["shift=-1"]

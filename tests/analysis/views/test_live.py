@@ -16,6 +16,7 @@ from made_runs import MadeRun, mask_set
 from analysis.documents.derived import DerivedRun, Standing, derived_start
 from analysis.documents.log import LogWriter, log_paths
 from analysis.documents.recipe import Recipe
+from analysis.documents.status import StatusFile
 from analysis.estimate import Estimate, Quantity, image_quantity
 from analysis.views.live import SHOWN, Live, NoWindow
 from analysis.views.runs import runs_table
@@ -80,6 +81,15 @@ def test_a_scan_in_the_dark_is_named_before_there_is_any_estimate(tmp_path: Path
     (doubt,) = live.doubts(run.uid)
     assert "no higher than without light" in doubt and f"{run.uid[:8]}: {doubt}" in repr(live)
     writer.close()
+
+
+def test_what_the_worker_says_of_the_data_meanwhile_is_shown_before_the_end(tmp_path: Path) -> None:
+    made = Reconstructed(tmp_path)
+    made.estimate(64, 0.5)
+    doubt = "the buckets fall as the masks open (--mend invert-masks)"
+    StatusFile(tmp_path, "worker").write({"jobs": [{"derived": made.run.uid, "doubts": [doubt]}]})
+    live = Live(tmp_path)
+    assert live.doubts(made.uid) == [doubt] and doubt in repr(live)
 
 
 def test_only_the_last_ones_are_kept_and_those_that_run(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from analysis.documents.recipe import Recipe
 from analysis.documents.refusal import RunRefused
 from analysis.estimate import Estimate
 from analysis.ghost.training import Training
+from analysis.techniques.ghost.mask_sets import MaskSet
 from analysis.techniques.ghost.run import GhostReconstruction, GhostRun
 from analysis.worker.compute import ComputeError, computed
 from analysis.worker.drive import Drive
-from analysis.worker.pace import Points
+from analysis.worker.pace import Clock, Points
 
 MASKS = mask_set()
 RUN = MadeRun(MASKS, num=100, values={5: {"diode": None}})
@@ -70,6 +72,23 @@ def test_a_scan_of_more_realizations_than_it_announced_has_live_images() -> None
     for first, last in itertools.pairwise((0, 64, 99)):
         live.update(BATCH.part(first, last))
         assert live.result().arrays["image"].shape == (8, 8)
+
+
+def test_a_mistake_in_the_data_is_told_once_a_quarter_of_the_scan_is_there() -> None:
+    plate = mask_set(400)
+    run = MadeRun(plate, num=400)
+    swapped = MaskSet("made", 1 - plate.patterns, plate.positions_mm, 10.0)
+    known = []
+
+    def documents() -> Iterator[tuple[str, dict[str, Any]]]:
+        for document in run.documents():
+            known.append(list(drive.ledger.doubts))
+            yield document
+
+    drive = Drive(GhostRun(run.start, swapped), Recipe("differential"), documents, Clock(400))
+    assert len(list(drive.estimates())) > 1
+    assert not known[90] and len(known[200]) == 1 and "open and closed swapped" in known[200][0]
+    assert drive.ledger.doubts == known[200]
 
 
 class _Saying:
