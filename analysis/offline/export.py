@@ -56,6 +56,7 @@ def export_run(state_dir: Path | str, uid: str, path: Path | str, *, only: str |
         start = _write_run(entry, raw, uid, frame_folders(state_dir))
         _write_acquisition(entry, Path(state_dir), uid)
         _write_scan(entry, start)
+        _write_series(entry, start)
         for derived in processed.runs():
             if derived.start.get("derived_from") == uid and only in (None, derived.uid):
                 name = f"{derived.start.get('method', 'reconstruction')}_{derived.uid[:8]}"
@@ -222,6 +223,34 @@ def _write_scan(entry: h5py.Group, start: Mapping[str, Any]) -> None:
             home = instrument[group] if group in instrument else _group(instrument, group, kind)
             home[name] = value
             home[name].attrs["units"] = units
+
+
+def _write_series(entry: h5py.Group, start: Mapping[str, Any]) -> None:
+    """Frames, dark and flat fields and angles of a series, by the names that `ghostbeam ingest` knows; links, not copies."""
+    for technique, called in (("pairs", "frames"), ("radiographs", "projections")):
+        said = start.get(technique)
+        if not isinstance(said, dict):
+            continue
+        frames = said["frames"]
+        for purpose in ("frames", "darks", "flats", "static"):
+            stream = frames["stream"] if purpose == "frames" else said.get(purpose)
+            images = entry.get(f"streams/{stream}/{frames['image']}")
+            if images is not None:
+                entry.file[called if purpose == "frames" else purpose] = images
+        if called in entry.file and (angles := said.get("angles")):
+            _write_angles(entry, frames, angles)
+
+
+def _write_angles(entry: h5py.Group, frames: Mapping[str, Any], angles: Mapping[str, Any]) -> None:
+    """The angle of each radiograph; NaN where there is none."""
+    try:
+        numbers = entry[f"streams/{frames['stream']}/{frames['number']}"][()].ravel()
+        columns = [entry[f"streams/{angles['stream']}/{angles[key]}"][()] for key in ("number", "angle")]
+    except KeyError:
+        return
+    angle_of = dict(zip(columns[0].tolist(), columns[1].tolist(), strict=True))
+    entry.file["theta_deg"] = np.array([angle_of.get(number, np.nan) for number in numbers.tolist()])
+    entry.file["theta_deg"].attrs["units"] = "deg"
 
 
 def _write_masks(data: h5py.Group, measured: Acquisition) -> None:

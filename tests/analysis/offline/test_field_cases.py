@@ -20,6 +20,7 @@ from analysis.offline.export import export_run
 from analysis.offline.ingest import ingest
 from analysis.offline.ingest_error import IngestError
 from analysis.offline.ingest_file import Hints, read_measurement
+from analysis.offline.ingest_pairs import Pairing
 from analysis.worker.job import Job, run_job
 
 CASES = Path(__file__).parents[4] / "shared" / "field_cases"
@@ -139,6 +140,29 @@ def test_frames_and_positions_come_back_from_an_export(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "again.h5") as file:
         assert file["entry/instrument/beam/incident_energy"][()] == pytest.approx(11.1)
         assert file["entry/data/data"].shape == (30, 8, 8)
+
+
+@pytest.mark.parametrize(("technique", "method"), [("radiographs", "fbp"), ("pairs", "gaussian")])
+def test_a_series_comes_back_from_an_export_as_the_same_image(tmp_path: Path, technique: str, method: str) -> None:
+    rng = np.random.default_rng(0)
+    if technique == "pairs":
+        content = {"frames": rng.poisson(50, (6, 40, 48)).astype(np.uint16)}
+    else:
+        fields = {"darks": np.full((3, 10, 20), 10, np.uint16), "flats": np.full((3, 10, 20), 1000, np.uint16)}
+        angles = np.linspace(0, 180, 16, endpoint=False)
+        content = {"projections": rng.poisson(800, (16, 10, 20)).astype(np.uint16), "theta_deg": angles, **fields}
+    np.savez(tmp_path / "first.npz", **content)
+    pairing = Pairing("consecutive", []) if technique == "pairs" else None
+    finals = []
+    for name in ("first.npz", "second.h5"):
+        folder = tmp_path / name[:-4]
+        uid = ingest(tmp_path / name, folder, pairing=pairing)
+        run_job(Job(folder, uid, Recipe(method)))
+        (made,) = derived_runs(folder)
+        finals.append(made.events[-1]["data"])
+        export_run(folder, uid, tmp_path / "second.h5" if name == "first.npz" else tmp_path / "third.h5")
+    arrays = [key for key, value in finals[0].items() if np.ndim(value) >= 2]
+    assert arrays and all(np.array_equal(finals[0][key], finals[1][key], equal_nan=True) for key in arrays)
 
 
 @pytest.mark.parametrize(
