@@ -15,6 +15,7 @@ _RIDGE = 0.02  # relative to the mean number of camera pixels per mask pixel: un
 _COARSEST = 0.95  # camera pixels per mask pixel
 _SEEN = 0.25  # camera pixels: a mask pixel seen by fewer, because others are dead, stays as expected
 _UNSEEN_PART = 0.05
+_OWN_STEPS = 2  # further steps change the patterns by less than 1 %
 _FAR = 8  # mask pixels around a mask in which its surroundings are modelled
 
 
@@ -23,8 +24,8 @@ class ImageGrid:
 
     Least squares determine the grid, with a constant value in each square pixel, that would produce a given frame. This is exact
     for a mask whose pixels coincide with those of the grid, but the pixels of a displaced mask have edges inside those of the
-    grid. Therefore the expected mask, at its registered position, is converted to the grid by areas, and least squares are used
-    only for the difference between the frame and the expected mask.
+    grid. Therefore the transmission of the mask's own pixels is determined first, at its registered position, starting from the
+    expected mask. It is converted to the grid by areas, and least squares are used only for the remaining difference.
 
     The camera may be rotated by some degrees relative to the masks; a camera pixel is then treated as a square along the mask's
     axes.
@@ -113,10 +114,28 @@ class ImageGrid:
         points = mask.points(self._places)
         outside = (np.abs(points) > np.array(self.shape)[:, None] / 2 + 0.5 / mask.scale).any(axis=0)
         surroundings = float(np.median(seen[outside])) if outside.any() else float(np.median(expected))
-        modelled = _means(expected, surroundings, points, 1 / mask.scale)
-        ideal = _means(expected, surroundings, mask.points(self._grid_places), self._scale / mask.scale)
-        unexpected = self._solved(seen - modelled)
-        return np.asarray(ideal.reshape(self.shape) + unexpected), unexpected
+        own = self._own_pixels(seen, expected, surroundings, points, 1 / mask.scale)
+        ideal = _means(own, surroundings, mask.points(self._grid_places), self._scale / mask.scale)
+        rest = self._solved(seen - _means(own, surroundings, points, 1 / mask.scale))
+        return np.asarray(ideal.reshape(self.shape) + rest), own - expected + rest
+
+    def _own_pixels(
+        self, seen: np.ndarray, expected: np.ndarray, surroundings: float, points: np.ndarray, width: float
+    ) -> np.ndarray:
+        """Return the transmission of the mask's own pixels, (H, W), which lie beside those of the grid.
+
+        Starting from what is expected, each pixel takes the mean of what is left in the camera pixels with their centres in it.
+        """
+        height, length = self.shape
+        y, x = np.floor(points + np.array(self.shape)[:, None] / 2).astype(int)
+        inside = np.flatnonzero((y >= 0) & (y < height) & (x >= 0) & (x < length))
+        pixel = y[inside] * length + x[inside]
+        number = np.maximum(np.bincount(pixel, minlength=height * length), 1)
+        own = expected.astype(np.float64)
+        for _ in range(_OWN_STEPS):
+            rest = seen[inside] - _means(own, surroundings, points[:, inside], width)
+            own = own + (np.bincount(pixel, rest, minlength=height * length) / number).reshape(self.shape)
+        return own
 
     def error(self, variance: np.ndarray) -> np.ndarray:
         """Return the standard error of that mean, float64 (H, W), for a variance of each frame pixel (H', W')."""
