@@ -59,7 +59,9 @@ class Tomography:
         self.options: dict[str, Any] = tomography_options(recipe.method, recipe.options)
         self._given_centre, self._given_weight = self.options["centre"], self.options.get("weight")
         if layout.angles is None:
-            raise ValueError(f"{recipe.method} needs the angle of each radiograph, and the run has none: scan with rotation")
+            raise ValueError(
+                f"{recipe.method} needs the angle of each radiograph, and the run has none: turn the sample, or ingest its angles"
+            )
         if layout.flats is None:
             raise ValueError(
                 f"{recipe.method} needs flat fields, since attenuation is the logarithm of flat over sample: take flats"
