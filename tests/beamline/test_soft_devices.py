@@ -4,6 +4,7 @@ import math
 import time
 
 import pytest
+from bluesky.magics import _print_positioners
 from ophyd.signal import ReadTimeoutError
 from ophyd.utils import LimitError, UnknownStatusFailure
 from soft_devices import SoftBeamline, SoftDiode, SoftMaskStage, SoftShutter
@@ -75,6 +76,12 @@ def test_a_mask_that_cannot_be_reached_moves_nothing(beamline):
     assert stage.index.get() == 3
     stage.y.limits = (0, 0)  # no limits
     assert stage.check_indices(range(16)) == list(range(16))
+
+
+def test_wa_lists_the_mask_stage_without_an_error(beamline, capsys):
+    _print_positioners([beamline.mask_stage])
+    listed = capsys.readouterr().out
+    assert "mask_stage" in listed and "Error" not in listed
 
 
 def test_without_a_plate_the_mask_stage_says_so():
