@@ -153,7 +153,9 @@ def test_a_run_that_crashes_every_time_is_given_up_and_others_go_on(worker: Work
     assert failed is not None and failed["exit_status"] == "fail"
     assert "crashed 3 times" in failed["reason"] and "seq_num" in failed["reason"]
     assert found[good.uid].final.shape == (8, 8)
-    assert worker.status()["counters"] == {"runs": 2, "finished": 1, "failed": 1, "refused": 0, "crashes": 3, "estimates": 1}
+    counters = worker.status()["counters"]
+    assert counters.pop("estimates") >= 1
+    assert counters == {"runs": 2, "finished": 1, "failed": 1, "refused": 0, "crashes": 3}
 
 
 def test_odd_start_documents_fail_by_name_and_others_go_on(worker: Worker) -> None:
