@@ -109,7 +109,7 @@ def check_device(device: Any, protocol: Any, parameter: str) -> None:
     if not isinstance(device, protocol):
         kind = "is a name, not a device: pass the device itself" if isinstance(device, str) else "is not such a device"
         if device is None:
-            kind = "is no device: the configuration of this beamline has none of that kind"
+            kind = "is not a device: the configuration of this beamline has none of that kind"
         raise PlanRequestError(f"{parameter}: {device!r} {kind} (a {protocol.__name__} is needed)")
     if getattr(device, "connected", True) is False:
         raise PlanRequestError(

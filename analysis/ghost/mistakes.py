@@ -39,8 +39,10 @@ _SMOOTHER, _FAR_SMOOTHER = 0.94, 0.75
 
 _STANDS_OUT, _NEARLY = 0.85, 0.03
 
-_COMPARED, _COARSER = 64, 1.5
-"""Number of masks with which the first ones are compared, and how much coarser than those they must be."""
+_COMPARED, _COARSER, _COARSE = 64, 1.5, 0.8
+"""Number of masks with which the first ones are compared, how much coarser than those they must be, and from which coarseness on no
+comparison is needed: all masks of a part of a set may be coarse.
+"""
 
 _FEWEST_FOR_DRIFT = 256
 _DEGREE, _DRIFT = 5, 0.02
@@ -232,10 +234,10 @@ class _Look:
         return made[0] if self.size > 1 else binned(made, 2)[0]
 
     def begins_coarse(self, number: int) -> bool:
-        """Whether the first masks are far coarser than others, as in sequency order: their buckets may be unusual."""
-        last = self.number - _COMPARED
+        """Whether the first masks are coarse, as in sequency order: their buckets may be unusual."""
+        last = max(number, self.number - _COMPARED)
         first, others = (_coarseness(np.asarray(self.source[part])) for part in (slice(0, number), slice(last, self.number)))
-        return bool(np.median(first) > _COARSER * np.median(others))
+        return bool(np.median(first) > min(_COARSE, _COARSER * np.median(others)))
 
     def _images(self, rows: np.ndarray) -> np.ndarray:
         """Images from deviations (S, M) of buckets."""

@@ -82,7 +82,7 @@ class FlyDrill:
 
 
 FLY = FlyDrill(PATTERN, ["sums"], lines=20, points=100)
-_EPIE = {"method": "epie", "options": {"sweeps": 12, "averaged": 4, "orientation": "+y+x", "defocus_mm": 8.0}}
+_EPIE = {"method": "epie", "options": {"sweeps": 6, "averaged": 2, "orientation": "+y+x", "defocus_mm": 8.0}}
 PTYCHOGRAPHY = FlyDrill("diffraction", [_EPIE], lines=24, points=16, after_s=5.0)
 
 

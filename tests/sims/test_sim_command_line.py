@@ -43,7 +43,7 @@ def test_help_explains_every_option_and_every_pv(capsys):
         (["--gain", "-1"], "the gain of a counter must be above 0"),
         (["--seed", "-1"], "--seed must be 0 or more"),
         (["--coherent-sample", "cat"], "there is no coherent sample 'cat': choose one of star, fibres"),
-        (["--frames", "fast"], "there is no way 'fast' to make frames"),
+        (["--frames", "fast"], "there is no mode 'fast' of making frames"),
         (["--pair-scene", "cat"], "there is no scene 'cat' for frame pairs: choose one of flow, nuclei, bars, texture"),
         (["--pair-photons", "0"], "the photons per second and pixel must be above 0"),
         (["--dual-sensor", "0", "4"], "sensor must have at least 1 row and 2 columns"),
