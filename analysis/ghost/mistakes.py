@@ -40,8 +40,8 @@ _SMOOTHER, _FAR_SMOOTHER = 0.94, 0.75
 _STANDS_OUT, _NEARLY = 0.85, 0.03
 
 _COMPARED, _COARSER, _COARSE = 64, 1.5, 0.8
-"""Number of masks with which the first ones are compared, how much coarser than those they must be, and from which coarseness on no
-comparison is needed: all masks of a part of a set may be coarse.
+"""Number of masks with which the first ones are compared, how much coarser than those they must be, and from which coarseness on
+no comparison is needed: all masks of a part of a set may be coarse.
 """
 
 _FEWEST_FOR_DRIFT = 256

@@ -83,7 +83,7 @@ def test_ghost_quality(tmp_path):
 
 def test_mask_worth(tmp_path):
     figures, printed = quickly("mask_worth", tmp_path, "--directory", str(tmp_path))
-    assert set(figures) == {"recovered", "loss_db", "uncertainty", "shift_error_px"}
+    assert set(figures) == {"recovered", "loss_db", "pixels_db", "uncertainty", "shift_error_px"}
     assert figures["recovered"] > 0.8 and figures["shift_error_px"] < 0.05
     assert (tmp_path / "mask_worth.png").stat().st_size > 10_000
     assert "CAS by tv" in printed
