@@ -14,7 +14,7 @@ def draw(path: Path, images: dict[tuple[str, str], tuple[np.ndarray, dict[str, n
     figure = Figure(figsize=(2.6 * (len(known) + 1), 2.6 * len(images)), layout="constrained")
     grid = figure.subplots(len(images), len(known) + 1, squeeze=False)
     for row, ((name, method), (sample, made)) in zip(grid, images.items(), strict=True):
-        titled = {name: sample, **{f"{method}, {how} masks": image for how, image in made.items()}}
+        titled = {name: sample, **{f"{method}, masks {how}": image for how, image in made.items()}}
         for axes, (title, image) in zip(row, titled.items(), strict=True):
             axes.set_title(title, fontsize="small")
             axes.imshow(image, cmap="gray", vmin=float(sample.min()), vmax=float(sample.max()))

@@ -29,7 +29,7 @@ MISPLACED_PX, UNEVENNESS, SLOPE = 0.3, 0.1, 0.25
 PHOTONS = 1e4  # on an open pixel
 LIGHT, EXPOSURES = 4000.0, 4  # counts of the camera without a mask, number of frames of each mask
 OBJECTS, METHODS = ("CAS", "chromosomes", "wires"), ("tv", "n2g")
-KNOWN = ("designed", "measured", "true", "own_pixels")
+KNOWN = ("designed", "measured", "true", "true, own pixels")
 MEASURED_GRID = ("measured", "true")
 CLAIMS = (
     Claim("recovered", "part of the loss in dB that measured masks give back", at_least=0.8),
@@ -67,7 +67,7 @@ def main() -> None:
     rows, images = [], {}
     for name in objects:
         sample = make_sample(name, (size, size), arguments.seed)
-        buckets = scanned(plate.masks["own_pixels"], sample, arguments)
+        buckets = scanned(plate.masks["true, own pixels"], sample, arguments)
         for method in methods:
             made = {known: reconstruct(plate.masks[known], buckets, method, seed=arguments.seed).image for known in KNOWN}
             moved = shifted(sample, (-plate.grid_px[0], -plate.grid_px[1]))
@@ -86,7 +86,7 @@ def main() -> None:
     figures = {
         "recovered": (levels["measured"] - levels["designed"]) / loss,
         "loss_db": loss,
-        "pixels_db": levels["own_pixels"] - levels["true"],
+        "pixels_db": levels["true, own pixels"] - levels["true"],
         "uncertainty": plate.uncertainty,
         "shift_error_px": plate.shift_error_px,
     }
@@ -113,7 +113,7 @@ def made_plate(size: int, number: int, seed: int) -> Plate:
     measured, grid = calibrated(designs, etched, places, slope=SLOPE, light=LIGHT, exposures=EXPOSURES, rng=rng)
     shifts = measured.registration[:, :2]
     beside = (shifts - np.median(shifts, axis=0)) - (places - np.median(places, axis=0))
-    masks = {"designed": designs, "measured": measured.patterns, "true": in_beam(grid), "own_pixels": in_beam((0.0, 0.0))}
+    masks = {"designed": designs, "measured": measured.patterns, "true": in_beam(grid), "true, own pixels": in_beam((0.0, 0.0))}
     error = float(np.sqrt(np.mean((measured.patterns - masks["true"]) ** 2)))
     return Plate(masks, error, float(np.sqrt(np.nanmean(beside**2))), grid)
 

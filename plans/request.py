@@ -338,7 +338,7 @@ def _root(device: Any) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Whether this is a finite number; True and False are none."""
+    """Whether this is a finite number; True and False are not."""
     try:
         return not isinstance(value, bool) and math.isfinite(value)
     except (TypeError, OverflowError):

@@ -16,7 +16,8 @@ from analysis.documents.log import LogReader, log_paths
 from analysis.documents.recipe import Recipe, recipes_of
 from analysis.documents.references import ReferenceMissing, ReferenceStore
 from analysis.documents.refusal import NothingUsable, RunRefused
-from analysis.ghost.mistakes import Masks, mistakes
+from analysis.ghost.alignments import Masks
+from analysis.ghost.mistakes import mistakes
 from analysis.offline.ingest_error import IngestError
 from analysis.offline.ingest_file import Hints
 from analysis.offline.ingest_masks import REFERENCE, mask_run

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from analysis.documents.streams import PRIMARY
-from analysis.ghost.mistakes import quick_image
+from analysis.ghost.alignments import quick_image
 from analysis.offline.ingest_documents import PLAN_NAME, data_key, descriptor, pages, stop
 from analysis.offline.ingest_error import IngestError
 from analysis.offline.ingest_file import Hints, Measurement, read_measurement

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from analysis.ghost.alignments import quick_image
 from analysis.ghost.likeness import roughness
-from analysis.ghost.mistakes import quick_image
 from analysis.techniques.ghost.mask_pairs import difference_error, normalised_difference
 
 _ALIKE = 1e-3

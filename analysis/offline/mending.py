@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.ghost.mistakes import slow_trend
 from analysis.ghost.orders import reorderings
+from analysis.ghost.slow_trend import slow_trend
 from analysis.offline.ingest_error import IngestError
 from analysis.offline.orientation import TURNS
 

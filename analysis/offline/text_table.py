@@ -93,10 +93,11 @@ def _cells(line: str, mark: str | None) -> list[str]:
 
 def _numbers(rows: list[str], mark: str | None) -> np.ndarray:
     decimal_comma = mark != "," and any("," in row for row in rows)
-    if any('"' in row or row.endswith(mark or "\n") or 2 * (mark or "\n") in row for row in rows):
-        cells = [[cell.replace(",", ".") or "nan" for cell in _cells(row, mark)] for row in rows]
-        if len({len(row) for row in cells}) > 1:
-            raise ValueError("its lines hold different numbers of cells")
-        return np.array(cells, dtype=np.float64)
     lines = [row.replace(",", ".") for row in rows] if decimal_comma else rows
-    return np.loadtxt(lines, dtype=np.float64, delimiter=mark, ndmin=2)
+    try:
+        return np.loadtxt(lines, dtype=np.float64, delimiter=mark, ndmin=2)
+    except ValueError:  # cells in quotes, or empty ones, which take longer
+        cells = [[cell.replace(",", ".") or "nan" for cell in _cells(row, mark)] for row in rows]
+    if len({len(row) for row in cells}) > 1:
+        raise ValueError("its lines hold different numbers of cells")
+    return np.array(cells, dtype=np.float64)

@@ -61,7 +61,7 @@ def reconstruct(
 ) -> None:
     """Reconstruct a file or a stored run by one or more methods, print a table and draw a picture. Nothing is stored in Tiled.
 
-    No service need run.
+    No service needs to run.
     """
     from analysis.offline.ingest_error import IngestError
     from ghostbeam.file_hints import hints_of

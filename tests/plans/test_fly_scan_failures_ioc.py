@@ -3,11 +3,11 @@
 import contextlib
 import threading
 import time
-from functools import partial
 
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
+from broken_plan import Broken, breaking
 from fly_session import POINTS, FlySession, fly_beamline, rested_session
 from ophyd.utils import DisconnectedError
 from soft_ioc import soft_ioc
@@ -194,10 +194,6 @@ def test_a_scan_that_is_halted_in_mid_line_leaves_everything_at_rest(session):
     assert session.announced() >= 10
 
 
-class Broken(Exception):
-    pass
-
-
 @pytest.mark.parametrize("part", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99])
 def test_a_plan_that_fails_anywhere_leaves_a_valid_run_and_everything_at_rest(session, part):
     messages = []
@@ -206,26 +202,8 @@ def test_a_plan_that_fails_anywhere_leaves_a_valid_run_and_everything_at_rest(se
     session.engine.msg_hook = None
     session.documents.clear()
     at = int(part * len(messages))
-
-    def breaking(plan):
-        message, number = next(plan), 0
-        while True:
-            number += 1
-            try:
-                if number == at:
-                    raise Broken
-                response = yield message
-            except Exception as error:
-                step = partial(plan.throw, error)
-            else:
-                step = partial(plan.send, response)
-            try:
-                message = step()
-            except StopIteration as end:
-                return end.value
-
     with contextlib.suppress(Broken):
-        session.engine(breaking(session.plan()))
+        session.engine(breaking(session.plan(), at))
     session.check_at_rest()
     if session.of("start"):
         session.check_valid()

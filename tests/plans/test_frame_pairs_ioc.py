@@ -3,11 +3,11 @@
 import contextlib
 import threading
 import time
-from functools import partial
 
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
+from broken_plan import Broken, breaking
 from ophyd.utils import DisconnectedError
 from pair_session import IMAGE, NUMBER, PairSession
 from soft_ioc import soft_ioc
@@ -217,10 +217,6 @@ def test_a_camera_that_somebody_stops_is_named(session):
     session.check_valid()
 
 
-class Broken(Exception):
-    pass
-
-
 @pytest.mark.parametrize("part", [0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
 def test_a_plan_that_fails_anywhere_leaves_a_valid_run_and_everything_at_rest(session, part):
     messages = []
@@ -230,26 +226,8 @@ def test_a_plan_that_fails_anywhere_leaves_a_valid_run_and_everything_at_rest(se
     session.engine.msg_hook = None
     session.documents.clear()
     at = int(part * len(messages))
-
-    def breaking(plan):
-        message, number = next(plan), 0
-        while True:
-            number += 1
-            try:
-                if number == at:
-                    raise Broken
-                response = yield message
-            except Exception as error:
-                step = partial(plan.throw, error)
-            else:
-                step = partial(plan.send, response)
-            try:
-                message = step()
-            except StopIteration as end:
-                return end.value
-
     with contextlib.suppress(Broken):
-        session.engine(breaking(session.plan(**arguments)))
+        session.engine(breaking(session.plan(**arguments), at))
     session.check_at_rest()
     assert session.devices.sample_stage.x.user_readback.get() == pytest.approx(0, abs=1e-6)
     if session.of("start"):
