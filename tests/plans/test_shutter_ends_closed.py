@@ -7,14 +7,11 @@ import pytest
 from bluesky import RunEngine
 from bluesky.preprocessors import SupplementalData
 from bluesky.utils import IllegalMessageSequence, RunEngineInterrupted
+from broken_plan import Broken, acting, breaking
 from soft_devices import SoftBeamline, buckets
 
 from plans import ghost_scan
 from plans.preprocessors import use_devices
-
-
-class Broken(Exception):
-    pass
 
 
 class Session:
@@ -56,43 +53,12 @@ MESSAGES = {between: [message.command for message in count_messages(between)] fo
 CASES = [(between, number) for between in (False, True) for number in range(len(MESSAGES[between]))]
 
 
-def breaking(plan, at, act):
-    """Pass a plan on, and act at one of its messages."""
-    response, counter = None, itertools.count()
-    try:
-        message = next(plan)
-    except StopIteration:
-        return None
-    while True:
-        try:
-            if next(counter) == at:
-                act()
-            response = yield message
-        except GeneratorExit:
-            plan.close()
-            raise
-        except Exception as error:
-            try:
-                message = plan.throw(error)
-                continue
-            except StopIteration:
-                return None
-        try:
-            message = plan.send(response)
-        except StopIteration as end:
-            return end.value
-
-
 @pytest.mark.parametrize(("close_between", "number"), CASES)
 def test_a_plan_that_fails_at_a_message_closes_the_shutter(close_between, number):
     session = Session(close_between)
-
-    def fail():
-        raise Broken
-
     # A message that was held back is missing when the run is closed: bluesky then reports that instead.
     with contextlib.suppress(Broken, IllegalMessageSequence):
-        session.engine(breaking(session.plan, number, fail))
+        session.engine(breaking(session.plan, number))
     assert session.is_closed()
     assert len(session.stops()) <= 1
 
@@ -134,7 +100,7 @@ class PausingSession(Session):
 
     def __init__(self, number, **kwargs):
         super().__init__(**kwargs)
-        self.plan = breaking(self.plan, number, lambda: self.engine.loop.call_soon_threadsafe(self._pause))
+        self.plan = acting(self.plan, number, lambda: self.engine.loop.call_soon_threadsafe(self._pause))
 
     def _pause(self):
         self.engine.loop.create_task(self.engine._request_pause_coro(False))
